@@ -1,0 +1,214 @@
+"""Durable files: write everything, fsync the file, give it its name, fsync the directory. In that order, always.
+
+What each function guarantees on return is on stable storage, as far as the operating system and the medium tell the truth;
+a medium that lies is found by reading back (ingest does). After a failed fsync the kernel may have dropped the dirty
+pages, so a retry would report success for lost bytes: :class:`NotDurableError` is fatal and the process stops.
+
+Source: fsync(2); docs/invariants.md 2, 4, 6.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from evidence.errors import BlobConflictError, HomeLockedError, NotDurableError, StoreError, StoreFullError
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
+
+def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
+    """Write every byte, however often write(2) falls short.
+
+    Raises:
+        StoreFullError: No space; the file holds a prefix.
+        StoreError: Any other write error.
+    """
+    rest = memoryview(data)
+    while rest:
+        try:
+            written = os.write(fd, rest)
+        except OSError as error:
+            if error.errno in _NO_SPACE:
+                raise StoreFullError("no space left on the store", todo="Free space or add a disk.") from error
+            raise StoreError(f"write failed: {os.strerror(error.errno or 0)}") from error
+        rest = rest[written:]
+
+
+def fsync_file(fd: int) -> None:
+    """Force a file to stable storage; NotDurableError (fatal) when the kernel says it could not."""
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        raise NotDurableError(f"fsync failed: {os.strerror(error.errno or 0)}") from error
+
+
+def fsync_dir(directory: Path) -> None:
+    """Force a directory's entries to stable storage."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fsync_file(fd)
+    finally:
+        os.close(fd)
+
+
+def make_dirs(directory: Path, mode: int = 0o750) -> None:
+    """Create a directory and its parents, each durable before anything is put into it."""
+    if directory.is_dir():
+        return
+    make_dirs(directory.parent, mode)
+    # If we crash after mkdir and before the fsync, the next call finds the directory and the next file's own directory
+    # fsync makes it reachable; the parent is therefore synced also when the directory already existed by a race.
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir(mode)
+    fsync_dir(directory.parent)
+
+
+def link_new(existing: Path, target: Path) -> bool:
+    """Give an fsynced file its final name without ever replacing one. Durable on return.
+
+    Returns:
+        False when the name already existed (the caller compares the bytes), True when this call made it.
+    """
+    make_dirs(target.parent)
+    try:
+        os.link(existing, target, follow_symlinks=False)
+        made = True
+    except FileExistsError:
+        made = False
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise StoreFullError("no space left on the store") from error
+        raise StoreError(f"cannot link {target.name}: {os.strerror(error.errno or 0)}") from error
+    fsync_dir(target.parent)
+    return made
+
+
+def _write_temporary(target: Path, data: bytes, mode: int) -> Path:
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise StoreFullError("no space left on the store") from error
+        raise StoreError(f"cannot create {temporary.name}: {os.strerror(error.errno or 0)}") from error
+    try:
+        write_all(fd, data)
+        fsync_file(fd)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(fd)
+    return temporary
+
+
+def publish(target: Path, data: bytes, *, mode: int = 0o640) -> None:
+    """Replace ``target`` by ``data`` atomically: readers see the old bytes or the new ones, never a part.
+
+    Crash: before the rename the old file stands and a ``.tmp`` may be left (swept at start); after it the new one does.
+    """
+    make_dirs(target.parent)
+    temporary = _write_temporary(target, data, mode)
+    try:
+        os.replace(temporary, target)  # noqa: PTH105 - the durable module is the home of rename
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(f"cannot rename into {target.name}: {os.strerror(error.errno or 0)}") from error
+    fsync_dir(target.parent)
+
+
+def publish_new(target: Path, data: bytes, *, mode: int = 0o440) -> bool:
+    """Write ``target`` once. The same bytes again are accepted; other bytes are refused (invariant 4).
+
+    Returns:
+        True when this call made the file.
+
+    Raises:
+        BlobConflictError: The name exists with other bytes; it was not touched.
+    """
+    make_dirs(target.parent)
+    temporary = _write_temporary(target, data, mode)
+    try:
+        made = link_new(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if not made and target.read_bytes() != data:
+        raise BlobConflictError(f"{target.name} exists with other bytes; nothing was overwritten")
+    return made
+
+
+def drop_cache(fd: int, offset: int = 0, length: int = 0) -> None:
+    """Ask the kernel to forget a range of a file, so that the next read comes from the medium."""
+    os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
+
+
+def read_from_medium(path: Path, *, chunk_bytes: int = 4 << 20) -> Iterator[memoryview]:
+    """Read a durable file from its medium rather than from the page cache, chunk by chunk.
+
+    The memoryview is only valid until the next step of the iteration.
+    """
+    buffer = bytearray(chunk_bytes)
+    view = memoryview(buffer)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        drop_cache(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        offset = 0
+        while count := os.preadv(fd, [buffer], offset):
+            yield view[:count]
+            drop_cache(fd, offset, count)
+            offset += count
+    except OSError as error:
+        raise StoreError(f"cannot read {path.name}: {os.strerror(error.errno or 0)}") from error
+    finally:
+        os.close(fd)
+
+
+def free_bytes(path: Path) -> int:
+    """Bytes an unprivileged writer can still use on the file system that holds ``path``."""
+    state = os.statvfs(path)
+    return state.f_bavail * state.f_frsize
+
+
+def failure_domain(path: Path) -> str:
+    """Name the physical thing that would take ``path`` with it when it dies: ``disk:vda``, else ``device:<major>:<minor>``.
+
+    Two directories on one device, and two partitions of one disk, are one failure domain (promise 1).
+    """
+    device = path.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    entry = Path("/sys/dev/block") / number
+    try:
+        node = entry.resolve(strict=True)
+    except OSError:
+        return f"device:{number}"
+    if (node / "partition").exists():
+        node = node.parent
+    return f"disk:{node.name}"
+
+
+@contextlib.contextmanager
+def exclusive_lock(path: Path) -> Iterator[int]:
+    """Hold an advisory lock file for as long as the block runs; the lock dies with the process.
+
+    Raises:
+        HomeLockedError: Another process holds it.
+    """
+    make_dirs(path.parent)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise HomeLockedError(
+                f"another process holds {path.name}", todo="Stop it, or let it do the work."
+            ) from error
+        yield fd
+    finally:
+        os.close(fd)

@@ -1,0 +1,332 @@
+"""The protocols through which rooms meet. Each docstring is the contract; the inherited suites in tests/contract prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from evidence.clock import TimeReading
+from evidence.digest import Digest
+from evidence.events import Event
+from evidence.ids import EntryId
+from evidence.model import (
+    Action,
+    Actor,
+    BlobStat,
+    Cap,
+    ClockOffset,
+    DeviceIdentity,
+    DeviceStatus,
+    ObjectScope,
+    PutReceipt,
+    ReleaseReceipt,
+    SourceObject,
+    StoreProperties,
+    Visibility,
+)  # fmt: skip
+from evidence.transfer import ByteSource, Progress
+
+
+# --- storage ----------------------------------------------------------------------------------------------------------
+class BlobStore(Protocol):
+    """Write-once bytes addressed by their SHA-256.
+
+    - The same bytes may be put again: ``created=False``. Other bytes under one key are refused (BlobConflictError).
+    - ``put`` and ``adopt`` return only when the blob is durable; they do not read it back: ``verify`` does.
+    - ``open`` and ``verify`` raise BlobNotFoundError, never return short data silently.
+    - ``delete`` is refused with BlobLockedError while a retention date or a hold stands.
+    - Methods may be called from several threads.
+    """
+
+    @property
+    def properties(self) -> StoreProperties:
+        """What this store is; read once at start, honest about its protection."""
+        ...
+
+    def put(
+        self, source: BinaryIO, *, sha256: Digest, size_bytes: int, retain_until: datetime | None = None
+    ) -> PutReceipt:
+        """Store the stream's bytes, checking digest and size while writing; DigestMismatchError leaves nothing behind."""
+        ...
+
+    def open(self, sha256: Digest, *, offset: int = 0, length: int | None = None) -> BinaryIO:
+        """Open a range for reading."""
+        ...
+
+    def stat(self, sha256: Digest) -> BlobStat:
+        """Size, version and protection."""
+        ...
+
+    def exists(self, sha256: Digest) -> bool:
+        """Whether the blob is there (StoreUnavailableError when that cannot be told)."""
+        ...
+
+    def verify(self, sha256: Digest, expected: Digest, *, progress: Progress | None = None) -> None:
+        """Read every byte back from the medium (never from a cache) and compare with ``expected`` (any algorithm).
+
+        Raises:
+            DigestMismatchError: Other bytes. BlobNotFoundError: none.
+        """
+        ...
+
+    def extend_retention(self, sha256: Digest, until: datetime) -> None:
+        """Move the earliest removal date later; an earlier date is ignored."""
+        ...
+
+    def set_hold(self, sha256: Digest, *, reference: str) -> None:
+        """Add a named hold; holds are counted by reference."""
+        ...
+
+    def release_hold(self, sha256: Digest, *, reference: str) -> None:
+        """Take one named hold away."""
+        ...
+
+    def delete(self, sha256: Digest, *, now: datetime) -> None:
+        """Remove the blob and verify its absence."""
+        ...
+
+    def list(self) -> Iterator[Digest]:
+        """Every blob."""
+        ...
+
+
+class PartialStore(Protocol):
+    """A store on whose file system recordings are acquired: a named partial grows there and is adopted by link.
+
+    ``locate`` (also used by auditors) gives the path of a blob's bytes.
+    """
+
+    def partial_path(self, name: str) -> Path:
+        """Path of the named partial file (its directory exists)."""
+        ...
+
+    def adopt(
+        self, partial: Path, *, sha256: Digest, size_bytes: int, retain_until: datetime | None = None
+    ) -> PutReceipt:
+        """Give an fsynced partial its place in the store: link, fsync directory, protect, remove the partial's name."""
+        ...
+
+    def locate(self, sha256: Digest) -> Path:
+        """Path of a stored blob."""
+        ...
+
+
+# --- custody log ------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One signed entry that is durable, whether sequenced or not."""
+
+    entry: EntryId
+    event_type: str
+    recording: str
+    envelope: bytes
+    leaf_sha256: bytes
+    index: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignerTurn:
+    """The next sequence number of a signing key and the SHA-256 (hex) of its previous envelope ('' for the first)."""
+
+    seq: int
+    prev: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """A personal value outside the log: the text whose SHA-256 stands in the leaf."""
+
+    digest: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """The database's head: tree size, root and the signed note over them; ``published_size`` trails it."""
+
+    size: int
+    root: bytes
+    note: bytes
+    published_size: int
+
+
+class Outbox(Protocol):
+    """The catalogue's side of the custody log, inside one database transaction."""
+
+    def next_turn(self, key_id: str) -> SignerTurn:
+        """Take the signer's row lock and tell the next turn; held until the transaction ends."""
+        ...
+
+    def add(
+        self, *, entry: EntryId, event: Event, envelope: bytes, leaf_sha256: bytes, key_id: str, turn: SignerTurn,
+        disclosures: Sequence[Disclosure], at: datetime,
+    ) -> None:  # fmt: skip
+        """Insert the entry and advance the signer."""
+        ...
+
+    def unsequenced(self, limit: int) -> list[OutboxRow]:
+        """Entries without an index, in an order in which every signer's ``seq`` grows."""
+        ...
+
+    def head(self) -> LogHead | None:
+        """The current head; None before the log was opened."""
+        ...
+
+    def sequence(self, *, expected_size: int, entries: Sequence[EntryId], head: LogHead) -> None:
+        """Compare-and-swap: give indices from ``expected_size`` on and store the new head, or raise StateConflictError."""
+        ...
+
+    def mark_published(self, size: int) -> None:
+        """Record that the checkpoint of that size is published; never lowers."""
+        ...
+
+    def rows(self, start: int, end: int) -> list[OutboxRow]:
+        """Sequenced entries with start <= index < end, in order."""
+        ...
+
+    def row_of(self, entry: EntryId) -> OutboxRow | None:
+        """One entry."""
+        ...
+
+    def disclosures_of(self, digests: Sequence[str]) -> dict[str, Disclosure]:
+        """The disclosures that still exist."""
+        ...
+
+
+class OutboxTransactions(Protocol):
+    """Opens transactions for the sealer (which runs apart from any business transaction)."""
+
+    def __call__(self) -> AbstractContextManager[Outbox]:
+        """One transaction: committed on success, rolled back on error."""
+        ...
+
+
+class CustodyRecorder(Protocol):
+    """Turns events into signed entries inside a business transaction."""
+
+    def record(self, outbox: Outbox, event: Event, *, at: TimeReading) -> EntryId:
+        """Sign the event and add it to the outbox; durable when the caller's transaction commits."""
+        ...
+
+
+# --- devices ----------------------------------------------------------------------------------------------------------
+class DeviceSession(Protocol):
+    """An open, leased device. One thread at a time; close it in ``finally``. Reads change nothing on the device."""
+
+    @property
+    def caps(self) -> frozenset[Cap]:
+        """What this session can do."""
+        ...
+
+    @property
+    def identity(self) -> DeviceIdentity:
+        """What the device says of itself."""
+        ...
+
+    def status(self, now: TimeReading) -> DeviceStatus:
+        """Battery, space and clock offset, read before anything is changed."""
+        ...
+
+    def list_objects(self) -> Iterator[SourceObject]:
+        """Every file, in a stable order; hostile names are escaped, never skipped."""
+        ...
+
+    def open_read(self, source: SourceObject, *, offset: int = 0) -> AbstractContextManager[ByteSource]:
+        """Read from ``offset`` to the end as the object was listed; DeviceGoneError and its family on trouble."""
+        ...
+
+    def set_clock(self, now: TimeReading) -> ClockOffset:
+        """Set the clock to the bureau's local time and return the offset found just before."""
+        ...
+
+    def delete(self, source: SourceObject, receipt: ReleaseReceipt) -> None:
+        """Remove one file; refuses unless the receipt names this very object. Absent already counts as removed."""
+        ...
+
+    def eject(self) -> None:
+        """Make it safe to unplug, where the device supports it."""
+        ...
+
+    def close(self) -> None:
+        """End the session and give the device back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DockedDevice:
+    """Something that a driver can open: where it is (slot), which driver, and the driver's private address."""
+
+    driver: str
+    slot: str
+    address: str
+
+
+class DeviceDriver(Protocol):
+    """Finds and opens devices of one kind."""
+
+    name: str
+
+    def scan(self) -> list[DockedDevice]:
+        """What is docked now; the truth, hot-plug events are only hints."""
+        ...
+
+    def open(self, device: DockedDevice) -> DeviceSession:
+        """Open one of them; DeviceBusyError, DeviceGoneError, DeviceUnsupportedError."""
+        ...
+
+
+# --- authorisation ----------------------------------------------------------------------------------------------------
+class Authoriser(Protocol):
+    """The one gate every act passes, whichever interface it came through (promise 10)."""
+
+    def require(self, actor: Actor, action: Action, scope: ObjectScope | None = None, *, detail: str = "") -> None:
+        """Return when allowed; otherwise enter the denial in a transaction of its own and raise AccessDeniedError."""
+        ...
+
+    def visibility(self, actor: Actor, action: Action) -> Visibility:
+        """What list queries of this actor may return."""
+        ...
+
+
+# --- jobs -------------------------------------------------------------------------------------------------------------
+class JobEngine(Protocol):
+    """Runs named jobs durably. Jobs are idempotent ``ensure_x(argument)``: they may run again after a crash.
+
+    The engine's own database may be deleted without loss: the reconciler enqueues whatever the catalogue says is unfinished.
+    """
+
+    def register(self, job: str, function: Callable[[str], None]) -> None:
+        """Declare a job before ``start``."""
+        ...
+
+    def declare_queue(self, queue: str, *, concurrency: int) -> None:
+        """Declare a queue before ``start``."""
+        ...
+
+    def start(self) -> None:
+        """Recover and begin to work."""
+        ...
+
+    def stop(self, *, timeout_s: float) -> None:
+        """Finish what runs within the time, leave the rest to the next start."""
+        ...
+
+    def enqueue(self, job: str, argument: str, *, queue: str, key: str, priority: int) -> None:
+        """Ask for one run. A second call with the same ``key`` while the first is unfinished does nothing.
+
+        ``priority``: lower runs first; minutes since the epoch of the deadline fits.
+        """
+        ...
+
+    def live_keys(self) -> set[str]:
+        """Keys that are waiting or running."""
+        ...
+
+    def failures(self) -> dict[str, str]:
+        """Keys of jobs that ended in an error, with its text (the health page shows them)."""
+        ...
