@@ -58,6 +58,60 @@ def _run_lane(lane: _Lane, release: Callable[[_Block], None]) -> None:
         release(block)
 
 
+class _Ring:
+    """A bounded set of blocks that travel from the reader through every lane and back."""
+
+    def __init__(self, consumers: Sequence[Callable[[memoryview], object]], buffer_bytes: int) -> None:
+        self._free: queue.SimpleQueue[_Block] = queue.SimpleQueue()
+        for _ in range(PIPE_BUFFERS):
+            self._free.put(_Block(mmap.mmap(-1, buffer_bytes)))
+        self._guard = threading.Lock()
+        self._lanes = [_Lane(consume) for consume in consumers]
+        self._threads = [
+            threading.Thread(target=_run_lane, args=(lane, self._release), name="transfer", daemon=True)
+            for lane in self._lanes
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _release(self, block: _Block) -> None:
+        with self._guard:
+            block.readers_left -= 1
+            last = block.readers_left == 0
+        if last:
+            self._free.put(block)
+
+    def failed(self) -> bool:
+        """Whether a lane has stopped consuming."""
+        return any(lane.error for lane in self._lanes)
+
+    def take_from(self, source: ByteSource) -> int:
+        """Read one block and hand it to every lane; 0 at the end of the source."""
+        block = self._free.get()
+        with memoryview(block.buffer) as view:
+            block.length = source.readinto(view)
+        block.readers_left = len(self._lanes)
+        if block.length == 0 or not self._lanes:
+            self._free.put(block)
+            return block.length
+        for lane in self._lanes:
+            lane.blocks.put(block)
+        return block.length
+
+    def finish(self) -> None:
+        """Let every lane work off what it has and end its thread."""
+        for lane in self._lanes:
+            lane.blocks.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def raise_first_error(self) -> None:
+        """Raise what a lane ran into, if any did."""
+        for lane in self._lanes:
+            if lane.error is not None:
+                raise lane.error
+
+
 def transfer(
     source: ByteSource,
     sink: Sink | None,
@@ -82,47 +136,19 @@ def transfer(
         Whatever the source, the sink or ``progress`` raised; all threads have ended, and what was read before has gone
         through the sink.
     """
-    consumers: list[Callable[[memoryview], object]] = [hasher.update for hasher in hashers]
-    if sink is not None:
-        consumers.insert(0, sink)
-    free: queue.SimpleQueue[_Block] = queue.SimpleQueue()
-    for _ in range(PIPE_BUFFERS):
-        free.put(_Block(mmap.mmap(-1, buffer_bytes)))
-    guard = threading.Lock()
-
-    def release(block: _Block) -> None:
-        with guard:
-            block.readers_left -= 1
-            last = block.readers_left == 0
-        if last:
-            free.put(block)
-
-    lanes = [_Lane(consume) for consume in consumers]
-    threads = [threading.Thread(target=_run_lane, args=(lane, release), name="transfer", daemon=True) for lane in lanes]
-    for thread in threads:
-        thread.start()
+    ring = _Ring(
+        [sink, *(hasher.update for hasher in hashers)] if sink else [hasher.update for hasher in hashers], buffer_bytes
+    )
     total = 0
     try:
-        while not any(lane.error for lane in lanes):
-            block = free.get()
-            with memoryview(block.buffer) as view:
-                block.length = source.readinto(view)
-            if block.length == 0:
+        while not ring.failed():
+            count = ring.take_from(source)
+            if count == 0:
                 break
-            total += block.length
-            block.readers_left = len(lanes)
-            for lane in lanes:
-                lane.blocks.put(block)
-            if not lanes:
-                free.put(block)
+            total += count
             if progress is not None:
                 progress(total)
     finally:
-        for lane in lanes:
-            lane.blocks.put(None)
-        for thread in threads:
-            thread.join()
-    for lane in lanes:
-        if lane.error is not None:
-            raise lane.error
+        ring.finish()
+    ring.raise_first_error()
     return total
