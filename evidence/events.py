@@ -86,13 +86,18 @@ class UnitRecorded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRecorded(Event):
-    """A person or program can act from now on."""
+    """A person or program as known from ``valid_from`` on.
+
+    A later entry of the same agent replaces these facts: another unit is a transfer and ends the post before,
+    ``active`` false ends the right to act.
+    """
 
     TYPE = "agent.recorded"
     agent: str
     kind: str
     unit: str = ""
     valid_from: str = ""
+    active: bool = True
     name: str | None = personal()
     officer_code: str | None = personal()
     login: str | None = personal()
