@@ -12,6 +12,7 @@ import ctypes
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -64,13 +65,18 @@ class _Timex(ctypes.Structure):
 
 
 _TIME_ERROR = 5
+_TIMESYNCD_FLAG = Path("/run/systemd/timesync/synchronized")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _kernel_discipline() -> tuple[str, int]:
     timex = _Timex()
     state = _libc.adjtimex(ctypes.byref(timex))
-    if state in (-1, _TIME_ERROR):
+    if state == -1:
+        # Inside a hardened unit (ProtectClock=) the call is refused even for reading; systemd-timesyncd then leaves this
+        # flag. Where another daemon runs there is no flag, and "unsynchronised" errs on the side that keeps footage.
+        return ("synchronised" if _TIMESYNCD_FLAG.exists() else "unsynchronised"), -1
+    if state == _TIME_ERROR:
         return "unsynchronised", -1
     return "synchronised", max(0, timex.maxerror // 1000)
 

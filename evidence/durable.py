@@ -89,6 +89,34 @@ def link_new(existing: Path, target: Path) -> bool:
     return made
 
 
+def link_open(fd: int, name: str, *, directory: int) -> bool:
+    """Give an open, fsynced file (nameless or not) a name in an open directory, never replacing one. Durable on return.
+
+    Working on descriptors, it links the very file that was checked, whatever happens to paths meanwhile.
+
+    Args:
+        fd: The file, on the directory's file system.
+        name: One path component.
+        directory: Descriptor of the directory.
+
+    Returns:
+        False when the name already existed, True when this call made it.
+
+    Source: open(2) O_TMPFILE; linkat(2) AT_SYMLINK_FOLLOW.
+    """
+    try:
+        os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=directory, follow_symlinks=True)
+        made = True
+    except FileExistsError:
+        made = False
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise StoreFullError("no space left on the store") from error
+        raise StoreError(f"cannot link {name}: {os.strerror(error.errno or 0)}") from error
+    fsync_file(directory)
+    return made
+
+
 def _write_temporary(target: Path, data: bytes, mode: int) -> Path:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
