@@ -1,0 +1,267 @@
+"""Durable jobs on DBOS Transact: SQLite embedded, PostgreSQL for many workers.
+
+One workflow function runs every job by name, so the engine's database never depends on our call graph. What DBOS leaves
+open is closed here: the application version is pinned (a code change must not strand work), values are JSON (a pickled row
+is code), SQLite is ours (one SQLite library in the process, WAL), every queue has a limit, every job a priority, and dead
+workers are found by their peers (``flow.liveness``).
+
+Crash: a killed process leaves its workflows pending; the same executor takes them up at ``start``, another one within
+about a second on PostgreSQL. Jobs are idempotent, so a repeated run does no harm. The database may also simply be deleted.
+
+Source: docs/adr/0007-durable-jobs.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
+from dbos import error as dbos_error
+
+from evidence.clock import Clock, to_text
+from evidence.errors import ConfigError, EvidenceError, JobError
+from flow.liveness import Liveness
+from flow.sqlite import flow_engine
+
+_log = logging.getLogger(__name__)
+_LIVE = ["PENDING", "ENQUEUED", "DELAYED"]
+_FAILED = ["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+_ENDED = ["SUCCESS", "CANCELLED", *_FAILED]
+_KEY_SEPARATOR = "#"
+_ATTEMPTS_MAX = 5  # a job that kills its process five times is a poisoned file: a person must look
+_LIST_MAX = 5_000
+_DELETE_BATCH = 500
+#: Ended jobs are kept this long for the health page; the custody log is the lasting record.
+_KEEP = timedelta(days=7)
+
+
+def _stop_process(error: EvidenceError) -> None:
+    # After a failed fsync nothing on disk is known: no clean-up, no further write; recovery decides at the next start.
+    _log.critical("fatal: %s: %s", error.code, error.diagnostics())
+    os._exit(error.exit_code)
+
+
+def _key_of(status: WorkflowStatus) -> str:
+    return status.workflow_id.rpartition(_KEY_SEPARATOR)[0]
+
+
+@contextlib.contextmanager
+def _job_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (dbos_error.DBOSException, sa.exc.SQLAlchemyError, OSError) as error:
+        raise JobError(f"the job engine could not {what}: {error}") from error
+
+
+class DbosEngine:
+    """``evidence.ports.JobEngine`` on DBOS. DBOS is one per process, therefore so is this.
+
+    Args:
+        database_url: ``sqlite:////absolute/flow.db`` or ``postgresql://...`` (tables in schema ``dbos``).
+        clock: Tells when ended jobs are old enough to forget.
+        app_version: Version of the job list, not of the program: change it only when queued arguments change their meaning;
+            work queued under another version is cancelled at start and found again by the reconciler.
+        executor_id: Name of this process that survives its restart (one docking PC, one name).
+        name: Application name inside the engine's database.
+        poll_s: How often queues are looked at, in seconds; the latency of an idle queue.
+        on_fatal: Called with an error after which nothing on disk is known; the default ends the process at once.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        clock: Clock,
+        app_version: str = "jobs-1",
+        executor_id: str = "local",
+        name: str = "liuhen",
+        poll_s: float = 0.5,
+        on_fatal: Callable[[EvidenceError], None] = _stop_process,
+    ) -> None:
+        self._url = sa.make_url(database_url)
+        if self._url.get_backend_name() not in {"sqlite", "postgresql"}:
+            raise ConfigError(f"jobs cannot be kept in {self._url.get_backend_name()!r}")
+        self._clock = clock
+        self._version = app_version
+        self._executor = executor_id
+        self._name = name
+        self._poll_s = poll_s
+        self._on_fatal = on_fatal
+        self._jobs: dict[str, Callable[[str], None]] = {}
+        self._queues: dict[str, int] = {}
+        self._engine: sa.Engine | None = None
+        self._liveness: Liveness | None = None
+        self._workflow: Any = None
+        self._enqueue_lock = threading.Lock()
+
+    # --- declaration --------------------------------------------------------------------------------------------------
+    def register(self, job: str, function: Callable[[str], None]) -> None:
+        """Declare a job before :meth:`start`; ConfigError for a second function or a late call."""
+        if self._workflow is not None or job in self._jobs:
+            raise ConfigError(f"job {job!r} is declared twice or after the start")
+        self._jobs[job] = function
+
+    def declare_queue(self, queue: str, *, concurrency: int) -> None:
+        """Declare a queue before :meth:`start`; at most ``concurrency`` of its jobs run in this process."""
+        if self._workflow is not None or concurrency < 1:
+            raise ConfigError(f"queue {queue!r} is declared after the start or without room for one job")
+        self._queues[queue] = concurrency
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Open the database, take up what this executor left unfinished, and begin to work.
+
+        Raises:
+            JobError: The database cannot be used.
+            HomeLockedError: PostgreSQL: another live process has this executor's name.
+        """
+        if self._workflow is not None:
+            raise ConfigError("the job engine was started before")
+        if self._url.get_backend_name() == "postgresql":
+            self._liveness = Liveness(self._url, executor_id=self._executor, recover=self._recover)
+            self._liveness.claim()
+        with _job_errors("start"):
+            if self._url.get_backend_name() == "sqlite":
+                self._engine = flow_engine(Path(self._url.database or ""))
+            DBOS(config=self._config())
+            self._workflow = DBOS.workflow(name="job", max_recovery_attempts=_ATTEMPTS_MAX)(self._runner())
+            DBOS.launch()
+            for queue, concurrency in self._queues.items():
+                DBOS.register_queue(
+                    queue,
+                    worker_concurrency=concurrency,
+                    polling_interval_sec=self._poll_s,
+                    on_conflict="always_update",
+                )
+        self._cancel_other_versions()
+        self.forget_ended()
+        if self._liveness is not None:
+            self._liveness.watch()
+
+    def stop(self, *, timeout_s: float) -> None:
+        """Let running jobs end within ``timeout_s`` seconds; the rest goes on at the next start."""
+        if self._workflow is None:
+            return
+        if self._liveness is not None:
+            self._liveness.stop()
+        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=max(0, round(timeout_s)))
+        if self._liveness is not None:
+            self._liveness.release()
+        if self._engine is not None:
+            self._engine.dispose()
+        self._workflow = self._liveness = self._engine = None
+
+    def _config(self) -> DBOSConfig:
+        config = DBOSConfig(
+            name=self._name,
+            application_version=self._version,
+            executor_id=self._executor,
+            serializer=DBOSPortableJSONSerializer(),
+            log_level="CRITICAL",  # a failed job is logged once, by us
+            notification_listener_polling_interval_sec=self._poll_s,
+            max_executor_threads=max(8, 2 * sum(self._queues.values())),
+        )
+        if self._engine is not None:
+            config["system_database_engine"] = self._engine
+        else:
+            url = self._url.set(drivername="postgresql")
+            config["system_database_url"] = url.render_as_string(hide_password=False)
+        return config
+
+    # --- work ---------------------------------------------------------------------------------------------------------
+    def _runner(self) -> Callable[[str, str], None]:
+        def job(job: str, argument: str) -> None:  # DBOS marks the function, so it cannot be a bound method
+            self._run(job, argument)
+
+        return job
+
+    def _run(self, job: str, argument: str) -> None:
+        function = self._jobs.get(job)
+        if function is None:
+            raise JobError(f"no job {job!r} in this version")
+        try:
+            function(argument)
+        except EvidenceError as error:
+            if error.fatal:
+                self._on_fatal(error)
+            _log.warning("job %s %s failed: %s: %s", job, argument, error.code, error.what)
+            raise JobError(f"{error.code}: {error.diagnostics()}") from error
+        except Exception:
+            _log.exception("job %s %s broke", job, argument)
+            raise
+
+    def enqueue(self, job: str, argument: str, *, queue: str, key: str, priority: int) -> None:
+        """Ask for one run; durable on return. Does nothing while ``key`` is waiting or running.
+
+        Args:
+            job: A declared job.
+            argument: Its one argument (an identity).
+            queue: A declared queue.
+            key: What the run is about; one live run per key and queue.
+            priority: Lower runs first; never below 1 (0 would jump every deadline).
+
+        Raises:
+            JobError: Undeclared job or queue, not started, or the database failed.
+        """
+        if self._workflow is None or job not in self._jobs or queue not in self._queues or _KEY_SEPARATOR in key:
+            raise JobError(f"job {job!r} on queue {queue!r} cannot be enqueued: not declared or not started")
+        # DBOS keeps its options in thread-local context; the lock only keeps two equal keys from racing to one insert.
+        with (
+            _job_errors("take a job"),
+            self._enqueue_lock,
+            SetWorkflowID(f"{key}{_KEY_SEPARATOR}{uuid4().hex}"),
+            SetEnqueueOptions(
+                deduplication_id=key,
+                duplication_policy="return-existing",
+                priority=min(max(1, priority), 2**31 - 1),
+            ),
+        ):
+            DBOS.enqueue_workflow(queue, self._workflow, job, argument)
+
+    def live_keys(self) -> set[str]:
+        """Keys that are waiting or running, in any process."""
+        return {_key_of(status) for status in self._list(status=_LIVE)}
+
+    def failures(self) -> dict[str, str]:
+        """Keys whose latest run ended in an error, with its code and text, newest first."""
+        latest: dict[str, WorkflowStatus] = {}
+        for status in self._list(status=[*_LIVE, *_ENDED], load_output=True, sort_desc=True):
+            latest.setdefault(_key_of(status), status)
+        return {key: str(status.error or status.status) for key, status in latest.items() if status.status in _FAILED}
+
+    def forget_ended(self) -> int:
+        """Remove jobs that ended more than a week ago from the engine's database; return how many."""
+        before = to_text(self._clock.now().wall - _KEEP)
+        forgotten = 0
+        while batch := self._list(status=_ENDED, end_time=before, limit=_DELETE_BATCH):
+            with _job_errors("forget old jobs"):
+                DBOS.delete_workflows([status.workflow_id for status in batch])
+            forgotten += len(batch)
+        return forgotten
+
+    def _list(self, *, limit: int = _LIST_MAX, load_output: bool = False, **conditions: Any) -> list[WorkflowStatus]:
+        if self._workflow is None:
+            raise JobError("the job engine is not running")
+        with _job_errors("list jobs"):
+            return DBOS.list_workflows(load_input=False, load_output=load_output, limit=limit, **conditions)
+
+    def _cancel_other_versions(self) -> None:
+        for status in self._list(status=_LIVE):
+            if status.app_version not in (None, self._version):
+                with _job_errors("cancel a job of another version"):
+                    DBOS.cancel_workflow(status.workflow_id)
+
+    def _recover(self, executors: list[str]) -> int:
+        # The only way to hand a dead executor's work on without losing queue, priority and attempts; pinned with the
+        # library's version and covered by a test that kills a worker.
+        with _job_errors("recover a dead worker's jobs"):
+            return len(DBOS._recover_pending_workflows(executors))  # noqa: SLF001
