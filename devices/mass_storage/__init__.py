@@ -1,0 +1,1 @@
+"""Recorders and card readers that appear as a mounted file system."""

@@ -1,0 +1,1 @@
+"""Folders into which recorders, FTP servers or people drop files."""
