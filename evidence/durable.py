@@ -14,12 +14,13 @@ import errno
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evidence.errors import BlobConflictError, HomeLockedError, NotDurableError, StoreError, StoreFullError
 
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_PUBLISH_AT_ONCE = 64
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
@@ -34,7 +35,7 @@ def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
         try:
             written = os.write(fd, rest)
         except OSError as error:
-            if error.errno in _NO_SPACE:
+            if error.errno in NO_SPACE:
                 raise StoreFullError("no space left on the store", todo="Free space or add a disk.") from error
             raise StoreError(f"write failed: {os.strerror(error.errno or 0)}") from error
         rest = rest[written:]
@@ -82,7 +83,7 @@ def link_new(existing: Path, target: Path) -> bool:
     except FileExistsError:
         made = False
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if error.errno in NO_SPACE:
             raise StoreFullError("no space left on the store") from error
         raise StoreError(f"cannot link {target.name}: {os.strerror(error.errno or 0)}") from error
     fsync_dir(target.parent)
@@ -110,7 +111,7 @@ def link_open(fd: int, name: str, *, directory: int) -> bool:
     except FileExistsError:
         made = False
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if error.errno in NO_SPACE:
             raise StoreFullError("no space left on the store") from error
         raise StoreError(f"cannot link {name}: {os.strerror(error.errno or 0)}") from error
     fsync_file(directory)
@@ -122,7 +123,7 @@ def _write_temporary(target: Path, data: bytes, mode: int) -> Path:
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if error.errno in NO_SPACE:
             raise StoreFullError("no space left on the store") from error
         raise StoreError(f"cannot create {temporary.name}: {os.strerror(error.errno or 0)}") from error
     try:
@@ -149,6 +150,41 @@ def publish(target: Path, data: bytes, *, mode: int = 0o640) -> None:
         temporary.unlink(missing_ok=True)
         raise StoreError(f"cannot rename into {target.name}: {os.strerror(error.errno or 0)}") from error
     fsync_dir(target.parent)
+
+
+def publish_many(files: Sequence[tuple[Path, bytes]], *, mode: int = 0o640) -> None:
+    """Replace many files, each atomically, syncing every directory once: what :func:`publish` does, for the price of one.
+
+    Crash: any number of the files may be the new ones, each of them whole.
+    """
+    for start in range(0, len(files), _PUBLISH_AT_ONCE):
+        _publish_some(files[start : start + _PUBLISH_AT_ONCE], mode)
+
+
+def _publish_some(files: Sequence[tuple[Path, bytes]], mode: int) -> None:
+    opened: list[tuple[int, Path, Path]] = []
+    try:
+        for target, data in files:
+            make_dirs(target.parent)
+            temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+            opened.append((fd, temporary, target))
+            write_all(fd, data)
+        for fd, _, _ in opened:  # only after all writes: the first sync then takes the others' blocks along
+            fsync_file(fd)
+        for _, temporary, target in opened:
+            os.replace(temporary, target)  # noqa: PTH105 - the durable module is the home of rename
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise StoreFullError("no space left on the store") from error
+        raise StoreError(f"cannot publish files: {os.strerror(error.errno or 0)}") from error
+    finally:
+        for fd, temporary, _ in opened:
+            os.close(fd)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+    for directory in dict.fromkeys(target.parent for _, _, target in opened):
+        fsync_dir(directory)
 
 
 def publish_new(target: Path, data: bytes, *, mode: int = 0o440) -> bool:
