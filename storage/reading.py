@@ -1,0 +1,158 @@
+"""Reading a range of a blob, and moving bytes from a stream with a check of digest and size."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from evidence.digest import SHA256, Digest, DigestSuite
+from evidence.errors import DigestMismatchError, EvidenceError, InvalidInputError, LimitExceededError, StoreError
+from evidence.limits import RECORDING_BYTES_MAX
+
+CHUNK_BYTES = 1 << 20
+
+
+def check_size(size_bytes: int) -> None:
+    """Refuse sizes no recording has (InvalidInputError below zero, LimitExceededError above the bound)."""
+    if size_bytes < 0:
+        raise InvalidInputError("a size cannot be negative")
+    if size_bytes > RECORDING_BYTES_MAX:
+        raise LimitExceededError(f"{size_bytes} bytes are more than one blob may have")
+
+
+def checked_range(size_bytes: int, offset: int, length: int | None) -> int:
+    """Length of the range, given the blob's size; InvalidInputError when the range is not inside the blob."""
+    if length is None:
+        length = size_bytes - offset
+    if offset < 0 or length < 0 or offset + length > size_bytes:
+        raise InvalidInputError(f"range {offset}+{length} is not inside a blob of {size_bytes} bytes")
+    return length
+
+
+def checked_chunks(
+    source: BinaryIO, *, sha256: Digest, size_bytes: int, suite: DigestSuite, chunk_bytes: int = CHUNK_BYTES
+) -> Iterator[bytes]:
+    """The source's bytes; after the last one, the stream has been proved to be the stated blob.
+
+    Raises:
+        DigestMismatchError: Too long, too short, or other bytes. Raised before the iteration ends.
+        StoreError: The source could not be read.
+    """
+    hasher = suite.new(SHA256)
+    done = 0
+    while chunk := _read(source, chunk_bytes):
+        done += len(chunk)
+        if done > size_bytes:
+            raise DigestMismatchError(f"the stream is longer than the stated {size_bytes} bytes")
+        hasher.update(chunk)
+        yield chunk
+    if done != size_bytes:
+        raise DigestMismatchError(f"the stream ended after {done} of {size_bytes} bytes")
+    if hasher.hexdigest() != sha256.hex:
+        raise DigestMismatchError(f"the stream's bytes are not {sha256}")
+
+
+def _read(source: BinaryIO, chunk_bytes: int) -> bytes:
+    """A full chunk unless the stream ends: raw streams may return less than was asked."""
+    parts: list[bytes] = []
+    missing = chunk_bytes
+    try:
+        while missing and (part := source.read(missing)):
+            parts.append(part)
+            missing -= len(part)
+    except EvidenceError:
+        raise
+    except OSError as error:
+        raise StoreError(f"the source could not be read: {os.strerror(error.errno or 0)}") from error
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class FileRange(io.RawIOBase):
+    """A seekable, read-only window on an open file, which it owns. Bytes missing at the end are an error, not an end."""
+
+    def __init__(self, fd: int, *, offset: int, length: int) -> None:
+        super().__init__()
+        self._fd = fd
+        self._offset = offset
+        self._length = length
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def tell(self) -> int:
+        """Position inside the range."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move inside the range."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
+        if base + offset < 0:
+            raise InvalidInputError("cannot seek before the start of a range")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        """Fill the buffer from the file; StoreError when the file is shorter than it was or cannot be read."""
+        wanted = min(len(buffer), max(0, self._length - self._position))
+        if wanted == 0:
+            return 0
+        try:
+            count = os.preadv(self._fd, [memoryview(buffer)[:wanted]], self._offset + self._position)
+        except OSError as error:
+            raise StoreError(f"cannot read a blob: {os.strerror(error.errno or 0)}") from error
+        if count == 0:
+            raise StoreError("a blob became shorter while it was read")
+        self._position += count
+        return count
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            os.close(self._fd)
+        super().close()
+
+
+class StreamRange(io.RawIOBase):
+    """A forward-only stream of known length over a pull function; an early end is an error.
+
+    Args:
+        pull: Returns at most the asked number of bytes; empty at the end; raises our errors.
+        length: Bytes the stream must give.
+        release: Called once when the stream is closed.
+    """
+
+    def __init__(self, pull: Callable[[int], bytes], *, length: int, release: Callable[[], None]) -> None:
+        super().__init__()
+        self._pull = pull
+        self._left = length
+        self._release = release
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        """Fill the buffer from the stream; StoreError when it ends early."""
+        wanted = min(len(buffer), self._left)
+        if wanted == 0:
+            return 0
+        data = self._pull(wanted)
+        if not data:
+            raise StoreError(f"a blob's stream ended {self._left} bytes early")
+        buffer[: len(data)] = data
+        self._left -= len(data)
+        return len(data)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if not self.closed:
+            self._release()
+        super().close()
