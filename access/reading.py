@@ -1,0 +1,355 @@
+"""The reading services behind pages and commands: each is authorised, scoped, entered, and true at the moment it says.
+
+A list returns only rows inside the actor's visibility. Looks at one recording (its page, its pictures, its sound and motion)
+are entries; refreshing the same look within its idle time is not entered again (see :mod:`access.viewing`).
+
+Source: RULES R4, R9, R17, R18; docs/invariants.md 7, 10.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from typing import Final
+
+from access import viewing as viewings
+from access.deadlines import hand_in, is_archived
+from access.gate import Gate
+from access.my_day import day_item, verdict_of
+from access.views import (
+    CopyPlace,
+    DayItem,
+    DayState,
+    DayVerdict,
+    MyDay,
+    Overview,
+    Picture,
+    RecordingItem,
+    RecordingList,
+    RecordingView,
+    Watchable,
+)
+from access.watchable import chosen, watchable
+from catalogue import Catalogue, UnitOfWork
+from catalogue.records import AgentRow, DeviceRow, OffloadRow, RecordingFilter, RecordingRow, TimelineRow
+from evidence.clock import BUREAU_ZONE, Clock, unix_ms
+from evidence.digest import SHA256, Digest
+from evidence.errors import NotFoundError
+from evidence.ids import AgentId, DeviceId, OffloadId, RecordingId, UnitId
+from evidence.limits import PAGE_ROWS_MAX
+from evidence.model import Action, Actor, Copy, ObjectScope, RecordingState
+from evidence.ports import PartialStore
+
+__all__ = [
+    "CopyPlace",
+    "DayItem",
+    "DayState",
+    "DayVerdict",
+    "MyDay",
+    "Overview",
+    "Picture",
+    "Reading",
+    "RecordingItem",
+    "RecordingList",
+    "RecordingView",
+    "Watchable",
+]
+
+_VIEWING_KEY: Final = "viewing.key"
+_LOOKS: Final = "access."
+
+
+class Reading:
+    """What may be read, by whom, and that it was.
+
+    Args:
+        catalogue: Where the facts stand.
+        gate: Asked at every call.
+        clock: Injected time.
+        files: Stores whose blobs have a path an auditor can open, by store name (for :meth:`locate`).
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, *, gate: Gate, clock: Clock, files: Mapping[str, PartialStore] | None = None
+    ) -> None:
+        self._catalogue = catalogue
+        self._gate = gate
+        self._clock = clock
+        self._files = dict(files or {})
+        self._recently = viewings.Recently()
+        self._key = b""
+
+    # --- lists --------------------------------------------------------------------------------------------------------
+    def list_recordings(
+        self,
+        actor: Actor,
+        *,
+        filter: RecordingFilter | None = None,
+        cursor: str = "",
+        limit: int = 50,  # noqa: A002
+    ) -> RecordingList:
+        """One page of recordings the actor may know of, newest first.
+
+        Raises:
+            AccessDeniedError: The actor may list nothing at all.
+            InvalidInputError: A cursor this list did not give out.
+        """
+        wanted = filter or RecordingFilter()
+        self._look(actor, Action.RECORDING_LIST, None, what=f"list {wanted!r}")
+        visibility = self._gate.visibility(actor, Action.RECORDING_LIST)
+        now = self._now()
+        with self._catalogue.read() as uow:
+            page = uow.recordings.search(
+                wanted, visibility, cursor=cursor, limit=max(1, min(limit, PAGE_ROWS_MAX)), now=now
+            )
+        return RecordingList(
+            items=[RecordingItem(row=row, hand_in=hand_in(row, now), archived=is_archived(row, now)) for row in page.rows],
+            cursor=page.cursor, total=page.total, total_capped=page.total_capped, as_of=now,
+        )  # fmt: skip
+
+    def offloads(self, actor: Actor, *, limit: int = 50) -> list[OffloadRow]:
+        """The latest dockings the actor may know of."""
+        self._gate.require(actor, Action.OFFLOAD_LIST)
+        visibility = self._gate.visibility(actor, Action.OFFLOAD_LIST)
+        with self._catalogue.read() as uow:
+            return uow.offloads.recent(limit=max(1, min(limit, PAGE_ROWS_MAX)), visibility=visibility)
+
+    def devices(self, actor: Actor) -> list[DeviceRow]:
+        """Recorders of the ledger that lie within the actor's visibility."""
+        self._gate.require(actor, Action.DEVICE_LIST)
+        seen = self._gate.visibility(actor, Action.DEVICE_LIST)
+        with self._catalogue.read() as uow:
+            rows = uow.devices.all()
+        if seen.everything:
+            return rows
+        return [
+            row for row in rows
+            if row.unit in seen.units or (seen.officer is not None and row.officer == seen.officer)
+        ]  # fmt: skip
+
+    def overview(self, actor: Actor) -> Overview:
+        """Counts for the first page, within the actor's visibility."""
+        self._gate.require(actor, Action.RECORDING_LIST)
+        visibility = self._gate.visibility(actor, Action.RECORDING_LIST)
+        offered = self._gate.offered(actor)
+        now = self._now()
+        with self._catalogue.read() as uow:
+
+            def total(wanted: RecordingFilter) -> int:
+                return uow.recordings.search(wanted, visibility, limit=1, now=now).total
+
+            return Overview(
+                by_state=uow.recordings.counts_by_state(visibility),
+                late=total(RecordingFilter(late=True)),
+                quarantined=total(RecordingFilter(quarantined=True)),
+                open_offloads=len(uow.offloads.open()) if Action.OFFLOAD_LIST in offered else None,
+                open_findings=len(uow.findings.open()) if Action.FINDING_LIST in offered else None,
+                as_of=now,
+            )
+
+    def my_day(self, actor: Actor, *, day: date) -> MyDay:
+        """Are my recordings in? The actor's own recordings of one calendar day of the bureau, each with its cause.
+
+        ``nothing-known`` is answered where no docked recorder has told of any: it is no yes.
+        """
+        self._gate.require(actor, Action.RECORDING_LIST, ObjectScope(officer=actor.agent))
+        start = datetime.combine(day, time.min, tzinfo=BUREAU_ZONE)
+        now = self._now()
+        with self._catalogue.read() as uow:
+            rows = uow.recordings.day(actor.agent, start, start + timedelta(days=1))
+            items = [day_item(row, _offload(uow, row.offload), now) for row in rows]
+            own = [device.id for device in uow.devices.all() if device.officer == actor.agent]
+            dockings = [docking for docking in uow.offloads.recent(limit=PAGE_ROWS_MAX) if docking.device in own]
+        latest = {docking.device: docking for docking in reversed(dockings)}  # recent() is newest first
+        waiting = sorted(name for docking in latest.values() for name in docking.waiting)
+        return MyDay(
+            day=day, verdict=verdict_of(items, waiting), items=items, waiting=waiting,
+            last_docked_at=max((docking.started_at for docking in dockings), default=None), as_of=now,
+        )  # fmt: skip
+
+    # --- one recording ------------------------------------------------------------------------------------------------
+    def show(self, actor: Actor, recording: RecordingId) -> RecordingView:
+        """Facts, names, copies, derivatives and the custody timeline of one recording.
+
+        Raises:
+            NotFoundError: Unknown.
+            AccessDeniedError: Not the actor's to see (entered).
+        """
+        row = self._row(recording)
+        self._look(actor, Action.RECORDING_SHOW, row, what="show")
+        now = self._now()
+        may_watch = self._gate.decide(actor, Action.RECORDING_VIEW, self.scope(row)).allowed
+        reads_log = self._gate.decide(actor, Action.LOG_READ, self.scope(row)).allowed
+        with self._catalogue.read() as uow:
+            row = uow.recordings.get(recording)
+            derivatives = uow.derivatives.of(recording)
+            return RecordingView(
+                row=row,
+                hand_in=hand_in(row, now),
+                archived=is_archived(row, now),
+                watchable=watchable(row, derivatives) if may_watch else Watchable.DENIED,
+                names=uow.recordings.names(recording),
+                copies=_copies(uow, row.sha256),
+                manifest_copies=_copies(uow, Digest(SHA256, row.manifest_sha256) if row.manifest_sha256 else None),
+                derivatives=derivatives,
+                attached=uow.recordings.attached(recording),
+                timeline=[entry for entry in uow.timeline(recording) if reads_log or _own_look(entry, actor)],
+                device=_device(uow, row.device),
+                offload=_offload(uow, row.offload),
+                officer_name=_officer(uow, row.officer),
+                unit_name=_unit(uow, row.unit),
+                as_of=now,
+            )
+
+    def locate(self, actor: Actor, recording: RecordingId) -> list[CopyPlace]:
+        """Where each copy of the original lies: a path where the store has files, else its key and version."""
+        row = self._row(recording)
+        self._gate.allowed(actor, Action.RECORDING_SHOW, self.scope(row), detail="locate", sha256=_hex(row))
+        with self._catalogue.read() as uow:
+            copies = _copies(uow, row.sha256)
+        places = []
+        for copy in copies:
+            files = self._files.get(copy.store)
+            where = str(files.locate(row.sha256)) if files is not None and row.sha256 is not None else copy.key
+            places.append(CopyPlace(store=copy.store, path_or_key=where, version=copy.version))
+        return places
+
+    def open_viewing(self, actor: Actor, recording: RecordingId) -> viewings.Viewing:
+        """Open one viewing of what a browser can play: authorised, entered, durable before the first byte is sent.
+
+        Raises:
+            AccessDeniedError: Not the actor's to watch, for example own footage after archiving (entered).
+            NotFoundError: Nothing that a browser plays exists (yet).
+        """
+        row = self._row(recording)
+        with self._catalogue.read() as uow:
+            derivatives = uow.derivatives.of(recording)
+        choice = chosen(row, derivatives)
+        if choice is None:  # refuse the unauthorised before telling them anything of the recording's condition
+            self._gate.require(actor, Action.RECORDING_VIEW, self.scope(row))
+            raise NotFoundError(
+                "there is no copy a browser can play yet",
+                kept="The original is kept.",
+                todo="Have a viewing copy made.",
+            )
+        now_ms = unix_ms(self._now())
+        viewing = viewings.Viewing(
+            recording=recording, agent=actor.agent, kind=choice.kind, sha256=choice.sha256,
+            size_bytes=choice.size_bytes, media_type=choice.media_type, opened_ms=now_ms,
+        )  # fmt: skip
+        self._gate.allowed(actor, Action.RECORDING_VIEW, self.scope(row), detail=choice.kind, sha256=_hex(row))
+        token = viewings.issue(viewing, key=self._viewing_key())
+        self._recently.seen(token, now_ms=now_ms)
+        return replace(viewing, token=token)
+
+    def resume_viewing(self, actor: Actor, recording: RecordingId, *, token: str) -> viewings.Viewing:
+        """What a byte-range request may stream: the viewing of ``token``, authorised again, or a new one when it is over.
+
+        A viewing is over after 30 idle minutes or 12 hours; a token of somebody else or of another recording names none.
+        """
+        viewing = viewings.read(token, key=self._viewing_key()) if token else None
+        now_ms = unix_ms(self._now())
+        if (
+            viewing is None
+            or viewing.agent != actor.agent
+            or viewing.recording != recording
+            or not 0 <= now_ms - viewing.opened_ms < viewings.ABSOLUTE_MS
+            or not self._recently.awake(token, now_ms=now_ms, since_ms=viewing.opened_ms)
+        ):
+            return self.open_viewing(actor, recording)
+        self._gate.require(actor, Action.RECORDING_VIEW, self.scope(self._row(recording)))
+        self._recently.seen(token, now_ms=now_ms)
+        return viewing
+
+    def picture(self, actor: Actor, recording: RecordingId, *, kind: str) -> Picture:
+        """A poster, sheet or sheet index. Pictures show the footage: they need the right to watch and are entered.
+
+        Raises:
+            NotFoundError: No such picture was made.
+        """
+        row = self._row(recording)
+        self._look(actor, Action.RECORDING_VIEW, row, what=kind)
+        with self._catalogue.read() as uow:
+            made = [derivative for derivative in uow.derivatives.of(recording) if derivative.kind == kind]
+        if not made:
+            raise NotFoundError(f"no {kind[:32]} was made of this recording")
+        last = max(made, key=lambda derivative: derivative.made_at)
+        return Picture(sha256=last.sha256, size_bytes=last.size_bytes, media_type=last.media_type, recipe=last.recipe)
+
+    def scope(self, row: RecordingRow) -> ObjectScope:
+        """What the policy has to know of a recording now."""
+        return ObjectScope(unit=row.unit, officer=row.officer, recording=row.id, archived=is_archived(row, self._now()))
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+    def _look(self, actor: Actor, action: Action, row: RecordingRow | None, *, what: str) -> None:
+        """Authorise a look and enter it, once per idle time."""
+        scope = self.scope(row) if row is not None else None
+        key = f"{actor.agent} {actor.via} {row.id if row else ''} {what}"
+        now_ms = unix_ms(self._now())
+        if self._recently.awake(key, now_ms=now_ms):
+            self._gate.require(actor, action, scope, detail=what)
+        else:
+            self._gate.allowed(actor, action, scope, detail=what, sha256=_hex(row) if row else "")
+        self._recently.seen(key, now_ms=now_ms)
+
+    def _row(self, recording: RecordingId) -> RecordingRow:
+        with self._catalogue.read() as uow:
+            return uow.recordings.get(recording)
+
+    def _viewing_key(self) -> bytes:
+        """The key of viewing tokens, shared by all processes of this home; made at the first use."""
+        if not self._key:
+            with self._catalogue.begin() as uow:
+                text = uow.settings.get(_VIEWING_KEY)
+                if text is None:
+                    text = secrets.token_hex(32)
+                    uow.settings.put(_VIEWING_KEY, text)
+            self._key = bytes.fromhex(text)
+        return self._key
+
+    def _now(self) -> datetime:
+        return self._clock.now().wall
+
+
+def _hex(row: RecordingRow) -> str:
+    return row.sha256.hex if row.sha256 is not None else ""
+
+
+def _copies(uow: UnitOfWork, sha256: Digest | None) -> tuple[Copy, ...]:
+    blob = uow.blobs.get(sha256) if sha256 is not None else None
+    return blob.copies if blob is not None else ()
+
+
+def _own_look(entry: TimelineRow, actor: Actor) -> bool:
+    """Custody facts are for everyone who may see the recording; who looked at it is not (R23: investigations are quiet)."""
+    return not entry.event_type.startswith(_LOOKS) or entry.actor == actor.agent
+
+
+def _device(uow: UnitOfWork, device: DeviceId) -> DeviceRow | None:
+    try:
+        return uow.devices.get(device)
+    except NotFoundError:
+        return None
+
+
+def _offload(uow: UnitOfWork, offload: OffloadId) -> OffloadRow | None:
+    try:
+        return uow.offloads.get(offload)
+    except NotFoundError:
+        return None
+
+
+def _officer(uow: UnitOfWork, officer: AgentId | None) -> str:
+    if officer is None:
+        return ""
+    try:
+        row: AgentRow = uow.people.agent(officer)
+    except NotFoundError:
+        return ""
+    return row.name
+
+
+def _unit(uow: UnitOfWork, unit: UnitId | None) -> str:
+    return next((row.name for row in uow.people.units() if row.id == unit), "") if unit is not None else ""

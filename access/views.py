@@ -1,0 +1,140 @@
+"""What the reading services return: frozen values, true at ``as_of`` and nothing beyond."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from access.deadlines import HandIn
+from catalogue.records import DerivativeRow, DeviceRow, NameRow, OffloadRow, RecordingRow, TimelineRow
+from evidence.digest import Digest
+from evidence.model import Copy, RecordingState
+
+
+class Watchable(StrEnum):
+    """Whether a recording can be watched in a browser now, and if not, why."""
+
+    ORIGINAL = "original"
+    COPY = "copy"
+    TO_MAKE = "to-make"
+    NOT_YET = "not-yet"
+    NOTHING = "nothing"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingItem:
+    """One line of a list."""
+
+    row: RecordingRow
+    hand_in: HandIn
+    archived: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingList:
+    """One page of a list; ``total`` is a lower bound when ``total_capped``."""
+
+    items: list[RecordingItem]
+    cursor: str
+    total: int
+    total_capped: bool
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingView:
+    """Everything a person may know of one recording.
+
+    ``timeline`` holds who looked at it only for those who may read the log; others see their own looks.
+    """
+
+    row: RecordingRow
+    hand_in: HandIn
+    archived: bool
+    watchable: Watchable
+    names: list[NameRow]
+    copies: tuple[Copy, ...]
+    manifest_copies: tuple[Copy, ...]
+    derivatives: list[DerivativeRow]
+    attached: list[RecordingRow]
+    timeline: list[TimelineRow]
+    device: DeviceRow | None
+    offload: OffloadRow | None
+    officer_name: str
+    unit_name: str
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A poster, sheet or index: a small blob to send whole."""
+
+    sha256: Digest
+    size_bytes: int
+    media_type: str
+    recipe: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyPlace:
+    """Where one copy lies, for those who want to look at it without us."""
+
+    store: str
+    path_or_key: str
+    version: str
+
+
+class DayState(StrEnum):
+    """Where one of an officer's recordings is, in words that say whose turn it is."""
+
+    IN = "in"
+    SEALING = "sealing"
+    STORING = "storing"
+    TRANSFERRING = "transferring"
+    ON_DEVICE = "on-device"
+    DUPLICATE = "duplicate"
+
+
+class DayVerdict(StrEnum):
+    """The answer to "are my recordings in?". ``nothing-known`` is no yes: a recorder not docked yet tells nothing."""
+
+    ALL_IN = "all-in"
+    NOT_ALL = "not-all"
+    NOTHING_KNOWN = "nothing-known"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayItem:
+    """One of the officer's recordings."""
+
+    row: RecordingRow
+    state: DayState
+    hand_in: HandIn
+    quarantined: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MyDay:
+    """An officer's day. ``waiting`` names are still being written on a recorder that is issued to them."""
+
+    day: date
+    verdict: DayVerdict
+    items: list[DayItem]
+    waiting: list[str]
+    last_docked_at: datetime | None
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Counts of the first page; None means the actor may not know."""
+
+    by_state: dict[RecordingState, int]
+    late: int
+    quarantined: int
+    open_offloads: int | None
+    open_findings: int | None
+    as_of: datetime
