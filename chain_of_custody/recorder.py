@@ -1,0 +1,95 @@
+"""Turns events into signed entries inside the business transaction.
+
+The entry and the state change it reports commit together or not at all. The signer's row lock, held by
+``Outbox.next_turn`` until the transaction ends, keeps ``seq`` and ``prev`` from racing.
+
+Crash: before the commit nothing happened; after it the entry waits, durable, for the sealer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from chain_of_custody import disclosures, entry, merkle
+from chain_of_custody.keys import ROLE_STATION, SigningKey
+from evidence.clock import TimeReading, unix_ms
+from evidence.errors import ConfigError
+from evidence.events import Event, KeyAdded
+from evidence.ids import EntryId
+from evidence.ports import Outbox
+
+
+def _fresh_salt() -> bytes:
+    return os.urandom(disclosures.SALT_BYTES)
+
+
+class EntryRecorder:
+    """Implements ``evidence.ports.CustodyRecorder``. Thread-safe: it keeps no state between calls.
+
+    Args:
+        key: The station's key (never the log's).
+        station: Name of this station; it stands in every entry.
+        salt: Source of 16 random bytes per personal value.
+        new_id: Makes an entry's identity from Unix milliseconds.
+    """
+
+    def __init__(
+        self,
+        key: SigningKey,
+        *,
+        station: str,
+        salt: Callable[[], bytes] = _fresh_salt,
+        new_id: Callable[[int], EntryId] = EntryId.new,
+    ) -> None:
+        if not station:
+            raise ConfigError("the station has no name", todo="Set `station` in config.toml.")
+        self._key = key
+        self._station = station
+        self._salt = salt
+        self._new_id = new_id
+
+    @property
+    def key_id(self) -> str:
+        """Identity of the signing key."""
+        return self._key.key_id
+
+    def key_added(self) -> KeyAdded:
+        """The event that introduces this recorder's key in a log."""
+        return self._key.key_added(ROLE_STATION)
+
+    def record(self, outbox: Outbox, event: Event, *, at: TimeReading) -> EntryId:
+        """Sign the event and add it to the outbox; durable when the caller's transaction commits.
+
+        Args:
+            outbox: The catalogue's outbox inside the caller's transaction.
+            event: What happened.
+            at: Reading of the injected clock.
+
+        Raises:
+            EntryInvalidError: The event breaks the schema; nothing was added.
+            LimitExceededError: The entry would not fit into a bundle; nothing was added.
+        """
+        identity = self._new_id(unix_ms(at.wall))
+        disclosed = disclosures.disclose_all(event.personal_values(), salt=self._salt)
+        turn = outbox.next_turn(self._key.key_id)
+        envelope = entry.seal(
+            event,
+            entry=identity,
+            at=at,
+            station=self._station,
+            turn=turn,
+            sd=[disclosure.digest for disclosure in disclosed],
+            key=self._key,
+        )
+        outbox.add(
+            entry=identity,
+            event=event,
+            envelope=envelope,
+            leaf_sha256=merkle.leaf_hash(envelope),
+            key_id=self._key.key_id,
+            turn=turn,
+            disclosures=disclosed,
+            at=at.wall,
+        )
+        return identity
