@@ -322,6 +322,13 @@ class StateConflictError(CatalogueError):
     code = "state-conflict"
 
 
+class CatalogueUnavailableError(CatalogueError):
+    """The database is busy, restarting or not reachable; the same act may be tried again."""
+
+    code = "catalogue-unavailable"
+    retry = Retry.LATER
+
+
 class HomeLockedError(CatalogueError):
     """Another process serves this home."""
 
