@@ -1,0 +1,117 @@
+"""Bytes shared by digest: who needs them and where their copies are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from catalogue.db import CHUNK, Db
+from catalogue.records import BlobRow, DerivativeRow
+from catalogue.schema import blob_copies, blob_holders, blobs, derivatives
+from catalogue.values import fields_of
+from evidence.digest import Digest
+from evidence.errors import NotFoundError, StateConflictError
+from evidence.ids import DerivativeId, RecordingId
+from evidence.model import Copy
+
+
+class Blobs:
+    """Reference-counted bytes.
+
+    A blob has copies, and holders: ``recording:<id>``, ``manifest:<id>``, ``derivative:<id>``.
+    """
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def add_holder(self, sha256: Digest, size_bytes: int, blake3: Digest | None, holder: str) -> None:
+        """Say that ``holder`` needs these bytes; the same again changes nothing.
+
+        Raises:
+            StateConflictError: The catalogue knows these bytes with another size or BLAKE3 digest, which cannot be.
+        """
+        new = self._db.insert_new(blobs, {"sha256": sha256, "size_bytes": size_bytes, "blake3": blake3})
+        if not new:
+            self._agree(sha256, size_bytes, blake3)
+        self._db.insert_new(blob_holders, {"sha256": sha256, "holder": holder})
+
+    def _agree(self, sha256: Digest, size_bytes: int, blake3: Digest | None) -> None:
+        here = blobs.c
+        row = self._db.one(sa.select(blobs).where(here.sha256 == sha256))
+        if row is None or row["size_bytes"] != size_bytes or (blake3 and row["blake3"] not in (None, blake3)):
+            raise StateConflictError(f"{sha256} is already known with another size or BLAKE3 digest")
+        if blake3 is not None and row["blake3"] is None:
+            self._db.execute(blobs.update().where(here.sha256 == sha256).values(blake3=blake3))
+
+    def put_copy(self, sha256: Digest, copy: Copy) -> None:
+        """Record one copy; a second one in the same store replaces the first. NotFoundError without a holder."""
+        if self._db.scalar(sa.select(blobs.c.size_bytes).where(blobs.c.sha256 == sha256)) is None:
+            raise NotFoundError(f"nobody holds {sha256}")
+        self._db.upsert(blob_copies, {"sha256": sha256, **fields_of(copy)})
+
+    def mark_checked(self, sha256: Digest, store: str, at: datetime) -> None:
+        """Record that a copy was read from its medium and matched; NotFoundError when no such copy is known."""
+        here = blob_copies.c
+        statement = blob_copies.update().where(here.sha256 == sha256, here.store == store).values(read_back_at=at)
+        if self._db.count(statement) == 0:
+            raise NotFoundError(f"no copy of {sha256} in {store}")
+
+    def get(self, sha256: Digest) -> BlobRow | None:
+        """One blob with its copies and holders, both in a stable order."""
+        found = self._full([sha256])
+        return found[0] if found else None
+
+    def all(self) -> Iterator[BlobRow]:
+        """Every blob by digest, a chunk at a time."""
+        after: Digest | None = None
+        while True:
+            statement = sa.select(blobs.c.sha256).order_by(blobs.c.sha256).limit(CHUNK)
+            if after is not None:
+                statement = statement.where(blobs.c.sha256 > after)
+            digests = [row["sha256"] for row in self._db.all(statement)]
+            yield from self._full(digests)
+            if len(digests) < CHUNK:
+                return
+            after = digests[-1]
+
+    def _full(self, digests: list[Digest]) -> list[BlobRow]:
+        copies: dict[Digest, list[Copy]] = {}
+        holders: dict[Digest, list[str]] = {}
+        for row in self._db.all(_of(blob_copies, digests).order_by(blob_copies.c.store)):
+            fields = dict(row)
+            copies.setdefault(fields.pop("sha256"), []).append(Copy(**fields))
+        for row in self._db.all(_of(blob_holders, digests).order_by(blob_holders.c.holder)):
+            holders.setdefault(row["sha256"], []).append(row["holder"])
+        return [
+            BlobRow(**row, copies=tuple(copies.get(row["sha256"], ())), holders=tuple(holders.get(row["sha256"], ())))
+            for row in self._db.all(_of(blobs, digests).order_by(blobs.c.sha256))
+        ]
+
+
+def _of(table: sa.Table, digests: list[Digest]) -> sa.Select[tuple[object, ...]]:
+    return sa.select(table).where(table.c.sha256.in_(digests))
+
+
+class Derivatives:
+    """Viewing copies, posters and sheets."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def add(self, row: DerivativeRow) -> None:
+        """Add one."""
+        self._db.insert(derivatives, fields_of(row))
+
+    def get(self, identity: DerivativeId) -> DerivativeRow:
+        """One; NotFoundError."""
+        row = self._db.one(sa.select(derivatives).where(derivatives.c.id == identity))
+        if row is None:
+            raise NotFoundError(f"no derivative {identity}")
+        return DerivativeRow(**row)
+
+    def of(self, recording: RecordingId) -> list[DerivativeRow]:
+        """Those of a recording, oldest first."""
+        statement = sa.select(derivatives).where(derivatives.c.recording == recording).order_by(derivatives.c.id)
+        return [DerivativeRow(**row) for row in self._db.all(statement)]

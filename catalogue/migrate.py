@@ -1,0 +1,87 @@
+"""Creates the schema and brings it up to date (Alembic, run from inside the package)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from catalogue.engine import Engines
+from catalogue.faults import translated
+from evidence import durable
+from evidence.errors import CatalogueUnavailableError, ConfigError
+
+HOME = Path(__file__).parent / "migrations"
+#: One migration at a time on PostgreSQL: the key of its advisory lock ("liuhen" in ASCII).
+_LOCK = 0x6C697568656E
+
+
+def prepare(engines: Engines, *, migrate: bool) -> None:
+    """Bring the schema to this program's version, or check that it is there.
+
+    Raises:
+        ConfigError: Without ``migrate``: the schema is missing or older. Always: it is newer than this program.
+    """
+    if engines.path is not None and not engines.path.exists():
+        if not migrate:
+            raise ConfigError(f"there is no database {engines.path.name}", todo="Run `liuhen init`.")
+        _create_file(engines.path)
+    newest = _scripts().get_current_head()
+    with translated(), engines.write.begin() as connection:
+        current = _current(connection)
+        if current == newest:
+            return
+        if current is not None and current not in {script.revision for script in _scripts().walk_revisions()}:
+            raise ConfigError("the database was written by a newer program", todo="Install that version.")
+        if not migrate:
+            raise ConfigError("the database has an older schema", todo="Start the service once, or run `liuhen init`.")
+        _run(connection, "upgrade", "head")
+
+
+def upgrade(engine: sa.Engine, revision: str = "head") -> None:
+    """Migrate up to a revision in one transaction."""
+    with translated(), engine.begin() as connection:
+        _run(connection, "upgrade", revision)
+
+
+def downgrade(engine: sa.Engine, revision: str) -> None:
+    """Migrate down to a revision (``base`` removes every table) in one transaction."""
+    with translated(), engine.begin() as connection:
+        _run(connection, "downgrade", revision)
+
+
+def _run(connection: sa.Connection, direction: str, revision: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    config = _config()
+    config.attributes["connection"] = connection
+    (command.upgrade if direction == "upgrade" else command.downgrade)(config, revision)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(HOME).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def _current(connection: sa.Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _create_file(path: Path) -> None:
+    # The database holds personal values: readable by the service alone, from its first byte on.
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    except OSError as error:
+        raise CatalogueUnavailableError(f"{path.name} cannot be created ({error.strerror})") from error
+    durable.fsync_dir(path.parent)

@@ -1,0 +1,164 @@
+"""The custody log's queue inside the catalogue: signed entries are durable in the transaction of the act they report.
+
+- A signer's ``seq`` has no gap and no fork: ``next_turn`` locks the signer's row until the transaction ends, ``add``
+  advances it by compare-and-swap, and (key, seq) is unique.
+- The sealer takes rows *without an index*. There is no cursor: commit order is not insertion order, and a cursor would
+  skip the entry of a transaction that began earlier and committed later.
+- Indices and head move in one statement group under compare-and-swap on the size. If we crash before the commit, nothing
+  has an index; after it, the head names exactly the indices that exist.
+
+Source: evidence.ports.Outbox; field experience of transactional outboxes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from catalogue.db import Db, chunks
+from catalogue.schema import disclosures, entries, log_head, signers
+from evidence.errors import InvalidInputError, StateConflictError
+from evidence.events import Event
+from evidence.ids import EntryId
+from evidence.ports import Disclosure, LogHead, OutboxRow, SignerTurn
+
+FIRST_SEQ = 0
+
+_ROW = sa.select(
+    entries.c.id.label("entry"),
+    entries.c.event_type,
+    entries.c.recording,
+    entries.c.envelope,
+    entries.c.leaf_sha256,
+    entries.c.idx.label("index"),
+)
+
+
+class CatalogueOutbox:
+    """Implements ``evidence.ports.Outbox`` in one transaction."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def next_turn(self, key_id: str) -> SignerTurn:
+        """Take the signer's row lock and tell the next turn; held until the transaction ends."""
+        self._db.insert_new(signers, {"key_id": key_id, "next_seq": FIRST_SEQ, "prev": ""})
+        row = self._db.one(sa.select(signers).where(signers.c.key_id == key_id).with_for_update())
+        if row is None:
+            raise StateConflictError(f"the signer {key_id} vanished")
+        return SignerTurn(row["next_seq"], row["prev"])
+
+    def add(
+        self, *, entry: EntryId, event: Event, envelope: bytes, leaf_sha256: bytes, key_id: str, turn: SignerTurn,
+        disclosures: Sequence[Disclosure], at: datetime,
+    ) -> None:  # fmt: skip
+        """Insert the entry and advance the signer.
+
+        Raises:
+            StateConflictError: The turn is not the signer's next one, or the identity is taken.
+        """
+        here = signers.c
+        advance = signers.update().where(here.key_id == key_id, here.next_seq == turn.seq, here.prev == turn.prev)
+        values = {"next_seq": turn.seq + 1, "prev": hashlib.sha256(envelope).hexdigest()}
+        if self._db.count(advance.values(**values)) != 1:
+            raise StateConflictError(f"turn {turn.seq} is not the next one of signer {key_id}")
+        self._db.insert(
+            entries,
+            {
+                "id": entry, "event_type": event.TYPE, "recording": event.recording, "actor": event.actor, "at": at,
+                "key_id": key_id, "seq": turn.seq, "envelope": envelope, "leaf_sha256": leaf_sha256,
+            },
+        )  # fmt: skip
+        self._add_disclosures(entry, disclosures)
+
+    def _add_disclosures(self, entry: EntryId, given: Sequence[Disclosure]) -> None:
+        rows = [{"digest": one.digest, "entry": entry, "name": one.name, "text": one.text} for one in given]
+        if rows:
+            self._db.execute(disclosures.insert(), rows)
+
+    def unsequenced(self, limit: int) -> list[OutboxRow]:
+        """Entries without an index, in an order in which every signer's ``seq`` grows."""
+        # ``added`` is drawn under the signer's lock, so it grows with ``seq``; and an entry is visible only when the
+        # transactions that held the lock before have committed, so no earlier ``seq`` can still be missing.
+        return self._rows(_ROW.where(entries.c.idx.is_(None)).order_by(entries.c.added).limit(limit))
+
+    def head(self) -> LogHead | None:
+        """The current head; None before the log was opened."""
+        row = self._db.one(sa.select(log_head))
+        return None if row is None else LogHead(row["size"], row["root"], row["note"], row["published_size"])
+
+    def sequence(self, *, expected_size: int, entries: Sequence[EntryId], head: LogHead) -> None:
+        """Give indices from ``expected_size`` on and store the new head; its ``published_size`` is not taken over.
+
+        Raises:
+            InvalidInputError: The head does not lie exactly these entries beyond ``expected_size``.
+            StateConflictError: The head moved, or one of the entries is unknown or has an index already.
+        """
+        if head.size != expected_size + len(entries):
+            raise InvalidInputError(f"a head of {head.size} over {expected_size} + {len(entries)} entries")
+        self._swap_head(expected_size, head)
+        self._number(expected_size, entries)
+
+    def _swap_head(self, expected_size: int, head: LogHead) -> None:
+        values = {"size": head.size, "root": head.root, "note": head.note}
+        moved = self._db.count(log_head.update().where(log_head.c.size == expected_size).values(**values))
+        if moved == 0 and expected_size == 0:
+            moved = int(self._db.insert_new(log_head, {"id": 1, "published_size": 0, **values}))
+        if moved != 1:
+            raise StateConflictError(f"the head is no longer at {expected_size}")
+
+    def _number(self, start: int, ids: Sequence[EntryId]) -> None:
+        if not ids:
+            return
+        here = entries.c
+        statement = (
+            entries.update()
+            .where(here.id == sa.bindparam("entry_id"), here.idx.is_(None))
+            .values(idx=sa.bindparam("entry_index"))
+        )
+        pairs = [{"entry_id": entry, "entry_index": start + offset} for offset, entry in enumerate(ids)]
+        self._db.execute(statement, pairs)
+        numbered = sa.select(sa.func.count()).where(here.idx >= start, here.idx < start + len(ids))
+        if self._db.scalar(numbered) != len(ids):
+            raise StateConflictError("an entry is unknown or has an index already")
+
+    def mark_published(self, size: int) -> None:
+        """Record that the checkpoint of that size is published; never lowers. StateConflictError beyond the head."""
+        here = log_head.c
+        raised = (
+            log_head.update()
+            .where(here.size >= size)
+            .values(published_size=sa.case((here.published_size < size, size), else_=here.published_size))
+        )
+        if self._db.count(raised) == 0:
+            raise StateConflictError(f"a checkpoint of size {size} is ahead of the head")
+
+    def rows(self, start: int, end: int) -> list[OutboxRow]:
+        """Sequenced entries with start <= index < end, in order."""
+        here = entries.c
+        return self._rows(_ROW.where(here.idx >= start, here.idx < end).order_by(here.idx))
+
+    def row_of(self, entry: EntryId) -> OutboxRow | None:
+        """One entry."""
+        found = self._rows(_ROW.where(entries.c.id == entry))
+        return found[0] if found else None
+
+    def disclosures_of(self, digests: Sequence[str]) -> dict[str, Disclosure]:
+        """The disclosures that still exist, by digest."""
+        here = disclosures.c
+        found: dict[str, Disclosure] = {}
+        for part in chunks(digests):
+            statement = sa.select(here.digest, here.name, here.text).where(
+                here.digest.in_(part), here.text.is_not(None)
+            )
+            found.update({row["digest"]: Disclosure(**row) for row in self._db.all(statement)})
+        return found
+
+    def _rows(self, statement: sa.Executable) -> list[OutboxRow]:
+        return [
+            OutboxRow(**{**row, "envelope": bytes(row["envelope"]), "leaf_sha256": bytes(row["leaf_sha256"])})
+            for row in self._db.all(statement)
+        ]

@@ -1,0 +1,131 @@
+"""Rows about the running service: findings, progress, sessions, settings and the clock's high-water mark."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from catalogue.db import Db
+from catalogue.records import FindingRow, ProgressRow, WebSessionRow
+from catalogue.schema import clock_marks, findings, progress, settings, web_sessions
+from catalogue.values import fields_of
+from evidence.errors import NotFoundError
+from evidence.ids import AgentId, FindingId, OffloadId, RecordingId
+
+
+class Findings:
+    """Things an auditor must look at."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def raise_(self, row: FindingRow) -> bool:
+        """Add a finding unless one of that kind, recording and store is open; tells whether it was added."""
+        return self._db.insert_new(findings, {**fields_of(row), "recording": row.recording or ""})
+
+    def open(self) -> list[FindingRow]:
+        """Findings that nobody has closed, oldest first."""
+        statement = sa.select(findings).where(findings.c.closed_at.is_(None))
+        return [
+            FindingRow(**{**row, "recording": RecordingId(row["recording"]) if row["recording"] else None})
+            for row in self._db.all(statement.order_by(findings.c.raised_at, findings.c.id))
+        ]
+
+    def close(self, identity: FindingId, at: datetime) -> None:
+        """Close an open finding; NotFoundError when there is none."""
+        statement = (
+            findings.update().where(findings.c.id == identity, findings.c.closed_at.is_(None)).values(closed_at=at)
+        )
+        if self._db.count(statement) == 0:
+            raise NotFoundError(f"no open finding {identity}")
+
+
+class ProgressRows:
+    """Where running transfers are. Not evidence: may be lost."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def put(self, row: ProgressRow) -> None:
+        """Set or replace the row of an offload."""
+        self._db.upsert(progress, fields_of(row))
+
+    def of(self, offload: OffloadId) -> ProgressRow | None:
+        """The row of an offload."""
+        row = self._db.one(sa.select(progress).where(progress.c.offload == offload))
+        return None if row is None else ProgressRow(**row)
+
+    def all(self) -> list[ProgressRow]:
+        """Every row, by offload."""
+        return [ProgressRow(**row) for row in self._db.all(sa.select(progress).order_by(progress.c.offload))]
+
+    def clear(self, offload: OffloadId) -> None:
+        """Forget the row of an offload."""
+        self._db.execute(progress.delete().where(progress.c.offload == offload))
+
+
+class WebSessions:
+    """Server-side sessions. Expiry is the caller's rule; ``sweep`` only tidies."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def add(self, row: WebSessionRow) -> None:
+        """Add a session."""
+        self._db.insert(web_sessions, fields_of(row))
+
+    def get(self, token_sha256: str) -> WebSessionRow | None:
+        """A session by the digest of its token, expired or not."""
+        row = self._db.one(sa.select(web_sessions).where(web_sessions.c.token_sha256 == token_sha256))
+        return None if row is None else WebSessionRow(**row)
+
+    def touch(self, token_sha256: str, at: datetime, expires_at: datetime) -> None:
+        """Record that the session was used; a removed session stays removed."""
+        statement = web_sessions.update().where(web_sessions.c.token_sha256 == token_sha256)
+        self._db.execute(statement.values(seen_at=at, expires_at=expires_at))
+
+    def remove(self, token_sha256: str) -> None:
+        """End one session."""
+        self._db.execute(web_sessions.delete().where(web_sessions.c.token_sha256 == token_sha256))
+
+    def remove_of(self, agent: AgentId) -> None:
+        """End every session of an agent."""
+        self._db.execute(web_sessions.delete().where(web_sessions.c.agent == agent))
+
+    def sweep(self, now: datetime) -> int:
+        """Remove sessions that have expired; tells how many."""
+        return self._db.count(web_sessions.delete().where(web_sessions.c.expires_at <= now))
+
+
+class Settings:
+    """Small texts that the service keeps for itself."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def get(self, name: str) -> str | None:
+        """The value, or None."""
+        value: str | None = self._db.scalar(sa.select(settings.c.value).where(settings.c.name == name))
+        return value
+
+    def put(self, name: str, value: str) -> None:
+        """Set or replace."""
+        self._db.upsert(settings, {"name": name, "value": value})
+
+
+class ClockMarks:
+    """The latest time this home has seen, so that a clock set back is noticed (promise 9)."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def highest(self) -> datetime | None:
+        """The mark, or None in a new home."""
+        mark: datetime | None = self._db.scalar(sa.select(clock_marks.c.at))
+        return mark
+
+    def raise_to(self, at: datetime) -> None:
+        """Move the mark later; an earlier time is ignored."""
+        if not self._db.insert_new(clock_marks, {"id": 1, "at": at}):
+            self._db.execute(clock_marks.update().where(clock_marks.c.at < at).values(at=at))

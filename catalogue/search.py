@@ -1,0 +1,147 @@
+"""Lists of recordings: who may see them, filters, words, pages.
+
+Pages follow the key (start or discovery, identity), newest first, so a recording that arrives while someone turns pages
+neither repeats nor hides another. The count stops at a cap. Visibility is part of every query, not a filter afterwards.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from catalogue.db import Db
+from catalogue.records import RecordingFilter
+from catalogue.schema import recording_texts, recordings
+from catalogue.words import terms_of
+from evidence import canonical
+from evidence.clock import unix_ms, utc_from_ms
+from evidence.errors import EvidenceError, InvalidInputError
+from evidence.ids import RecordingId
+from evidence.limits import COUNT_CAP, PAGE_ROWS_MAX
+from evidence.model import Visibility
+
+_CURSOR_CHARS_MAX = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PageIds:
+    """Identities of one page and how to go on."""
+
+    ids: list[RecordingId]
+    cursor: str
+    total: int
+    total_capped: bool
+
+
+def find(db: Db, wanted: RecordingFilter, visibility: Visibility, *, cursor: str, limit: int, now: datetime) -> PageIds:
+    """Identities of one page, newest first.
+
+    Args:
+        db: Open transaction.
+        wanted: What to look for.
+        visibility: What this agent may see; nothing else is counted or returned.
+        cursor: From the page before, or empty.
+        limit: Rows on the page, 1 to ``limits.PAGE_ROWS_MAX``.
+        now: For the filter ``late``.
+
+    Raises:
+        InvalidInputError: A cursor that no page gave out, a limit out of range, an impossible search text.
+    """
+    if not 1 <= limit <= PAGE_ROWS_MAX:
+        raise InvalidInputError(f"a page has 1 to {PAGE_ROWS_MAX} rows")
+    here = recordings.c
+    conditions = [*visible(visibility), *_filters(wanted, now), *_words(db, wanted.text)]
+    statement = sa.select(here.id, here.sort_at).where(*conditions)
+    if cursor:
+        sort_at, identity = _open_cursor(cursor)
+        statement = statement.where(
+            sa.or_(here.sort_at < sort_at, sa.and_(here.sort_at == sort_at, here.id < identity)),
+            here.sort_at <= sort_at,
+        )
+    rows = db.all(statement.order_by(here.sort_at.desc(), here.id.desc()).limit(limit + 1))
+    more = len(rows) > limit
+    rows = rows[:limit]
+    counted = sa.select(here.id).where(*conditions).limit(COUNT_CAP + 1).subquery()
+    total = int(db.scalar(sa.select(sa.func.count()).select_from(counted)))
+    return PageIds(
+        [row["id"] for row in rows],
+        _make_cursor(rows[-1]["sort_at"], rows[-1]["id"]) if more else "",
+        min(total, COUNT_CAP),
+        total > COUNT_CAP,
+    )
+
+
+def visible(visibility: Visibility) -> list[sa.ColumnElement[bool]]:
+    """The condition that keeps an agent inside of what they may see."""
+    if visibility.everything:
+        return []
+    mine: list[sa.ColumnElement[bool]] = [recordings.c.unit.in_(sorted(visibility.units))]
+    if visibility.officer is not None:
+        mine.append(recordings.c.officer == visibility.officer)
+    return [sa.or_(*mine)]
+
+
+def _filters(wanted: RecordingFilter, now: datetime) -> list[sa.ColumnElement[bool]]:
+    here = recordings.c
+    late = sa.or_(sa.and_(here.stored_at.is_(None), here.deadline_at < now), here.stored_at > here.deadline_at)
+    found: list[sa.ColumnElement[bool]] = []
+    if wanted.started_from is not None:
+        found.append(here.sort_at >= wanted.started_from)
+    if wanted.started_to is not None:
+        found.append(here.sort_at < wanted.started_to)
+    found += [
+        column == value
+        for column, value in ((here.officer, wanted.officer), (here.device, wanted.device), (here.unit, wanted.unit))
+        if value is not None
+    ]
+    if wanted.states:
+        found.append(here.state.in_(sorted(wanted.states)))
+    if wanted.kinds:
+        found.append(here.kind.in_(sorted(wanted.kinds)))
+    if wanted.quarantined is not None:
+        found.append(here.quarantine_reason != "" if wanted.quarantined else here.quarantine_reason == "")
+    if wanted.late is not None:
+        found.append(late if wanted.late else sa.not_(sa.func.coalesce(late, sa.false())))
+    if wanted.important is not None:
+        found.append(here.important.is_(wanted.important))
+    return found
+
+
+def _words(db: Db, text: str) -> list[sa.ColumnElement[bool]]:
+    terms = terms_of(text)
+    if not terms:
+        return []
+    here = recording_texts.c
+    conditions = [here.text.contains(term.text, autoescape=True) for term in terms if not term.exact]
+    tokens = sorted(frozenset().union(*(term.tokens for term in terms)))
+    if tokens:
+        conditions.append(_match_sqlite(tokens) if db.sqlite else here.tokens.contains(tokens))
+    return [recordings.c.id.in_(sa.select(here.recording).where(*conditions))]
+
+
+def _match_sqlite(tokens: list[str]) -> sa.ColumnElement[bool]:
+    query = " AND ".join(f'"{token}"' for token in tokens)  # tokens hold no quotation mark: see catalogue.words
+    rows = sa.text("SELECT rowid FROM recording_fts WHERE recording_fts MATCH :fts_query").bindparams(fts_query=query)
+    return recording_texts.c.serial.in_(rows.columns(sa.column("rowid", sa.Integer)).scalar_subquery())
+
+
+def _make_cursor(sort_at: datetime, identity: RecordingId) -> str:
+    return base64.urlsafe_b64encode(canonical.dumps([unix_ms(sort_at), identity])).decode().rstrip("=")
+
+
+def _open_cursor(untrusted: str) -> tuple[datetime, RecordingId]:
+    try:
+        if len(untrusted) > _CURSOR_CHARS_MAX:
+            raise InvalidInputError("too long")
+        raw = base64.b64decode(untrusted + "=" * (-len(untrusted) % 4), altchars=b"-_", validate=True)
+        sort_ms, identity = canonical.loads(raw)
+        cursor = utc_from_ms(sort_ms), RecordingId(identity)
+    except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError, EvidenceError) as error:
+        raise InvalidInputError("not a cursor of this list") from error
+    if _make_cursor(*cursor) != untrusted:
+        raise InvalidInputError("not a cursor of this list")
+    return cursor

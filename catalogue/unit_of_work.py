@@ -1,0 +1,52 @@
+"""One transaction and everything that can be done in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from catalogue.blobs import Blobs, Derivatives
+from catalogue.db import Db
+from catalogue.devices import Devices, Offloads
+from catalogue.outbox import CatalogueOutbox
+from catalogue.people import People
+from catalogue.recordings import Recordings
+from catalogue.records import TimelineRow
+from catalogue.running import ClockMarks, Findings, ProgressRows, Settings, WebSessions
+from catalogue.search_index import SearchIndex
+from catalogue.timeline import timeline_of
+from evidence.ids import RecordingId
+from evidence.ports import Outbox
+
+
+class UnitOfWork:
+    """Repositories that share one transaction. Valid only inside of the ``with`` block that gave it."""
+
+    def __init__(self, db: Db) -> None:
+        index = SearchIndex(db)
+        self._db = db
+        self._after_commit: list[Callable[[], None]] = []
+        self.outbox: Outbox = CatalogueOutbox(db)
+        self.recordings = Recordings(db, index)
+        self.devices = Devices(db, index)
+        self.offloads = Offloads(db)
+        self.people = People(db, index)
+        self.blobs = Blobs(db)
+        self.derivatives = Derivatives(db)
+        self.findings = Findings(db)
+        self.progress = ProgressRows(db)
+        self.sessions = WebSessions(db)
+        self.settings = Settings(db)
+        self.clock_marks = ClockMarks(db)
+
+    def after_commit(self, fn: Callable[[], None]) -> None:
+        """Run ``fn`` once the commit is durable; never after a rollback. For hints only (wake the sealer)."""
+        self._after_commit.append(fn)
+
+    def take_after_commit(self) -> list[Callable[[], None]]:
+        """What is to run now that the commit is durable."""
+        taken, self._after_commit = self._after_commit, []
+        return taken
+
+    def timeline(self, recording: RecordingId) -> list[TimelineRow]:
+        """Custody entries of a recording with the disclosures that still exist, in log order."""
+        return timeline_of(self._db, recording)
