@@ -102,8 +102,7 @@ def unix_ms(moment: datetime) -> int:
 
 def to_text(moment: datetime) -> str:
     """``2026-11-22T13:05:41.120Z``: the one text form of a time in entries, manifests and JSON."""
-    moment = moment.astimezone(UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def from_text(untrusted: str) -> datetime:
@@ -113,9 +112,10 @@ def from_text(untrusted: str) -> datetime:
         InvalidInputError: The text is not exactly of that form.
     """
     try:
-        moment = datetime.strptime(untrusted, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-    except (ValueError, TypeError) as error:
+        moment = datetime.fromisoformat(untrusted)
+        exact = moment.tzinfo is not None and to_text(moment) == untrusted
+    except (ValueError, TypeError, OverflowError) as error:
         raise InvalidInputError(f"not a time: {untrusted!r}") from error
-    if to_text(moment) != untrusted:
+    if not exact:
         raise InvalidInputError(f"not a time: {untrusted!r}")
-    return moment
+    return moment.astimezone(UTC)
