@@ -22,7 +22,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from chain_of_custody.disclosures import DIGEST_PATTERN, SD_ALGORITHM
-from chain_of_custody.keys import SIGNATURE_BYTES, SigningKey, VerifyingKey, b64decode_strict
+from chain_of_custody.keys import SigningKey, VerifyingKey, b64decode_strict
 from evidence import canonical
 from evidence.clock import TimeReading, from_text, to_text
 from evidence.errors import EntryInvalidError, InvalidInputError, LimitExceededError
@@ -41,7 +41,14 @@ TIME_SOURCES: Final = frozenset({"synchronised", "unsynchronised", "manual"})
 
 _HEX_SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
-_ENVELOPE_MEMBERS = {"payload", "payloadType", "signatures"}
+#: An envelope is canonical JSON of one form only, so its text can be written and recognised as a whole.
+_ENVELOPE_FORM: Final = (
+    b'{"payload":"%s","payloadType":"application/vnd.in-toto+json","signatures":[{"keyid":"%s","sig":"%s"}]}'
+)
+_ENVELOPE = re.compile(
+    re.escape(_ENVELOPE_FORM).replace(b"%s", b"([A-Za-z0-9+/]+={0,2})", 1)
+    .replace(b"%s", b"([0-9a-f]{16})", 1).replace(b"%s", b"([A-Za-z0-9+/]{86}==)", 1)
+)  # fmt: skip
 _STATEMENT_MEMBERS = {"_type", "subject", "predicateType", "predicate"}
 _PREDICATE_MEMBERS = {
     "schema", "entry", "event", "time", "time_source", "time_uncertainty_ms", "station", "signer", "seq", "prev", "data",
@@ -161,8 +168,11 @@ def seal(
     # What we sign must be what we would accept: a leaf can never be mended afterwards.
     _check_statement(statement)
     payload = canonical.dumps(statement)
-    signature = {"keyid": key.key_id, "sig": _b64(key.sign(pae(payload)))}
-    envelope = canonical.dumps({"payload": _b64(payload), "payloadType": PAYLOAD_TYPE, "signatures": [signature]})
+    envelope = _ENVELOPE_FORM % (
+        base64.b64encode(payload),
+        key.key_id.encode("ascii"),
+        base64.b64encode(key.sign(pae(payload))),
+    )
     if len(envelope) > ENTRY_BYTES_MAX:
         raise LimitExceededError(f"a {event.TYPE} entry of {len(envelope)} bytes is over {ENTRY_BYTES_MAX}")
     return envelope
@@ -176,21 +186,11 @@ def parse(untrusted: bytes) -> Entry:
     """
     if len(untrusted) > ENTRY_BYTES_MAX:
         raise EntryInvalidError(f"an entry of {len(untrusted)} bytes is over {ENTRY_BYTES_MAX}")
-    match canonical.loads(untrusted):
-        case {
-            "payload": str(text),
-            "payloadType": str(kind),
-            "signatures": [{"keyid": str(key_id), "sig": str(sig)} as one],
-        } as all_:
-            if set(all_) != _ENVELOPE_MEMBERS or len(one) != len(("keyid", "sig")):
-                raise EntryInvalidError("envelope has unknown members")
-        case _:
-            raise EntryInvalidError("not a DSSE envelope with one signature")
-    if kind != PAYLOAD_TYPE:
-        raise EntryInvalidError(f"payload type is {kind[:64]!r}")
-    payload, signature = b64decode_strict(text), b64decode_strict(sig)
-    if len(signature) != SIGNATURE_BYTES:
-        raise EntryInvalidError("signature has a wrong length")
+    match = _ENVELOPE.fullmatch(untrusted)
+    if match is None:
+        raise EntryInvalidError("not a canonical DSSE envelope with one Ed25519 signature")
+    key_id = match[2].decode("ascii")
+    payload, signature = (b64decode_strict(match[group].decode("ascii")) for group in (1, 3))
     statement = canonical.loads(payload)
     at = _check_statement(statement)
     predicate, subject = statement["predicate"], statement["subject"][0]
@@ -216,10 +216,6 @@ def parse(untrusted: bytes) -> Entry:
 
 
 # --- the schema -------------------------------------------------------------------------------------------------------
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
 def _members(value: object, expected: set[str], what: str) -> dict[str, Any]:
     if not isinstance(value, dict) or set(value) != expected:
         raise EntryInvalidError(f"{what} has missing or unknown members")
