@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evidence import canonical
-from evidence.durable import fsync_dir, fsync_file, make_dirs, publish_new
+from evidence.durable import NO_SPACE, fsync_dir, fsync_file, make_dirs, publish_new
 from evidence.errors import (
     ConfigError,
     EntryInvalidError,
@@ -34,7 +34,7 @@ from storage import layout, protection
 _FOLDERS = ("objects/sha256", "locks", "staging", "damaged", "log")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
 _MARKER_BYTES_MAX = 4096
 
 _SPEC = """\
@@ -74,7 +74,7 @@ def os_errors(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = os.strerror(error.errno or 0)
-        if error.errno in _NO_SPACE:
+        if error.errno in NO_SPACE:
             raise StoreFullError(f"cannot {what}: no space left on the store") from error
         if error.errno in {errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.EHOSTDOWN, errno.ENOTCONN}:
             raise StoreUnavailableError(f"cannot {what}: {reason}") from error

@@ -1,0 +1,151 @@
+"""A bucket that cannot lose what is put into it: making one, and proving by deed that it refuses removal.
+
+Some servers answer 200 to lock headers and keep nothing. So nothing is believed: the probe writes small objects under
+retention and hold and tries to remove them. Only a bucket that refuses every attempt is called protected.
+
+Source: S3 Object Lock; docs/formats/store.md "What a bucket must refuse".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from evidence.errors import EvidenceError, StoreError
+from storage.s3_client import DENIED, S3Settings, code_of, s3_errors
+from storage.s3_upload import Target, b64, md5, put_whole
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+_ALREADY = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+_BODY = b"probe"
+#: Longer than a slow server needs between the writes and the attempts to remove them.
+_PROBE_LOCK = timedelta(seconds=60)
+_REFUSALS = DENIED | {"InvalidRequest", "ObjectLocked", "InvalidArgument", "400"}
+_BAD_BODY = frozenset({"BadDigest", "InvalidDigest", "InvalidRequest", "XAmzContentChecksumMismatch", "400"})
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """What the probe tried and whether each attempt was refused (or each setting found).
+
+    Attributes:
+        checks: Name of the check -> passed.
+        protected: All checks that protection rests on passed; ``wrong-sha256-refused`` is told but not required, because
+            older servers check Content-MD5 instead.
+    """
+
+    checks: Mapping[str, bool]
+    protected: bool
+
+
+def ensure_bucket(client: S3Client, settings: S3Settings) -> None:
+    """Make the bucket, or bring an existing one into shape: versions, Object Lock, default retention.
+
+    Raises:
+        StoreError: The server refuses one of them. StoreUnavailableError: it does not answer.
+    """
+    name = settings.bucket
+    place: dict[str, Any] = {}
+    if settings.region != "us-east-1":
+        place = {"CreateBucketConfiguration": {"LocationConstraint": settings.region}}
+    with s3_errors("make the bucket"):
+        try:
+            client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True, **place)
+        except ClientError as error:
+            if code_of(error) not in _ALREADY:
+                raise
+    with s3_errors("turn on versions"):
+        if client.get_bucket_versioning(Bucket=name).get("Status") != "Enabled":
+            client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    configuration: dict[str, Any] = {"ObjectLockEnabled": "Enabled"}
+    if settings.first_retention_days:
+        configuration["Rule"] = {
+            "DefaultRetention": {"Mode": settings.mode, "Days": settings.first_retention_days},
+        }
+    with s3_errors("turn on Object Lock"):
+        client.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=configuration)  # type: ignore[arg-type]
+    if not _has_lock(client, name):
+        raise StoreError(f"bucket {name} has no Object Lock", todo="Make a new bucket with Object Lock.")
+
+
+def _has_lock(client: S3Client, bucket: str) -> bool:
+    try:
+        answer = client.get_object_lock_configuration(Bucket=bucket)
+    except ClientError as error:
+        if code_of(error) in {"ObjectLockConfigurationNotFoundError", "404", "NoSuchObjectLockConfiguration"}:
+            return False
+        raise
+    return answer.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled"
+
+
+def probe(client: S3Client, settings: S3Settings, *, now: datetime) -> ProbeReport:
+    """Try to remove and to shorten what is locked. Probe objects stay until their lock lapses; the next probe removes them.
+
+    Raises:
+        StoreUnavailableError: The server does not answer: nothing is known. StoreError: it refuses even to write.
+    """
+    with s3_errors("probe the bucket"):
+        checks = {
+            "bucket-lock": _has_lock(client, settings.bucket),
+            "versions": client.get_bucket_versioning(Bucket=settings.bucket).get("Status") == "Enabled",
+        }
+        if all(checks.values()):
+            _remove_old_probes(client, settings)
+            checks |= _attempts(client, settings, now.replace(microsecond=0) + _PROBE_LOCK)
+    protected = len(checks) > 2 and all(passed for name, passed in checks.items() if name != "wrong-sha256-refused")
+    return ProbeReport(checks, protected)
+
+
+def _attempts(client: S3Client, settings: S3Settings, until: datetime) -> dict[str, bool]:
+    bucket, mode = settings.bucket, settings.mode
+    key = f"{settings.prefix}.probe/{secrets.token_hex(16)}"
+    locked = put_whole(
+        Target(client, bucket, key), _BODY, options={"ObjectLockMode": mode, "ObjectLockRetainUntilDate": until}
+    )
+    held = put_whole(Target(client, bucket, f"{key}-held"), _BODY, options={"ObjectLockLegalHoldStatus": "ON"})
+    one: dict[str, Any] = {"Bucket": bucket, "Key": key, "VersionId": locked.version}
+    other: dict[str, Any] = {"Bucket": bucket, "Key": f"{key}-held", "VersionId": held.version}
+    past_body: dict[str, Any] = {"Bucket": bucket, "Key": f"{key}-bad", "Body": b"a"}
+    sooner: Any = {"Mode": mode, "RetainUntilDate": until - _PROBE_LOCK / 2}
+    checks = {
+        "retention-refuses-removal": _refused(lambda: client.delete_object(**one)),
+        "retention-refuses-shortening": _refused(lambda: client.put_object_retention(Retention=sooner, **one)),
+        "hold-refuses-removal": _refused(lambda: client.delete_object(**other)),
+        "wrong-md5-refused": _refused(lambda: client.put_object(ContentMD5=md5(b"b"), **past_body), codes=_BAD_BODY),
+        "wrong-sha256-refused": _refused(
+            lambda: client.put_object(ChecksumSHA256=b64(bytes(32)), **past_body), codes=_BAD_BODY
+        ),
+    }
+    if mode == "COMPLIANCE":
+        checks["compliance-refuses-bypass"] = _refused(
+            lambda: client.delete_object(BypassGovernanceRetention=True, **one)
+        )
+    client.put_object_legal_hold(LegalHold={"Status": "OFF"}, **other)
+    return checks
+
+
+def _refused(attempt: Callable[[], object], *, codes: frozenset[str] = _REFUSALS) -> bool:
+    try:
+        attempt()
+    except ClientError as error:
+        if code_of(error) in codes:
+            return True
+        raise
+    return False
+
+
+def _remove_old_probes(client: S3Client, settings: S3Settings) -> None:
+    prefix = f"{settings.prefix}.probe/"
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=settings.bucket, Prefix=prefix):
+        for item in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
+            # One that is still locked is left for the next time.
+            with contextlib.suppress(EvidenceError), s3_errors("remove an old probe"):
+                client.delete_object(Bucket=settings.bucket, Key=item["Key"], VersionId=item["VersionId"])

@@ -1,0 +1,152 @@
+"""The S3 client as evidence needs it, its settings, and its errors in our words.
+
+Only the classic client is used: the CRT transfer client ignores the endpoint and would send evidence to another cloud.
+Checksums are computed by us and sent as headers (``when_required`` keeps boto3 from adding trailers over TLS, which older
+servers refuse); the reasons were measured, see docs/formats/store.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import boto3
+import urllib3.exceptions
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from evidence.errors import BlobNotFoundError, ConfigError, StoreError, StoreFullError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+LockMode = Literal["COMPLIANCE", "GOVERNANCE"]
+NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
+RACED = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
+DENIED = frozenset({"403", "AccessDenied", "Forbidden"})
+_UNAVAILABLE = frozenset({
+    "NoSuchBucket", "InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "Throttling", "500", "502", "503",
+    "504", "ServerNotInitialized",
+})  # fmt: skip
+_FULL = frozenset({"507", "InsufficientStorage", "XMinioStorageFull", "QuotaExceeded", "EntityTooLarge"})
+_PREFIX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*")
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_PART_BYTES_MIN = 5 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class S3Settings:
+    """How to reach a bucket and how to lock what goes into it.
+
+    Attributes:
+        endpoint: ``https://host[:port]`` (``http`` only inside a trusted network).
+        bucket: Name of the bucket.
+        access: Access key.
+        secret: Secret key; never shown.
+        region: Region the requests are signed for.
+        ca: Certificate authority file for a private endpoint, None for the system's.
+        prefix: Put before every key, empty or ending in ``/``.
+        mode: COMPLIANCE: nobody can remove before the date; GOVERNANCE: privileged accounts can.
+        first_retention_days: Retention of a blob that is put without a date; 0 for none. Renewed later, never shortened.
+        domain: Failure domain; empty means the endpoint's host. Must be stated for an endpoint on this machine, whose
+            disks may be those of a local store.
+        part_bytes: Size of multipart parts and limit for a single request, at least 5 MiB.
+        connect_timeout_s: Limit for reaching the server.
+        read_timeout_s: Limit for one silence of the server.
+
+    Raises:
+        ConfigError: A value makes no sense.
+    """
+
+    endpoint: str
+    bucket: str
+    access: str
+    secret: str = field(repr=False)
+    region: str = "us-east-1"
+    ca: Path | None = None
+    prefix: str = ""
+    mode: LockMode = "COMPLIANCE"
+    first_retention_days: int = 30
+    domain: str = ""
+    part_bytes: int = 16 << 20
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        """Check every value once, here."""
+        parts = urlsplit(self.endpoint)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConfigError(f"not an S3 endpoint: {self.endpoint[:200]!r}")
+        if parts.hostname in _LOOPBACK and not self.domain:
+            raise ConfigError(
+                "an S3 endpoint on this machine may use the disks of a local store",
+                todo="State its failure domain (domain = ...), so that copies are counted honestly.",
+            )
+        if self.mode not in {"COMPLIANCE", "GOVERNANCE"}:
+            raise ConfigError(f"not a lock mode: {self.mode!r}", todo="Use COMPLIANCE or GOVERNANCE.")
+        if not self.bucket or not _PREFIX.fullmatch(self.prefix):
+            raise ConfigError(f"not a bucket and prefix: {self.bucket[:80]!r}, {self.prefix[:80]!r}")
+        if self.first_retention_days < 0 or self.part_bytes < _PART_BYTES_MIN:
+            raise ConfigError("retention days cannot be negative and parts need 5 MiB or more")
+
+    @property
+    def failure_domain(self) -> str:
+        """The stated domain, else ``s3:<host>``."""
+        return self.domain or f"s3:{urlsplit(self.endpoint).hostname}"
+
+
+def connect(settings: S3Settings) -> S3Client:
+    """Make a client; no request is sent yet."""
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.endpoint,
+        aws_access_key_id=settings.access,
+        aws_secret_access_key=settings.secret,
+        region_name=settings.region,
+        verify=str(settings.ca) if settings.ca else None,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            retries={"mode": "standard", "max_attempts": 4},
+            connect_timeout=settings.connect_timeout_s,
+            read_timeout=settings.read_timeout_s,
+            max_pool_connections=16,
+            tcp_keepalive=True,
+        ),
+    )
+
+
+def code_of(error: ClientError) -> str:
+    """The server's error code, or the HTTP status where it sent none."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
+    return str(error.response.get("Error", {}).get("Code") or status)
+
+
+@contextlib.contextmanager
+def s3_errors(what: str) -> Iterator[None]:
+    """Turn what server and network say inside the block into our errors; ``what`` could not be done."""
+    try:
+        yield
+    except ClientError as error:
+        code = code_of(error)
+        if code in NOT_FOUND:
+            raise BlobNotFoundError(f"cannot {what}: the server has none") from error
+        if code in _FULL:
+            raise StoreFullError(f"cannot {what}: the server has no room ({code})") from error
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code in _UNAVAILABLE or status >= 500:
+            raise StoreUnavailableError(f"cannot {what}: the server answers {code}") from error
+        raise StoreError(
+            f"cannot {what}: the server refuses ({code})", todo="Check the account's rights and the bucket's settings."
+        ) from error
+    except ParamValidationError as error:
+        raise StoreError(f"cannot {what}: the client refuses the request") from error
+    except (BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
+        raise StoreUnavailableError(f"cannot {what}: {type(error).__name__}") from error
