@@ -202,6 +202,11 @@ class RecordingDiscovered(Event):
     important: bool = False
     attached_to: str = ""
     counter: int = -1
+    started_at: str = ""
+    started_source: str = ""
+    deadline_at: str = ""
+    officer_source: str = ""
+    officer_confidence: str = ""
     name: str | None = personal()
     path: str | None = personal()
     storage: str | None = personal()
