@@ -17,6 +17,8 @@ from evidence.errors import MediaError
 
 #: A fragmented recording has two boxes per fragment; this is more than a day of one-second fragments.
 BOXES_MAX: Final = 200_000
+#: Transport stream packet lengths and where the first sync byte stands: plain, with time stamps, with error correction.
+TS_STEPS: Final = ((188, 0), (192, 4), (204, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,20 @@ def _walk_matroska(stream: BinaryIO, size: int) -> Layout:
     return Layout((box,), box.end)
 
 
-_WALKERS: Final = {"mp4": _walk_mp4, "avi": _walk_riff, "wav": _walk_riff, "matroska": _walk_matroska}
+def _walk_transport_stream(stream: BinaryIO, size: int) -> Layout:
+    """Whole packets only: a rest shorter than a packet means the writer was interrupted inside one."""
+    head = _read_at(stream, 0, 2048)
+    step = next((s for s, start in TS_STEPS if all(head[p : p + 1] == b"\x47" for p in range(start, 5 * s, s))), 188)
+    return Layout(claimed_end=-(-size // step) * step)
+
+
+_WALKERS: Final = {
+    "mpegts": _walk_transport_stream,
+    "mp4": _walk_mp4,
+    "avi": _walk_riff,
+    "wav": _walk_riff,
+    "matroska": _walk_matroska,
+}
 
 
 def walk(source: Path, *, content: str) -> Layout:

@@ -38,6 +38,9 @@ SCRATCH_FLOOR_BYTES: Final = 64 << 20
 
 #: ffmpeg marks its lines with a memory address: noise in a note.
 _POINTER: Final = re.compile(r" @ 0x[0-9a-f]+")
+#: Complaints of the null output about time stamps it is given: our own doing, not the file's.
+_OURS: Final = "[null @"
+_REPEATED: Final = re.compile(r"^\s*Last message repeated (\d{1,9}) times")
 
 Progress = Callable[[int], None]
 """Told how far the work is, in thousandths; may raise to stop it."""
@@ -108,6 +111,20 @@ def require_space(directory: Path) -> None:
         raise MediaError("no space left for derivatives", kept="The original is stored.", todo="Free space.")
 
 
+def _complaints(untrusted_stderr: bytes) -> tuple[int, str]:
+    """How many complaints there are, repeats included, and the first, fit to be shown."""
+    count, first, ours = 0, "", False
+    for line in untrusted_stderr.decode("utf-8", "replace").splitlines():
+        repeated = _REPEATED.search(line)
+        if repeated is None:
+            ours = line.startswith(_OURS)
+        if ours or not line.strip():
+            continue
+        count += int(repeated[1]) if repeated else 1
+        first = first or _POINTER.sub("", "".join(c if c.isprintable() else "?" for c in line))[:160]
+    return count, first
+
+
 def run(
     command: Sequence[str],
     *,
@@ -139,10 +156,9 @@ def run(
         raise MediaError(f"cannot start {command[0]}: {error.strerror}", todo="Run `liuhen doctor`.") from error
     if b"No space left on device" in result.untrusted_stderr or b"Disk quota exceeded" in result.untrusted_stderr:
         raise MediaError("no space left for derivatives", kept="The original is stored.", todo="Free space.")
-    lines = [line for line in result.untrusted_stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-    first = _POINTER.sub("", "".join(c if c.isprintable() else "?" for c in lines[0]))[:160] if lines else ""
+    complaints, first = _complaints(result.untrusted_stderr)
     return ToolRun(result.returncode, stopped=False, untrusted_stdout=result.untrusted_stdout,
-                   complaints=len(lines), first_complaint=first)  # fmt: skip
+                   complaints=complaints, first_complaint=first)  # fmt: skip
 
 
 @functools.cache

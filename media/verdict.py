@@ -157,33 +157,37 @@ def _holes_in_stream(f: Findings) -> bool:
     return f.facts.content == "mpegts" and bool(f.zeros.holes)
 
 
-def _partial_ts_packet(f: Findings) -> bool:
-    size = f.facts.size_bytes
-    return f.facts.content == "mpegts" and all(size % step for step in (188, 192, 204))
+def _gap_explains_shortfall(f: Findings) -> bool:
+    """AVI counts frames instead of time: frames lost in a hole in the middle make the whole seem shorter."""
+    return f.facts.content == "avi" and bool(f.zeros.holes) and f.zeros.tail_bytes == 0
+
+
+def _end_stated(f: Findings) -> bool:
+    """Whether the container shows where it ends (a fragmented MP4 does by its closing index)."""
+    if f.layout.index == "fragmented":
+        return bool(f.layout.of_kind("mfra"))
+    return f.facts.content not in {"mpegts", "mpeg", "mp3", "aac", "amr"}
 
 
 def _tail_lost(f: Findings) -> bool:
     """Zeros at the end of the part that should hold media (reserved space that was never written)."""
     if f.zeros.tail_bytes == 0:
         return False
-    if f.layout.claimed_end or f.layout.garbage_at >= 0:  # the structure says where media ends: packets decide there
-        damaged = f.packets.damaged_ms if f.packets is not None else []
-        return (
-            _holes_in_packets(f) > 0
-            and bool(damaged)
-            and damaged[-1][1] >= (f.packets.last_ms if f.packets else 0) - 1000
-        )
-    return f.facts.content in {"mpegts", "mpeg", "mp3", "aac", "ogg", "amr"}
+    if not _end_stated(f):
+        return True
+    if f.packets is None or not _holes_in_packets(f):  # slack behind a complete file, padding, or digital silence
+        return False
+    return f.packets.damaged_ms[-1][1] >= f.packets.last_ms - SHORTFALL_MS
 
 
 def _truncated(f: Findings) -> Verdict | None:
     never_closed = f.layout.open_ended and f.facts.content in {"avi", "wav"}
-    cut = _overruns(f) or _partial_ts_packet(f) or _tail_lost(f) or never_closed
-    return Verdict.TRUNCATED if cut or shortfall_ms(f) or missing_frames(f) else None
+    short = shortfall_ms(f) > 0 and not _gap_explains_shortfall(f)
+    return Verdict.TRUNCATED if _overruns(f) or _tail_lost(f) or never_closed or short else None
 
 
 def _damaged(f: Findings) -> Verdict | None:
-    if _holes_in_packets(f) or _holes_in_stream(f):
+    if _holes_in_packets(f) or _holes_in_stream(f) or missing_frames(f) or shortfall_ms(f):
         return Verdict.DAMAGED
     if f.decode_run is not None:  # a complete decode outranks the complaints of the quick passes
         return Verdict.DAMAGED if f.decode_run.complaints else None
@@ -211,14 +215,12 @@ def _container_notes(f: Findings) -> list[str]:
         notes.append("never-closed: the last part has no stated size")
     if layout.garbage_at >= 0:
         notes.append(f"bytes-outside-structure: offset={layout.garbage_at} length={size - layout.garbage_at}")
-    if f.zeros.holes and (f.packets is None or f.packets.damaged or _holes_in_stream(f)):  # free boxes may be zeros
+    if f.zeros.holes and judge(f) is not Verdict.INTACT:  # zeros in an unused box of a sound file say nothing
         total = sum(hole.end - hole.offset for hole in f.zeros.holes)
         notes.append(f"zero-blocks: count={len(f.zeros.holes)} bytes={total} first_offset={f.zeros.holes[0].offset}")
     if f.zeros.tail_bytes:
         notes.append(f"zero-tail: bytes={f.zeros.tail_bytes}")
-    if _partial_ts_packet(f):
-        notes.append(f"partial-packet: size={size}")
-    if f.facts.content in {"mpegts", "mpeg", "mp3", "aac", "amr"}:
+    if f.facts.content in AV_CONTENT and not _end_stated(f):
         notes.append("end-not-stated: this container cannot show whether its end is missing")
     return notes
 
@@ -230,7 +232,7 @@ def _stream_notes(f: Findings) -> list[str]:
     if missing := missing_frames(f):
         held = f.packets.packets if f.packets is not None else 0
         notes.append(f"frames-missing: stated={f.facts.video.frames if f.facts.video else 0} found={held}")
-    if f.packets is not None and f.packets.damaged:
+    if f.packets is not None and _holes_in_packets(f):
         spans = ",".join(f"{first}-{last}" for first, last in f.packets.damaged_ms[:8])
         notes.append(f"packets-in-zero-blocks: count={f.packets.damaged} spans_ms={spans}")
     names = ("probe", "packets", "key-frames", "decode")
