@@ -137,25 +137,24 @@ class Gate:
         """Which rows list queries of this actor may return; nothing at all for one who may not act."""
         now = self._clock.now()
         with self._catalogue.read() as uow:
-            facts = self._facts(uow, actor, now)
+            facts = self._facts(uow, actor)
         if facts.refusal:
             return Visibility()
         return policy.visibility(facts.grants, facts.units, action=action, actor_agent=actor.agent, at=now.wall)
 
     def offered(self, actor: Actor) -> frozenset[Action]:
         """Actions the actor may do on at least something: what menus show. Nothing is entered."""
-        now = self._clock.now()
         with self._catalogue.read() as uow:
-            facts = self._facts(uow, actor, now)
+            facts = self._facts(uow, actor)
         return frozenset() if facts.refusal else policy.offered(facts.grants)
 
     def _decide(self, uow: UnitOfWork, actor: Actor, action: Action, scope: ObjectScope, now: TimeReading) -> Decision:
-        facts = self._facts(uow, actor, now)
+        facts = self._facts(uow, actor)
         if facts.refusal:
             return Decision(allowed=False, reason=facts.refusal)
-        return policy.decide(facts.grants, action, scope, actor_agent=actor.agent, units=facts.units)
+        return policy.decide(facts.grants, action, scope, actor_agent=actor.agent, units=facts.units, at=now.wall)
 
-    def _facts(self, uow: UnitOfWork, actor: Actor, now: TimeReading) -> _Facts:
+    def _facts(self, uow: UnitOfWork, actor: Actor) -> _Facts:
         try:
             agent = uow.people.agent(actor.agent)
         except NotFoundError:

@@ -20,7 +20,7 @@ from typing import Final, NoReturn
 from catalogue import Catalogue, UnitOfWork
 from catalogue.records import AgentRow, CredentialRow, WebSessionRow
 from evidence.clock import Clock, TimeReading, to_text
-from evidence.errors import AuthenticationError, InvalidInputError, LimitExceededError, NotFoundError
+from evidence.errors import AuthenticationError, InvalidInputError, LimitExceededError
 from evidence.events import AccessAllowed, LoggedIn, LoginFailed
 from evidence.ids import AgentId
 from evidence.model import Actor
@@ -117,7 +117,7 @@ class Identity:
         now = self._clock.now().wall
         digest = _token_digest(token)
         with self._catalogue.read() as uow:
-            session = _session(uow, digest)
+            session = uow.sessions.get(digest)
             agent = uow.people.agent(session.agent) if session is not None else None
             credential = uow.people.credential(agent.login) if agent is not None and agent.login else None
         if session is None or agent is None or not agent.active or self._over(session, now):
@@ -280,13 +280,6 @@ def _unproved() -> AuthenticationError:
         "log-in or password is wrong, or the account is locked",
         todo="Check both; after repeated failures an account is locked for a while.",
     )
-
-
-def _session(uow: UnitOfWork, digest: str) -> WebSessionRow | None:
-    try:
-        return uow.sessions.get(digest)
-    except NotFoundError:
-        return None
 
 
 def _token_digest(token: str) -> str:

@@ -39,7 +39,7 @@ from evidence.digest import SHA256, Digest
 from evidence.errors import NotFoundError
 from evidence.ids import AgentId, DeviceId, OffloadId, RecordingId, UnitId
 from evidence.limits import PAGE_ROWS_MAX
-from evidence.model import Action, Actor, Copy, ObjectScope, RecordingState
+from evidence.model import Action, Actor, Copy, ObjectScope
 from evidence.ports import PartialStore
 
 __all__ = [
@@ -86,9 +86,9 @@ class Reading:
         self,
         actor: Actor,
         *,
-        filter: RecordingFilter | None = None,
+        wanted: RecordingFilter | None = None,
         cursor: str = "",
-        limit: int = 50,  # noqa: A002
+        limit: int = 50,
     ) -> RecordingList:
         """One page of recordings the actor may know of, newest first.
 
@@ -96,7 +96,7 @@ class Reading:
             AccessDeniedError: The actor may list nothing at all.
             InvalidInputError: A cursor this list did not give out.
         """
-        wanted = filter or RecordingFilter()
+        wanted = wanted or RecordingFilter()
         self._look(actor, Action.RECORDING_LIST, None, what=f"list {wanted!r}")
         visibility = self._gate.visibility(actor, Action.RECORDING_LIST)
         now = self._now()
