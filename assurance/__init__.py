@@ -1,0 +1,1 @@
+"""Assurance: is everything still what it was? Verification, rebuilding, health, findings, deadlines."""

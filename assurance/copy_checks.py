@@ -1,0 +1,124 @@
+"""Every copy of every blob, read from its medium and compared; and what lies in a store that nobody refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from assurance.report import Finding, VerifyProgress
+from catalogue import Catalogue
+from catalogue.records import BlobRow
+from evidence.digest import Digest
+from evidence.errors import (
+    BlobNotFoundError,
+    DigestMismatchError,
+    EvidenceError,
+    IntegrityError,
+    InvalidInputError,
+    NotFoundError,
+    StoreUnavailableError,
+)
+from evidence.ids import DerivativeId
+from evidence.model import Copy
+from evidence.ports import BlobStore
+
+
+@dataclass(slots=True)
+class CopyFacts:
+    """Result of reading all copies: how many were really read, and which of them are good."""
+
+    copies: int = 0
+    good: dict[Digest, set[str]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def recording_of(catalogue: Catalogue, holders: Sequence[str]) -> str:
+    """The first recording that a blob belongs to, through its derivative where needed; empty when none does."""
+    for holder in holders:
+        kind, _, identity = holder.partition(":")
+        if kind in ("recording", "manifest"):
+            return identity
+        if kind == "derivative":
+            try:
+                with catalogue.read() as uow:
+                    return uow.derivatives.get(DerivativeId(identity)).recording
+            except (NotFoundError, InvalidInputError):
+                continue
+    return ""
+
+
+def check_copies(catalogue: Catalogue, *, stores: Iterable[BlobStore], progress: VerifyProgress) -> CopyFacts:
+    """Read every copy the catalogue knows; two at a time, so that two disks (or digest and disk) work at once."""
+    by_name = {store.properties.name: store for store in stores}
+    facts = CopyFacts()
+    with catalogue.read() as uow:
+        blobs = list(uow.blobs.all())
+    total = sum(len(blob.copies) for blob in blobs)
+    unavailable: set[str] = set()
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify") as pool:
+        work = [(blob, copy) for blob in blobs for copy in blob.copies]
+        results = pool.map(lambda pair: read_copy(by_name.get(pair[1].store), pair[0].sha256), work)
+        for (blob, copy), error in zip(work, results, strict=True):
+            if error is None:
+                facts.copies += 1
+                facts.good.setdefault(blob.sha256, set()).add(copy.store)
+                progress("copies", facts.copies, total)
+            elif isinstance(error, StoreUnavailableError):
+                if copy.store not in unavailable:  # one word for the whole store
+                    unavailable.add(copy.store)
+                    facts.findings.append(Finding(kind="store-unavailable", store=copy.store, detail=str(error)))
+            else:
+                facts.findings.append(_finding(catalogue, blob, copy, error))
+    known = {blob.sha256 for blob in blobs}
+    for name, store in by_name.items():
+        facts.findings += _orphans(name, store, known)
+    return facts
+
+
+def read_copy(store: BlobStore | None, sha256: Digest) -> EvidenceError | None:
+    """Read one copy from its medium and its lock records; the error it ended in, or None when all is well."""
+    try:
+        if store is None:
+            raise StoreUnavailableError("this store is not configured here")
+        store.verify(sha256, sha256)
+        store.stat(sha256)  # walks the chain of lock records
+    except EvidenceError as error:
+        return error
+    return None
+
+
+def kind_of(error: EvidenceError) -> str:
+    """The kind of finding a failed read is."""
+    match error:
+        case BlobNotFoundError():
+            return "copy-missing"
+        case DigestMismatchError():
+            return "copy-damaged"
+        case IntegrityError():
+            return "lock-record"
+        case StoreUnavailableError():
+            return "store-unavailable"
+        case _:
+            return "copy-damaged"  # a medium that cannot be read has lost the copy, whatever the bytes were
+
+
+def _finding(catalogue: Catalogue, blob: BlobRow, copy: Copy, error: EvidenceError) -> Finding:
+    return Finding(
+        kind=kind_of(error),
+        recording=recording_of(catalogue, blob.holders),
+        store=copy.store,
+        detail=f"{', '.join(holder.partition(':')[0] for holder in blob.holders)} {blob.sha256}: {error}",
+    )
+
+
+def _orphans(name: str, store: BlobStore, known: set[Digest]) -> Iterator[Finding]:
+    """Blobs nobody refers to: left by a crash before its row was written, or put there from outside. No tamper."""
+    try:
+        for sha256 in store.list():
+            if sha256 not in known:
+                yield Finding(kind="orphan-blob", store=name, detail=str(sha256))
+    except StoreUnavailableError as error:
+        yield Finding(kind="store-unavailable", store=name, detail=str(error))
+    except EvidenceError as error:
+        yield Finding(kind="not-examined", store=name, detail=str(error))

@@ -1,0 +1,194 @@
+"""The catalogue's facts against the log's, in both directions: nothing altered, nothing invented, nothing dropped.
+
+What the log tells comes from :mod:`assurance.projection` and :mod:`assurance.registry`; the entries themselves were checked
+by :mod:`assurance.log_checks` before. Findings name columns, never values: values may be personal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from assurance.log_checks import LogFacts, fingerprint
+from assurance.projection import BlobFact, project, timeline_events
+from assurance.registry import Registry
+from assurance.report import Finding, VerifyProgress
+from catalogue import Catalogue, UnitOfWork
+from catalogue.records import DeviceRow, RecordingRow, TimelineRow
+from evidence import manifest as manifests
+from evidence.digest import SHA256, Digest
+from evidence.errors import EvidenceError, ManifestInvalidError, NotFoundError
+from evidence.ids import RecordingId
+from evidence.ports import BlobStore
+
+#: Derived from the log's tables at every look, or moving ahead of the log while a transfer runs.
+_NOT_TOLD: Final = {"stored_index", "sealed", "bytes_acquired"}
+RECORDING_FIELDS: Final = tuple(field.name for field in dataclasses.fields(RecordingRow) if field.name not in _NOT_TOLD)
+#: What a registration fixes; the ledger's other columns are observations that each docking renews.
+DEVICE_FIELDS: Final = (
+    "id", "driver", "kind", "serial", "serial_source", "vendor", "model", "label", "unit", "officer", "registered_by",
+)  # fmt: skip
+_MANIFEST_BYTES_MAX: Final = 65_535
+
+
+def check_facts(
+    catalogue: Catalogue, log: LogFacts, *, stores: dict[str, BlobStore], progress: VerifyProgress
+) -> tuple[int, list[Finding]]:
+    """Compare recordings, names, derivatives, stated copies, manifests, and who is who. Returns how many recordings."""
+    findings: list[Finding] = []
+    with catalogue.read() as uow:
+        recordings = list(uow.recordings.all_ids())
+    for done, recording in enumerate(recordings, 1):
+        with catalogue.read() as uow:  # one moment per recording, so that a running service is no finding
+            findings += _check_recording(uow, recording, log, stores)
+        progress("catalogue", done, len(recordings))
+    findings += [
+        Finding(kind="recording-missing", recording=recording, detail="the log tells of it, the catalogue does not")
+        for recording in sorted(log.discovered.difference(recordings))
+    ]
+    with catalogue.read() as uow:
+        findings += check_registry(uow, log.registry)
+    return len(recordings), findings
+
+
+def _differs(recording: str, detail: str) -> Finding:
+    return Finding(kind="catalogue-differs", recording=recording, detail=detail)
+
+
+def _check_recording(
+    uow: UnitOfWork, recording: RecordingId, log: LogFacts, stores: dict[str, BlobStore]
+) -> Iterator[Finding]:
+    try:
+        row = uow.recordings.get(recording)
+        timeline = uow.timeline(recording)
+        told = project(timeline_events(timeline))
+    except EvidenceError as error:
+        yield _differs(recording, f"it cannot be compared with the log: {error}")
+        return
+    if told is None:
+        yield Finding(kind="recording-unknown", recording=recording, detail="no entry tells of it")
+        return
+    if _sum(timeline, log) != log.fingerprints.get(recording, 0):
+        yield _differs(recording, "its timeline is not what the log says")
+    wrong = _differing(row, told.row, twins=log.duplicates.get(recording, []), uow=uow)
+    if wrong:
+        yield _differs(recording, f"not what the log says: {', '.join(wrong)}")
+    yield from _check_names(uow, row, log)
+    if {one.id: one for one in uow.derivatives.of(recording)} != {one.id: one for one in told.derivatives}:
+        yield _differs(recording, "its derivatives are not what the log says")
+    for blob in told.blobs:
+        yield from _check_blob(uow, recording, blob)
+    if row.manifest_sha256:
+        yield from _check_manifest(row, timeline, stores)
+
+
+def _sum(timeline: list[TimelineRow], log: LogFacts) -> int:
+    return sum(fingerprint(one.entry, one.public, one.disclosed) for one in timeline if log.examined(one))
+
+
+def _differing(row: RecordingRow, told: RecordingRow, *, twins: list[str], uow: UnitOfWork) -> list[str]:
+    """Columns that differ. A kept recording is also important when a twin of it was."""
+    wrong = [name for name in RECORDING_FIELDS if getattr(row, name) != getattr(told, name)]
+    if "important" in wrong and row.important and any(_is_important(uow, twin) for twin in twins):
+        wrong.remove("important")
+    return wrong
+
+
+def _is_important(uow: UnitOfWork, recording: str) -> bool:
+    try:
+        return uow.recordings.get(RecordingId(recording)).important
+    except EvidenceError:
+        return False
+
+
+def _check_names(uow: UnitOfWork, row: RecordingRow, log: LogFacts) -> Iterator[Finding]:
+    """A kept recording carries its duplicates' names, all of them and no others (its own may be repeated)."""
+    here = {(one.name, one.path) for one in uow.recordings.names(row.id)} - {(row.name, row.source.path)}
+    told = set()
+    for twin in log.duplicates.get(row.id, []):
+        try:
+            other = uow.recordings.get(RecordingId(twin))
+        except EvidenceError:
+            continue  # told as a missing recording
+        told.add((other.name, other.source.path))
+    if here != told - {(row.name, row.source.path)}:
+        yield _differs(row.id, "its names are not what the log says")
+
+
+def _check_blob(uow: UnitOfWork, recording: RecordingId, told: BlobFact) -> Iterator[Finding]:
+    """Everything the log says is stored must be known here with at least those copies (more may have been made since)."""
+    blob = uow.blobs.get(told.sha256)
+    where = told.holder.partition(":")[0]
+    if blob is None or told.holder not in blob.holders:
+        yield Finding(kind="blob-unrecorded", recording=recording, detail=f"{where} {told.sha256} has no row")
+        return
+    if told.size_bytes is not None and blob.size_bytes != told.size_bytes:
+        yield _differs(recording, f"the size of its {where} is not what the log says")
+    here = {(copy.store, copy.key, copy.version) for copy in blob.copies}
+    for copy in told.copies:
+        if (copy.store, copy.key, copy.version) not in here:
+            yield Finding(
+                kind="blob-unrecorded", recording=recording, store=copy.store, detail=f"{where}: a copy has no row"
+            )
+
+
+def _check_manifest(row: RecordingRow, timeline: list[TimelineRow], stores: dict[str, BlobStore]) -> Iterator[Finding]:
+    """The manifest must say what the row says and rest on entries of this recording. Its bytes are checked with the copies."""
+    sha256 = Digest(SHA256, row.manifest_sha256)
+    for store in stores.values():
+        try:
+            with store.open(sha256) as stream:
+                found = manifests.parse(stream.read(_MANIFEST_BYTES_MAX + 1))
+        except ManifestInvalidError as error:
+            yield Finding(kind="manifest-invalid", recording=row.id, store=store.properties.name, detail=str(error))
+            return
+        except EvidenceError:
+            continue  # told with the copies
+        entries = {one.entry for one in timeline}
+        says = (found.recording, found.sha256, found.sm3, found.size_bytes, found.device)
+        is_so = (row.id, _hex(row.sha256), _hex(row.sm3), row.size_bytes, row.device)
+        if says != is_so or any(entry.entry not in entries for entry in found.entries):
+            name = store.properties.name
+            yield Finding(kind="manifest-invalid", recording=row.id, store=name, detail="it contradicts the log")
+        return
+
+
+def _hex(digest: Digest | None) -> str:
+    return digest.hex if digest is not None else ""
+
+
+def check_registry(uow: UnitOfWork, told: Registry) -> Iterator[Finding]:
+    """Units, agents, roles and recorders: above all, no role may stand in the catalogue that nobody granted in the log."""
+    here = {unit.id: unit for unit in uow.people.units()}
+    if here != told.units:
+        yield _differs("", f"{_odd(here, told.units)} units are not what the log says")
+    agents = {agent.id: agent for agent in uow.people.agents()}
+    if agents != told.agents:
+        yield _differs("", f"{_odd(agents, told.agents)} agents are not what the log says")
+    roles = {role for agent in agents for role in uow.people.roles(agent)}
+    if roles != told.roles:
+        yield _differs("", f"{len(roles ^ told.roles)} roles are not what the log says")
+    posts = {post for agent in agents for post in uow.people.posts(agent)}
+    if posts != set(told.posts):
+        yield _differs("", f"{len(posts ^ set(told.posts))} posts are not what the log says")
+    for device in uow.devices.all():
+        if device.registered_at is None:
+            continue  # seen, never registered: an observation
+        entered = told.devices.get(device.id)
+        wrong = ["no entry"] if entered is None else _odd_columns(device, entered)
+        if wrong:
+            yield _differs("", f"recorder {device.id} is not what the log says: {', '.join(wrong)}")
+    for missing in told.devices:
+        try:
+            uow.devices.get(missing)
+        except NotFoundError:
+            yield _differs("", f"recorder {missing} is gone from the ledger")
+
+
+def _odd(here: Mapping[Any, object], told: Mapping[Any, object]) -> int:
+    return sum(1 for key in here.keys() | told.keys() if here.get(key) != told.get(key))
+
+
+def _odd_columns(device: DeviceRow, told: DeviceRow) -> list[str]:
+    return [name for name in DEVICE_FIELDS if getattr(device, name) != getattr(told, name)]

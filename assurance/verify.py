@@ -1,0 +1,107 @@
+"""``liuhen verify``: is everything still what it was, and is everything there? Reads all, changes nothing, trusts nothing.
+
+1. the published log, in every directory, by itself and against the database;
+2. every entry of the database: form, signature, place in the tree, disclosures;
+3. every copy of every blob, read from its medium, with its lock records;
+4. the catalogue's facts against the log's, in both directions, manifests included;
+5. blobs nobody refers to (told, no tamper);
+6. whether the copies that are good suffice for the configured policy.
+
+May run beside a serving process: what is added meanwhile is no finding.
+
+Source: docs/invariants.md 2, 3, 4; RULES R8, R13.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assurance.copy_checks import CopyFacts, check_copies
+from assurance.fact_checks import check_facts
+from assurance.log_checks import check_log
+from assurance.report import Finding, VerifyProgress, VerifyReport
+from catalogue import Catalogue
+from catalogue.records import BlobRow
+from evidence.clock import Clock
+from evidence.ports import BlobStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyPolicy:
+    """How many copies in how many failure domains every recording and manifest must have."""
+
+    copies: int = 2
+    domains: int = 2
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    del step, done, total
+
+
+def verify_home(
+    catalogue: Catalogue,
+    *,
+    stores: Iterable[BlobStore],
+    published: Sequence[Path],
+    vkey: str,
+    clock: Clock,
+    policy: CopyPolicy | None = None,
+    progress: VerifyProgress | None = None,
+) -> VerifyReport:
+    """Examine a whole home.
+
+    Args:
+        catalogue: Its database.
+        stores: Its stores (a ``StoreSet`` or any iterable), each read in full.
+        published: Published log directories, the primary first.
+        vkey: The log's verifier key text, best from somewhere else than the home.
+        clock: For how long entries have waited.
+        policy: What must be met for exit code 0 instead of 3.
+        progress: Told of every step; may raise to stop.
+
+    Returns:
+        The report: ``verdict``, ``exit_code``, ``findings``, ``to_json()``. Damage never raises; it becomes a finding.
+
+    Raises:
+        EntryInvalidError: ``vkey`` is no verifier key. CatalogueError: the database does not answer.
+    """
+    told = progress or _silent
+    by_name = {store.properties.name: store for store in stores}
+    log = check_log(catalogue, published=published, vkey=vkey, now=clock.now().wall, progress=told)
+    copies = check_copies(catalogue, stores=by_name.values(), progress=told)
+    recordings, differing = check_facts(catalogue, log, stores=by_name, progress=told)
+    unmet = _check_policy(catalogue, by_name, copies, policy or CopyPolicy())
+    return VerifyReport(
+        entries=log.entries,
+        recordings=recordings,
+        copies=copies.copies,
+        findings=(*log.findings, *copies.findings, *differing, *unmet),
+    )
+
+
+def _check_policy(
+    catalogue: Catalogue, stores: dict[str, BlobStore], copies: CopyFacts, policy: CopyPolicy
+) -> Iterator[Finding]:
+    """Recordings and manifests whose good copies are too few, or lie in too few domains as the stores are now."""
+    domain_of = {name: store.properties.domain for name, store in stores.items()}
+    reachable = len(set(domain_of.values()))
+    if reachable < policy.domains:  # one word for the home instead of one per recording
+        detail = f"all stores lie in {reachable} failure domain(s), {policy.domains} are required"
+        yield Finding(kind="too-few-domains", detail=detail)
+    with catalogue.read() as uow:
+        blobs: list[BlobRow] = [
+            blob for blob in uow.blobs.all() if any(not holder.startswith("derivative:") for holder in blob.holders)
+        ]
+    for blob in blobs:
+        good = copies.good.get(blob.sha256, set())
+        domains = {domain_of[name] for name in good}
+        holder = next(holder for holder in blob.holders if not holder.startswith("derivative:"))
+        kind, _, recording = holder.partition(":")
+        if len(good) < policy.copies:
+            detail = f"{kind}: {len(good)} good copies of {policy.copies}"
+            yield Finding(kind="too-few-copies", recording=recording, detail=detail)
+        elif len(domains) < min(policy.domains, reachable):
+            detail = f"{kind}: good copies in {len(domains)} domains of {policy.domains}"
+            yield Finding(kind="too-few-domains", recording=recording, detail=detail)
