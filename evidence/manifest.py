@@ -19,6 +19,7 @@ from evidence import canonical
 from evidence.clock import from_text
 from evidence.digest import Digest
 from evidence.errors import EvidenceError, ManifestInvalidError
+from evidence.events import EVENT_TYPES
 from evidence.ids import DeviceId, EntryId, OffloadId, RecordingId
 from evidence.model import RecordingKind
 
@@ -101,7 +102,7 @@ def _time(text: str) -> object:
     return from_text(text) if text else None
 
 
-_CHECKS: dict[str, Callable[[str], object]] = {
+_CHECKS: dict[str, Callable[[Any], object]] = {
     "recording": RecordingId,
     "device": DeviceId,
     "offload": OffloadId,
@@ -137,7 +138,7 @@ def _checked_scalars(body: dict[str, Any]) -> dict[str, Any]:
 def _checked_entry(item: Any) -> ManifestEntry:
     entry = ManifestEntry(**item)
     EntryId(entry.entry)
-    if not isinstance(entry.event, str) or not _DIGEST.fullmatch(entry.leaf_sha256):
+    if entry.event not in EVENT_TYPES or not _DIGEST.fullmatch(entry.leaf_sha256):
         raise ManifestInvalidError("a manifest names an entry in the wrong form")
     return entry
 

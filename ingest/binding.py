@@ -1,0 +1,75 @@
+"""Whose recording is it? Bound per recording, with where that comes from and how sure it is (R4, R9).
+
+The order of trust: the officer code in the file name, the officer stored on the recorder, the ledger. Sources that
+contradict each other lower the confidence instead of being hidden; a person can correct it as an added fact (R14).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from catalogue import UnitOfWork
+from catalogue.records import DeviceRow
+from evidence.ids import AgentId, UnitId
+from evidence.model import DeviceIdentity, ParsedName
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Who recorded.
+
+    Attributes:
+        officer: The agent, or None when no known agent fits.
+        officer_code: The code that was found, known or not.
+        source: ``name``, ``device``, ``ledger`` or empty.
+        confidence: ``high``, ``medium``, ``low`` or empty.
+        unit: The officer's unit at that time, else the recorder's.
+    """
+
+    officer: AgentId | None
+    officer_code: str
+    source: str
+    confidence: str
+    unit: UnitId | None
+
+
+def _unit_of(uow: UnitOfWork, officer: AgentId | None, device: DeviceRow, at: datetime) -> UnitId | None:
+    if officer is not None:
+        for post in uow.people.posts(officer):
+            if post.valid_from <= at and (post.valid_to is None or at < post.valid_to):
+                return post.unit
+    return device.unit
+
+
+def bind(
+    uow: UnitOfWork, parsed: ParsedName, *, identity: DeviceIdentity, device: DeviceRow, recorded_at: datetime
+) -> Binding:
+    """Bind one recording to an officer.
+
+    Args:
+        uow: The running transaction.
+        parsed: What the name says.
+        identity: What the recorder says of itself.
+        device: Its row in the ledger.
+        recorded_at: When it was recorded, as well as known: decides the unit.
+    """
+    named = uow.people.by_officer_code(parsed.officer_code) if parsed.officer_code else None
+    stored = uow.people.by_officer_code(identity.officer_code) if identity.officer_code else None
+    if parsed.officer_code:
+        officer = named.id if named else None
+        others = {other for other in (stored.id if stored else None, device.officer) if other is not None}
+        confidence = "" if officer is None else "high" if others <= {officer} else "low"
+        found = Binding(officer, parsed.officer_code, "name", confidence, None)
+    elif identity.officer_code:
+        officer = stored.id if stored else None
+        agrees = device.officer in (None, officer)
+        found = Binding(
+            officer, identity.officer_code, "device", "" if officer is None else "medium" if agrees else "low", None
+        )
+    elif device.officer is not None:
+        found = Binding(device.officer, "", "ledger", "medium", None)
+    else:
+        found = Binding(None, "", "", "", None)
+    unit = _unit_of(uow, found.officer, device, recorded_at)
+    return Binding(found.officer, found.officer_code, found.source, found.confidence, unit)

@@ -1,0 +1,115 @@
+"""Copies of some bytes in every store, each read back from its medium. Used for recordings, manifests and derivatives."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from catalogue import UnitOfWork
+from evidence.clock import to_text
+from evidence.digest import Digest
+from evidence.errors import BlobNotFoundError, DigestMismatchError, EvidenceError, StoreError
+from evidence.model import Copy
+from evidence.ports import BlobStore
+from ingest.parts import Parts
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Spread:
+    """Where some bytes are.
+
+    Attributes:
+        copies: Copies that were read back and matched.
+        failed: Store name -> why it has none; the bytes are safe in the others.
+    """
+
+    copies: list[Copy] = field(default_factory=list)
+    failed: dict[str, EvidenceError] = field(default_factory=dict)
+
+
+def spread(
+    parts: Parts,
+    sha256: Digest,
+    *,
+    size_bytes: int,
+    read_back: Digest,
+    source: Callable[[], BinaryIO],
+    stores: tuple[BlobStore, ...],
+) -> Spread:
+    """Put the bytes into every store and read each copy back.
+
+    Args:
+        parts: The parts of intake.
+        sha256: Key of the bytes.
+        size_bytes: Their number.
+        read_back: What a read-back must give (BLAKE3 of the first pass, else SHA-256).
+        source: Opens the bytes, once per store that lacks them.
+        stores: Where to.
+
+    Returns:
+        Copies that are durable and read back, and the stores that failed. A fatal error is raised.
+    """
+    done = Spread()
+    for store in stores:
+        name = store.properties.name
+        try:
+            done.copies.append(_one(parts, store, sha256, size_bytes=size_bytes, read_back=read_back, source=source))
+        except (StoreError, DigestMismatchError) as error:
+            if error.fatal:
+                raise
+            _log.warning("store %s has no copy of %s: %s", name, sha256, error.what)
+            done.failed[name] = error
+    return done
+
+
+def _one(
+    parts: Parts,
+    store: BlobStore,
+    sha256: Digest,
+    *,
+    size_bytes: int,
+    read_back: Digest,
+    source: Callable[[], BinaryIO],
+) -> Copy:
+    try:
+        stat = store.stat(sha256)
+    except BlobNotFoundError:
+        with source() as stream:
+            store.put(stream, sha256=sha256, size_bytes=size_bytes)
+        stat = store.stat(sha256)
+    store.verify(sha256, read_back)
+    properties = store.properties
+    return Copy(
+        store=properties.name,
+        domain=properties.domain,
+        key=stat.key,
+        version=stat.version,
+        read_back_at=parts.clock.now().wall,
+    )
+
+
+def hold(
+    uow: UnitOfWork, sha256: Digest, *, size_bytes: int, blake3: Digest | None, holder: str, copies: list[Copy]
+) -> None:
+    """Say in the running transaction who needs the bytes and where they are."""
+    uow.blobs.add_holder(sha256, size_bytes, blake3, holder)
+    for copy in copies:
+        uow.blobs.put_copy(sha256, copy)
+
+
+def as_facts(copies: list[Copy]) -> list[dict[str, str]]:
+    """The form of copies in an entry."""
+    return [
+        {
+            "store": copy.store,
+            "domain": copy.domain,
+            "key": copy.key,
+            "version": copy.version,
+            "read_back_at": to_text(copy.read_back_at) if copy.read_back_at else "",
+        }
+        for copy in copies
+    ]

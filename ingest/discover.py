@@ -1,0 +1,228 @@
+"""What is on a docked recorder, against what is already here.
+
+Every file becomes a row with its entry before a byte of it is read, so that a file that vanishes later was seen. Names that
+are still being written wait for the next docking. A file that is known and held is not read again; one that was interrupted
+goes on where it stopped; one that was known and is gone before it came in is a finding (R8).
+
+Crash: rows are committed in batches; the next listing finds them again by their identity on the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from catalogue import UnitOfWork
+from catalogue.records import DeviceRow, OffloadRow, RecordingRow
+from evidence.clock import TimeReading, to_text, unix_ms
+from evidence.events import RecordingDiscovered
+from evidence.ids import RecordingId
+from evidence.limits import RECORDING_BYTES_MAX
+from evidence.model import (
+    ClockOffset,
+    DeviceIdentity,
+    ParsedName,
+    RecordingKind,
+    RecordingState,
+    SourceKey,
+    SourceObject,
+)
+from ingest import binding, deadlines, times
+from ingest.parts import Parts, quarantine, raise_finding
+from ingest.states import UNREAD
+
+ParseName = Callable[[str], ParsedName]
+_BATCH = 100
+_SIDE_KINDS = frozenset({RecordingKind.TRACK, RecordingKind.TEXT})
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A file to read: its row and its object on the device."""
+
+    row: RecordingRow
+    source: SourceObject
+
+
+@dataclass(slots=True)
+class Discovery:
+    """What a listing found.
+
+    Attributes:
+        pending: Files to read, earliest deadline first.
+        known: Recordings that are already here.
+        waiting: Names still being written.
+        too_large: Recordings beyond the size limit: registered, flagged, not read.
+    """
+
+    pending: list[Pending] = field(default_factory=list)
+    known: list[RecordingId] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    too_large: list[RecordingId] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Docking:
+    """The facts of one docking that every new row needs."""
+
+    device: DeviceRow
+    offload: OffloadRow
+    identity: DeviceIdentity
+    clock: ClockOffset | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    source: SourceObject
+    parsed: ParsedName
+
+
+def discover(parts: Parts, docking: Docking, objects: Iterable[SourceObject], parse: ParseName) -> Discovery:
+    """Register what a recorder lists.
+
+    Args:
+        parts: The parts of intake.
+        docking: The docking's facts; its offload row exists.
+        objects: The listing of the open session.
+        parse: The file-name table.
+
+    Returns:
+        What to read and what not; rows and entries are durable.
+    """
+    found = Discovery()
+    listed: list[_Listed] = []
+    for source in objects:
+        parsed = parse(source.key.path)
+        if parsed.being_written:
+            found.waiting.append(source.name)
+        else:
+            listed.append(_Listed(source, parsed))
+    # Media first, so that a side file finds the recording it belongs to.
+    listed.sort(key=lambda item: (item.parsed.kind in _SIDE_KINDS, item.source.key))
+    partners = _Partners()
+    for batch in _slices(listed, _BATCH):
+        with parts.catalogue.begin() as uow:
+            for item in batch:
+                _take(parts, uow, docking, item, partners=partners, found=found)
+    _report_missing(parts, docking, {item.source.key for item in listed})
+    found.pending.sort(key=_earliest_deadline)
+    return found
+
+
+def _slices(items: Sequence[_Listed], size: int) -> Iterable[Sequence[_Listed]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _earliest_deadline(pending: Pending) -> tuple[datetime, bool, SourceKey]:
+    row = pending.row
+    return (row.deadline_at or row.discovered_at, row.kind in _SIDE_KINDS, row.source)
+
+
+class _Partners:
+    """Finds the recording that a side file belongs to: the same stem, else the same start on the same recorder."""
+
+    def __init__(self) -> None:
+        self._by_stem: dict[str, RecordingId] = {}
+        self._by_time: dict[tuple[str, datetime], RecordingId] = {}
+
+    def add(self, row: RecordingRow, parsed: ParsedName) -> None:
+        self._by_stem.setdefault(PurePosixPath(row.name).stem, row.id)
+        if parsed.local_time is not None:
+            self._by_time.setdefault((parsed.device_code, parsed.local_time), row.id)
+
+    def of(self, name: str, parsed: ParsedName) -> RecordingId | None:
+        partner = self._by_stem.get(PurePosixPath(name).stem)
+        if partner is None and parsed.local_time is not None:
+            partner = self._by_time.get((parsed.device_code, parsed.local_time))
+        return partner
+
+
+def _take(
+    parts: Parts, uow: UnitOfWork, docking: Docking, item: _Listed, *, partners: _Partners, found: Discovery
+) -> None:
+    row = uow.recordings.find_by_source(docking.device.id, item.source.key)
+    if row is None:
+        row = _register(parts, uow, docking, item, partners)
+    if item.parsed.kind not in _SIDE_KINDS:
+        partners.add(row, item.parsed)
+    if row.state not in UNREAD:
+        found.known.append(row.id)
+    elif row.size_bytes > RECORDING_BYTES_MAX:
+        quarantine(parts, uow, row, "too-large", at=parts.clock.now())
+        found.too_large.append(row.id)
+    else:
+        found.pending.append(Pending(row, item.source))
+
+
+def _register(parts: Parts, uow: UnitOfWork, docking: Docking, item: _Listed, partners: _Partners) -> RecordingRow:
+    at = parts.clock.now()
+    key, parsed = item.source.key, item.parsed
+    side_of = partners.of(item.source.name, parsed) if parsed.kind in _SIDE_KINDS else None
+    row = _row_of(parts, uow, docking, item, at=at, side_of=side_of)
+    uow.recordings.add(row)
+    event = RecordingDiscovered(
+        recording=row.id,
+        offload=docking.offload.id,
+        device=docking.device.id,
+        kind=row.kind,
+        pattern=row.pattern,
+        size_bytes=row.size_bytes,
+        at=to_text(at.wall),
+        important=row.important,
+        attached_to=row.attached_to or "",
+        counter=-1 if row.counter is None else row.counter,
+        name=row.name,
+        path=key.path,
+        storage=key.storage,
+        mtime_raw=key.mtime_raw,
+        officer=row.officer,
+        officer_code=row.officer_code or None,
+        case_number=row.case_number or None,
+        unit=row.unit,
+    )
+    parts.enter(uow, event, at=at)
+    return row
+
+
+def _row_of(
+    parts: Parts, uow: UnitOfWork, docking: Docking, item: _Listed, *, at: TimeReading, side_of: RecordingId | None
+) -> RecordingRow:
+    parsed = item.parsed
+    begun = times.started(parsed, clock=docking.clock, discovered_at=at.wall)
+    bound = binding.bind(uow, parsed, identity=docking.identity, device=docking.device, recorded_at=begun.at or at.wall)
+    return RecordingRow(
+        id=RecordingId.new(unix_ms(at.wall)),
+        device=docking.device.id,
+        offload=docking.offload.id,
+        state=RecordingState.DISCOVERED,
+        kind=parsed.kind,
+        pattern=parsed.pattern,
+        name=item.source.name,
+        source=item.source.key,
+        size_bytes=item.source.key.size_bytes,
+        discovered_at=at.wall,
+        important=parsed.important,
+        counter=parsed.counter,
+        attached_to=side_of,
+        case_number=parsed.case_number,
+        officer=bound.officer,
+        officer_code=bound.officer_code,
+        officer_source=bound.source,
+        officer_confidence=bound.confidence,
+        unit=bound.unit,
+        started_at=begun.at,
+        started_source=begun.source,
+        deadline_at=deadlines.deadline(
+            begun, duration=None, discovered_at=at.wall, within=parts.settings.hand_in_within
+        ),
+    )
+
+
+def _report_missing(parts: Parts, docking: Docking, listed: set[SourceKey]) -> None:
+    """A file we saw and never finished reading is no longer there: nobody may do that unnoticed (R8)."""
+    with parts.catalogue.begin() as uow:
+        for row in uow.recordings.of_device(docking.device.id, states=UNREAD):
+            if row.source not in listed:
+                raise_finding(parts, uow, "source-missing", recording=row.id, detail=row.name, at=parts.clock.now())

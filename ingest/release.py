@@ -1,0 +1,336 @@
+"""Clearing a recorder: the only way footage leaves one (promise 1).
+
+For each file, right before it goes and in this order: the recording is sealed; every copy and the manifest are read again
+from their media; the published log is read again from every directory and proves the entry; all of them lie in enough
+failure domains; the recorder still lists the very object; its bytes are read again and are those that were sealed; the row,
+locked, still says so. Then the driver removes that object against a receipt.
+
+Crash: after the removal and before the commit the file is absent and the row says ``stored``; the next clearing finds it
+absent and enters that. Whatever fails before leaves the file where it is.
+
+What this does not do: remove anything by name or by handle, or clear a recorder's whole storage.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from catalogue import UnitOfWork
+from catalogue.records import DeviceRow, RecordingRow
+from chain_of_custody import NoteVerifier
+from chain_of_custody.proof import proof_for, verify_proof
+from chain_of_custody.reader import LogReader
+from evidence.clock import to_text
+from evidence.digest import SHA256, Digest
+from evidence.durable import failure_domain
+from evidence.errors import (
+    DeviceGoneError,
+    DeviceUnsupportedError,
+    EvidenceError,
+    PolicyUnmetError,
+    SourceChangedError,
+    StoreUnavailableError,
+)
+from evidence.events import RecordingReleased, ReleaseRefused
+from evidence.ids import OffloadId, RecordingId
+from evidence.model import Actor, Cap, ClearingMode, RecordingState, ReleaseReceipt, SourceKey, SourceObject
+from evidence.ports import DeviceSession
+from evidence.transfer import transfer
+from ingest.parts import Parts, raise_finding
+
+_log = logging.getLogger(__name__)
+_CLEARABLE = frozenset({RecordingState.STORED, RecordingState.DUPLICATE})
+_KEPT = frozenset({RecordingState.STORED, RecordingState.RELEASED})
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The published log: its directories and the key that its checkpoints are signed with."""
+
+    directories: tuple[Path, ...]
+    verifier: NoteVerifier
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Why a recording may leave its recorder: what was checked just now."""
+
+    sha256: Digest
+    size_bytes: int
+    entry_index: int
+    checkpoint_size: int
+    domains: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class ClearResult:
+    """What a clearing did.
+
+    Attributes:
+        released: Removed from the recorder now, or found already absent.
+        kept: Recording -> why it stays on the recorder.
+    """
+
+    released: list[RecordingId] = field(default_factory=list)
+    kept: dict[RecordingId, EvidenceError] = field(default_factory=dict)
+
+
+class Releaser:
+    """Clears recorders.
+
+    Args:
+        parts: The parts of intake.
+        log: The published log.
+    """
+
+    def __init__(self, parts: Parts, log: Log) -> None:
+        self._parts = parts
+        self._log = log
+
+    # --- a whole recorder ---------------------------------------------------------------------------------------------
+    def clear(
+        self,
+        session: DeviceSession,
+        device: DeviceRow,
+        *,
+        actor: Actor,
+        mode: ClearingMode,
+        offload: OffloadId | None = None,
+        only: frozenset[RecordingId] | None = None,
+    ) -> ClearResult:
+        """Remove everything of this recorder that is safe here, one file after the other.
+
+        Args:
+            session: The open recorder, whose identity is the one of ``device``.
+            device: Its row in the ledger.
+            actor: Who clears.
+            mode: ``manual`` or ``automatic``; automatic leaves everything flagged for a person.
+            offload: The docking, where known.
+            only: Restrict to these recordings.
+
+        Raises:
+            DeviceUnsupportedError: This recorder cannot be cleared by us.
+            DeviceGoneError: It left in between; what was released before is entered.
+        """
+        if Cap.DELETE not in session.caps:
+            raise DeviceUnsupportedError(
+                "this recorder cannot be cleared from here", todo="It is read-only, or clears itself by its own menu."
+            )
+        result = ClearResult()
+        listed = _by_key(session.list_objects())
+        with self._parts.catalogue.read() as uow:
+            rows = uow.recordings.of_device(device.id, states=_CLEARABLE)
+        for row in rows:
+            if row.released_at is not None or (only is not None and row.id not in only):
+                continue
+            try:
+                self._clear_one(session, row, listed.get(row.source), actor=actor, mode=mode, offload=offload)
+                result.released.append(row.id)
+            except DeviceGoneError:
+                raise
+            except EvidenceError as error:
+                if error.fatal:
+                    raise
+                _log.info("%s stays on its recorder: %s", row.id, error.what)
+                result.kept[row.id] = error
+        self._confirm_absent(session, rows, set(result.released))
+        return result
+
+    def _confirm_absent(self, session: DeviceSession, rows: list[RecordingRow], released: set[RecordingId]) -> None:
+        """A recorder that lists a file we removed did not remove it: say so, it will be taken in again."""
+        if not released:
+            return
+        left = _by_key(session.list_objects())
+        with self._parts.catalogue.begin() as uow:
+            for row in rows:
+                if row.id in released and row.source in left:
+                    raise_finding(
+                        self._parts,
+                        uow,
+                        "clearing-failed",
+                        recording=row.id,
+                        detail=row.name,
+                        at=self._parts.clock.now(),
+                    )
+
+    # --- one file -----------------------------------------------------------------------------------------------------
+    def _clear_one(
+        self,
+        session: DeviceSession,
+        row: RecordingRow,
+        source: SourceObject | None,
+        *,
+        actor: Actor,
+        mode: ClearingMode,
+        offload: OffloadId | None,
+    ) -> None:
+        if mode is ClearingMode.AUTOMATIC and row.quarantine_reason:
+            raise PolicyUnmetError(f"flagged as {row.quarantine_reason}: a person must look first")
+        ground = self.ground(row)
+        docking = offload or row.offload
+        if source is not None:
+            self._require_same_bytes(session, row, source, ground, actor=actor, offload=docking)
+            receipt = ReleaseReceipt(
+                recording=row.id,
+                device=row.device,
+                source=row.source,
+                sha256=ground.sha256,
+                entry_index=ground.entry_index,
+                checkpoint_size=ground.checkpoint_size,
+                domains=ground.domains,
+            )
+            with self._parts.catalogue.begin() as uow:
+                self._require_unchanged(uow, row)
+            session.delete(source, receipt)
+        self._say_released(row, ground, actor=actor, mode=mode, offload=docking, absent=source is None)
+
+    def ground(self, row: RecordingRow) -> Ground:
+        """Check afresh everything that must hold before a file may leave its recorder, the source itself excepted.
+
+        Args:
+            row: A stored recording, or a duplicate of one.
+
+        Returns:
+            What was found; good for this moment only.
+
+        Raises:
+            PolicyUnmetError: A condition does not hold yet, or too few failure domains.
+            StoreError, IntegrityError: A copy, the manifest or the log cannot be read or is wrong.
+        """
+        with self._parts.catalogue.read() as uow:
+            kept = uow.recordings.get(row.duplicate_of) if row.duplicate_of else uow.recordings.get(row.id)
+        if kept.state not in _KEPT or kept.sha256 is None or kept.stored_entry is None:
+            raise PolicyUnmetError("not stored yet")
+        if row.sha256 != kept.sha256 or row.size_bytes != row.source.size_bytes:
+            raise PolicyUnmetError("the bytes here are not those the recorder lists", todo="A person must look.")
+        if kept.stored_index is None or not kept.sealed:
+            raise PolicyUnmetError("not sealed yet", todo="Wait for the next checkpoint.")
+        manifest = Digest(SHA256, kept.manifest_sha256)
+        copies = self._domains_of(kept.sha256, kept.blake3 or kept.sha256)
+        manifests = self._domains_of(manifest, manifest)
+        published, size = self._published(kept)
+        for what, domains in (("copies", copies), ("manifest", manifests), ("published log", published)):
+            if len(domains) < self._parts.settings.domains_required:
+                raise PolicyUnmetError(
+                    f"{what}: {len(domains)} failure domain(s), {self._parts.settings.domains_required} required",
+                    kept="The file stays on the recorder.",
+                    todo="Put a store on another disk.",
+                )
+        return Ground(kept.sha256, kept.size_bytes, kept.stored_index, size, tuple(sorted(copies)))
+
+    def _domains_of(self, sha256: Digest, read_back: Digest) -> set[str]:
+        with self._parts.catalogue.read() as uow:
+            blob = uow.blobs.get(sha256)
+        domains = set()
+        for copy in blob.copies if blob else ():
+            try:
+                self._parts.stores.named(copy.store).verify(sha256, read_back)
+                domains.add(self._parts.stores.domain_of(copy.store))
+            except StoreUnavailableError as error:
+                _log.warning("store %s does not answer: %s", copy.store, error.what)
+        return domains
+
+    def _published(self, kept: RecordingRow) -> tuple[set[str], int]:
+        """Domains whose published log proves the entry, read from the directories themselves; the smallest tree size."""
+        domains: set[str] = set()
+        sizes: list[int] = []
+        index = -1 if kept.stored_index is None else kept.stored_index
+        for directory in self._log.directories:
+            try:
+                reader = LogReader(directory, verifier=self._log.verifier)
+                verdict = verify_proof(
+                    proof_for(reader, index),
+                    self._log.verifier,
+                    sha256=kept.sha256.hex if kept.sha256 else "",
+                )
+                if verdict.entry.id != kept.stored_entry:
+                    raise PolicyUnmetError(f"the log in {directory} has another entry at {index}")
+                domains.add(failure_domain(directory))
+                sizes.append(verdict.checkpoint.size)
+            except (EvidenceError, OSError) as error:
+                _log.warning("the published log in %s does not prove %s: %s", directory, kept.id, error)
+        return domains, min(sizes, default=0)
+
+    def _require_same_bytes(
+        self,
+        session: DeviceSession,
+        row: RecordingRow,
+        source: SourceObject,
+        ground: Ground,
+        *,
+        actor: Actor,
+        offload: OffloadId,
+    ) -> None:
+        hasher = self._parts.suite.new(SHA256)
+        count = 0
+        if source.key.size_bytes:
+            with session.open_read(source) as stream:
+                count = transfer(stream, None, [hasher])
+        if source.key == row.source and count == ground.size_bytes and hasher.hexdigest() == ground.sha256.hex:
+            return
+        at = self._parts.clock.now()
+        event = ReleaseRefused(
+            actor=actor.agent,
+            recording=row.id,
+            sha256=ground.sha256.hex,
+            offload=offload,
+            device=row.device,
+            reason="source-changed",
+            at=to_text(at.wall),
+        )
+        with self._parts.catalogue.begin() as uow:
+            self._parts.enter(uow, event, at=at)
+            raise_finding(self._parts, uow, "source-changed", recording=row.id, detail=row.name, at=at)
+        raise SourceChangedError(
+            "the file on the recorder is not the one that was sealed",
+            kept="The file stays on the recorder; the sealed copies are as they were.",
+            todo="A person must look at the recorder.",
+        )
+
+    @staticmethod
+    def _require_unchanged(uow: UnitOfWork, row: RecordingRow) -> RecordingRow:
+        now = uow.recordings.lock(row.id)
+        if now.state is not row.state or now.sha256 != row.sha256 or now.duplicate_of != row.duplicate_of:
+            raise PolicyUnmetError(f"{row.id} changed while it was checked")
+        return now
+
+    def _say_released(
+        self,
+        row: RecordingRow,
+        ground: Ground,
+        *,
+        actor: Actor,
+        mode: ClearingMode,
+        offload: OffloadId,
+        absent: bool,
+    ) -> None:
+        at = self._parts.clock.now()
+        event = RecordingReleased(
+            actor=actor.agent,
+            recording=row.id,
+            sha256=ground.sha256.hex,
+            offload=offload,
+            device=row.device,
+            mode=mode,
+            already_absent=absent,
+            entry_index=ground.entry_index,
+            checkpoint_size=ground.checkpoint_size,
+            at=to_text(at.wall),
+        )
+        with self._parts.catalogue.begin() as uow:
+            if self._require_unchanged(uow, row).released_at is not None:
+                return
+            self._parts.enter(uow, event, at=at)
+            if row.state is RecordingState.STORED:
+                uow.recordings.change_state(
+                    row.id, expect={RecordingState.STORED}, to=RecordingState.RELEASED, released_at=at.wall
+                )
+            else:
+                uow.recordings.update(row.id, released_at=at.wall)
+
+
+def _by_key(objects: Iterable[SourceObject]) -> dict[SourceKey, SourceObject]:
+    return {source.key: source for source in objects}
