@@ -74,6 +74,7 @@ def upgrade() -> None:  # noqa: PLR0915 - a list, not a procedure
         "clock_marks",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_clock_marks_one_row")),
         sa.PrimaryKeyConstraint("id", name="pk_clock_marks"),
     )
     op.create_table(
@@ -129,6 +130,7 @@ def upgrade() -> None:  # noqa: PLR0915 - a list, not a procedure
         sa.Column("root", sa.LargeBinary(), nullable=False),
         sa.Column("note", sa.LargeBinary(), nullable=False),
         sa.Column("published_size", sa.BigInteger(), server_default="0", nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_log_head_one_row")),
         sa.PrimaryKeyConstraint("id", name="pk_log_head"),
     )
     op.create_table(
