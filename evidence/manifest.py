@@ -45,7 +45,7 @@ class Manifest:
     Attributes:
         recording: Identity of the recording.
         device: The recorder it came from.
-        offload: The docking at which it was first seen.
+        offload: The docking in which its last byte was read.
         kind: What kind of file it is, by its name.
         pattern: Letter of the file-name pattern, empty for an unknown name.
         counter: The recorder's own counter.

@@ -159,6 +159,7 @@ def _say_acquiring(parts: Parts, row: RecordingRow, from_byte: int, offload: Off
             row.id,
             expect=sources_of(RecordingState.ACQUIRING),
             to=RecordingState.ACQUIRING,
+            offload=offload,
             bytes_acquired=from_byte,
             interrupted_reason="",
         )
@@ -186,6 +187,7 @@ def say_interrupted(parts: Parts, row: RecordingRow, *, at_byte: int, reason: st
             row.id,
             expect=sources_of(RecordingState.INTERRUPTED),
             to=RecordingState.INTERRUPTED,
+            offload=offload,
             bytes_acquired=at_byte,
             interrupted_reason=reason,
         )
