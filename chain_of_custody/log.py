@@ -37,6 +37,7 @@ from chain_of_custody.tiles import GrowingTree
 from evidence.clock import Clock
 from evidence.durable import exclusive_lock
 from evidence.errors import (
+    CatalogueError,
     ConfigError,
     CustodyError,
     DigestMismatchError,
@@ -159,7 +160,7 @@ class Sealer:
         self._seen_size = head.size
         self._tree = tree_at(head, self._directories[0], self._fetch)
         with contextlib.suppress(StoreUnavailableError):
-            self._publish(head, self._fetch)
+            self._publish_and_mark(head, self._fetch)
 
     def close(self) -> None:
         """Give up the lock. Nothing is lost: what is not sealed yet waits in the database."""
@@ -189,7 +190,7 @@ class Sealer:
             try:
                 while self.seal_once() >= SEAL_AT_ONCE and not stop.is_set():
                     pass
-            except (StoreError, CustodyError) as error:
+            except (StoreError, CustodyError, CatalogueError) as error:
                 if error.fatal or isinstance(error, LogLockedError):
                     raise
                 if on_error is not None:
@@ -225,10 +226,7 @@ class Sealer:
         # Crash from here on: the head is committed, the directories lag; start_up or the next cycle brings them up.
         self._seen_size = head.size
         self._tree = tree if tree is not None else tree_at(head, self._directories[0], self._fetch)
-        self._publish(head, self._fetch_with(rows, head.size))
-        if head.published_size < head.size:
-            with self._transactions() as outbox:
-                outbox.mark_published(head.size)
+        self._publish_and_mark(head, self._fetch_with(rows, head.size))
         return len(rows)
 
     def _current_head(self, head: LogHead | None) -> LogHead:
@@ -254,6 +252,13 @@ class Sealer:
         tree.append([row.leaf_sha256 for row in rows])
         note = sign(Checkpoint(self._origin, tree.size, tree.root()), self._key)
         return LogHead(tree.size, tree.root(), note, published_size)
+
+    def _publish_and_mark(self, head: LogHead, fetch: FetchRows) -> None:
+        self._publish(head, fetch)
+        if head.published_size < head.size:
+            # Crash before this commit: published, but not counted; the next cycle counts it.
+            with self._transactions() as outbox:
+                outbox.mark_published(head.size)
 
     def _publish(self, head: LogHead, fetch: FetchRows) -> None:
         primary, *replicas = self._directories

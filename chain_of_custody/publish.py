@@ -146,9 +146,10 @@ class PublishedDirectory:
 
     def _bring_to(self, head: LogHead, fetch: FetchRows) -> None:
         published = self.check_not_ahead(head)
-        if published is not None and published.size == head.size:
-            return
+        mounted = self._identity()
         tree = self._load(published, fetch)
+        if published is not None and published.size == head.size == tree.size:
+            return
         full: list[Tile] = []
         while tree.size < head.size:
             rows = fetch(tree.size, min(tree.size + ROWS_AT_ONCE, head.size))
@@ -160,10 +161,17 @@ class PublishedDirectory:
                 todo="Run `liuhen verify`; keep the directory as it is.",
             )
         self._write_partials(tree)
-        durable_files.publish(self.directory / CHECKPOINT_NAME, head.note)
-        self._note = head.note
+        if self._identity() != mounted:  # unmounted meanwhile: what we wrote last may stand on another disk
+            raise StoreUnavailableError(f"the disk of {self.directory} went away while it was written")
+        if published is None or published.size < head.size:
+            durable_files.publish(self.directory / CHECKPOINT_NAME, head.note)
+        self._note = self._read_note()
         for tile in full:
             self._sweep(tile.level, tile.index)
+
+    def _identity(self) -> tuple[int, int]:
+        status = self.directory.stat()
+        return status.st_dev, status.st_ino
 
     def _read_note(self) -> bytes:
         if not self.directory.is_dir():
@@ -194,9 +202,7 @@ class PublishedDirectory:
             self._tree = edge
             start = published.size - published.size % TILE_WIDTH
             self._tail = [row.envelope for row in checked_rows(fetch(start, published.size), start)]
-        for level, index, _ in edge_of(published.size):
-            if index:
-                self._sweep(level, index - 1)
+        self._sweep_after_crash(published.size)
         self._note = self._read_note()
         return self._tree
 
@@ -245,6 +251,16 @@ class PublishedDirectory:
         """Remove partial versions of a tile whose full one is published. Best effort: a left-over is only untidy."""
         for kind in (level, ENTRIES) if level == 0 else (level,):
             shutil.rmtree(self.directory / partial_dir(kind, index), ignore_errors=True)
+
+    def _sweep_after_crash(self, size: int) -> None:
+        """Remove what a crash between two steps can leave: partial tiles beside full ones, and temporary files."""
+        places = {self.directory}
+        for level, index, width in edge_of(size):
+            places.add((self.directory / path_of(level, index, width=width)).parent)
+            if index:
+                self._sweep(level, index - 1)
+        for temporary in [path for place in places for path in place.glob(".*.tmp")]:
+            temporary.unlink(missing_ok=True)
 
 
 def checked_rows(rows: Sequence[OutboxRow], start: int) -> Sequence[OutboxRow]:
