@@ -42,6 +42,7 @@ MISSING_MAX = 64
 SAMPLE_ENTRIES = 512
 BOOTSTRAP_ENTRIES_MAX = 16
 FIRST_SEQ = 0
+STATION = "station"  # the role whose keys sign entries
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 Verify = Callable[[bytes, bytes, bytes], bool]
@@ -167,7 +168,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """What was found. Everything counts towards the exit code; only the first findings are kept in words."""
+    """What was found. Everything counts towards the exit code; of each severity only the first are kept in words."""
 
     command: str
     facts: dict[str, object] = field(default_factory=dict)
@@ -181,7 +182,7 @@ class Report:
     def enter(self, finding: Finding) -> None:
         """Enter a finding made elsewhere."""
         self.counts[finding.severity] = self.counts.get(finding.severity, 0) + 1
-        if len(self.findings) < FINDINGS_KEPT:
+        if self.counts[finding.severity] <= FINDINGS_KEPT:  # a flood of hints must not crowd out what matters
             self.findings.append(finding)
 
     @property
@@ -226,7 +227,7 @@ class Report:
                 lines += [f"  {LABELS[name][side]}{colon}{printable(item)}" for item in value]
             else:
                 lines.append(f"  {LABELS[name][side]}{colon}{printable(value)}")
-        lines.append("")
+        lines += [""] if self.facts else []
         order = (TAMPER, UNDECIDED, POLICY, NOTICE)
         ranked = sorted(self.findings, key=lambda finding: order.index(finding.severity))
         lines += [f"  [{marks[f.severity][side]}] {f.text(lang)}" for f in ranked[:FINDINGS_SHOWN]]
@@ -765,7 +766,7 @@ class Chain:
         self.last_time = entry.predicate["time"]
         self._check_sequence(index, entry)
         self._check_subject(index, entry)
-        if not any(role != "log" for _, role in self.keys.values()):
+        if not any(role == STATION for _, role in self.keys.values()):
             return self._open_with(index, entry)
         return self._check_signature(index, entry)
 
@@ -787,7 +788,11 @@ class Chain:
     def _open_with(self, index: int, entry: Entry) -> None:
         # The first entries are signed by a station key that one of them introduces: hold them until it shows up.
         self.held.append((index, entry))
-        if entry.event == "key.added" and entry.data.get("key_id") == entry.signer and entry.data.get("role") != "log":
+        if (
+            entry.event == "key.added"
+            and entry.data.get("key_id") == entry.signer
+            and entry.data.get("role") == STATION
+        ):
             self._introduce(index, entry)
             self._release_held()
         elif len(self.held) > BOOTSTRAP_ENTRIES_MAX:
@@ -807,6 +812,7 @@ class Chain:
         expected = hashlib.sha256(raw).hexdigest()[:16]
         if (
             not isinstance(role, str)
+            or entry.data.get("algorithm") != "ed25519"
             or len(raw) != 32
             or key_id != expected
             or self.keys.setdefault(expected, (raw, role)) != (raw, role)
@@ -814,8 +820,8 @@ class Chain:
             self.report.add("key-invalid", index=index)
 
     def _check_signature(self, index: int, entry: Entry) -> None:
-        key, role = self.keys.get(entry.signer, (b"", "log"))
-        if role == "log":
+        key, role = self.keys.get(entry.signer, (b"", ""))
+        if role != STATION:
             code = "entry-unsigned" if self.complete else "signer-unknown"
             self.report.add(code, index=index, signer=entry.signer[:64])
             return
