@@ -224,8 +224,7 @@ def _remux_product(source: Path, facts: MediaFacts, scratch: Path) -> tuple[Prod
     target = scratch / "viewing.mp4"
     try:
         recipe = viewing.make(ViewingPlan.REMUX, source, target, facts=facts)
-    except MediaError as error:
-        require_space(scratch)  # a full disk is ours to report, an unfaithful remux is a note
+    except viewing.NotMadeError as error:
         return None, (f"remux-refused: {error.what[:160]}",)
     return Product("viewing", ladder.viewing_media_type(facts), target, recipe.to_json()), ()
 

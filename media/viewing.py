@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from evidence.durable import fsync_file, link_new
-from evidence.errors import MediaError
+from evidence.errors import MediaError, StoreFullError
 from media import graphs, ladder
 from media.facts import MediaFacts
 from media.ladder import ViewingPlan
@@ -28,6 +28,10 @@ from media.tools import Progress, ToolRun, require_space, run, version
 #: Slowest transcode worth waiting for: thirty times the recording's length, plus a start-up allowance.
 TRANSCODE_FACTOR: Final = 30
 _FIRST_PICTURES: Final = 60
+
+
+class NotMadeError(MediaError):
+    """The file itself gives no (faithful) viewing copy; trouble of ours is a plain MediaError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +107,14 @@ def prove_same(source: Path, target: Path, facts: MediaFacts, *, with_audio: boo
         with_audio: Whether the sound was copied (and so must be equal) or coded anew.
 
     Raises:
-        MediaError: They differ, or cannot be computed: the remux must not be shown as equal.
+        NotMadeError: They differ, or cannot be computed: the remux must not be shown as equal.
     """
     timeout_s = 120 + facts.size_bytes / 1e6
     before = _hashes(source, facts, content=facts.content, with_audio=with_audio, timeout_s=timeout_s)
     after = _hashes(target, facts, content="mp4", with_audio=with_audio, timeout_s=timeout_s)
     wanted = {name for name, present in (("v", facts.video is not None), ("a", with_audio)) if present}
     if not wanted <= before.keys() or before != after or not all(before.values()):
-        raise MediaError("the rewrapped file does not hold the same pictures and sound", kept="It was discarded.")
+        raise NotMadeError("the rewrapped file does not hold the same pictures and sound", kept="It was discarded.")
     names = {"v": "coded_slices_sha256", "a": "coded_sound_sha256", "pictures": "first_pictures_sha256"}
     return {names[name]: value.lower() for name, value in sorted(before.items()) if name in names}
 
@@ -142,11 +146,11 @@ def _transcode(source: Path, work: Path, facts: MediaFacts, on_stdout: Callable[
 def _require_output(path: Path, outcome: ToolRun) -> None:
     """The exit status proves nothing: the output must open and hold a stream."""
     if outcome.stopped or not path.exists():
-        raise MediaError(f"no viewing copy could be made: {outcome.first_complaint or 'stopped'}",
+        raise NotMadeError(f"no viewing copy could be made: {outcome.first_complaint or 'stopped'}",
                          kept="The original is stored.")  # fmt: skip
     made, _ = probe(path, content="mp4")
     if made.video is None and made.audio is None:
-        raise MediaError("the viewing copy holds neither picture nor sound", kept="The original is stored.")
+        raise NotMadeError("the viewing copy holds neither picture nor sound", kept="The original is stored.")
 
 
 def _hand_over(made: Path, target: Path) -> None:
@@ -155,7 +159,11 @@ def _hand_over(made: Path, target: Path) -> None:
         fsync_file(fd)
     finally:
         os.close(fd)
-    if not link_new(made, target):
+    try:
+        linked = link_new(made, target)
+    except StoreFullError as error:
+        raise MediaError(error.what, kept="The original is stored.", todo="Free space.") from error
+    if not linked:
         raise MediaError(f"{target.name} exists already; nothing was overwritten")
 
 
@@ -172,7 +180,8 @@ def make(
         progress: Told thousandths; may raise to stop.
 
     Raises:
-        MediaError: Tool missing, disk full, nothing playable came out, or the remux is not provably equal. No file is left.
+        NotMadeError: Nothing playable came out, or the remux is not provably equal. No file is left.
+        MediaError: Tool missing, disk full, the target exists. No file is left.
     """
     if plan not in (ViewingPlan.REMUX, ViewingPlan.TRANSCODE):
         raise MediaError(f"plan {plan} makes no viewing copy")

@@ -21,7 +21,7 @@ def _sample(path: Path, package: str) -> Path:
 
 
 def phone_mp4() -> Path:
-    """A phone's own recording: H.264 1080p with variable rate, AAC, a GPS position; index at the end; 1.6 s."""
+    """A phone's own recording: H.264 1080p with variable rate, AAC, a GPS position; index at the start; 1.6 s."""
     return _sample(_FORENSICS / "movie1/VID_20191220_170832.mp4", "forensics-samples-files")
 
 
