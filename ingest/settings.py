@@ -27,7 +27,6 @@ class IngestSettings:
         free_floor_bytes: Intake stops cleanly below this much free space on the primary store.
         secure_concurrency: Recordings that are copied and described at the same time.
         offload_concurrency: Recorders read at the same time.
-        wait_for_seal_s: How long clearing waits for the published checkpoint before it says "later", in seconds.
     """
 
     station: str = "station"
@@ -41,7 +40,6 @@ class IngestSettings:
     free_floor_bytes: int = FREE_SPACE_FLOOR_BYTES
     secure_concurrency: int = 2
     offload_concurrency: int = 8
-    wait_for_seal_s: float = 10.0
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict a promise."""
@@ -54,5 +52,5 @@ class IngestSettings:
             )
         if min(self.secure_concurrency, self.offload_concurrency) < 1 or self.free_floor_bytes < 0:
             raise ConfigError("concurrencies must be at least 1 and the free-space floor not negative")
-        if self.hand_in_within <= timedelta(0) or self.wait_for_seal_s < 0:
-            raise ConfigError("hand_in_within must be positive and wait_for_seal_s not negative")
+        if self.hand_in_within <= timedelta(0):
+            raise ConfigError("hand_in_within must be positive")

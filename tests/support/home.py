@@ -158,9 +158,7 @@ class Home:
     def _store(self, root: Path, name: str, floor: int) -> LocalStore:
         if not (root / "0=liuhen_store_1").exists():
             LocalStore.create(root, name)
-        return LocalStore(
-            root, name=name, suite=SUITE, clock=self.clock, free_floor_bytes=floor, protect="mode-only"
-        )
+        return LocalStore(root, name=name, suite=SUITE, clock=self.clock, free_floor_bytes=floor, protect="mode-only")
 
     def __enter__(self) -> Self:
         return self
