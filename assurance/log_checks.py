@@ -62,6 +62,7 @@ class LogFacts:
     registry: Registry = field(default_factory=Registry)
     findings: list[Finding] = field(default_factory=list)
     unknown_signers: set[str] = field(default_factory=set)
+    opening: list[Entry] = field(default_factory=list)
 
     def examined(self, entry: TimelineRow) -> bool:
         """Whether an entry was there when the log was examined (a running service adds some meanwhile)."""
@@ -93,6 +94,7 @@ def check_log(
         tree = _check_sealed(catalogue, head, facts, progress)
         facts.findings += _check_head(head, verifier, tree)
         _check_waiting(catalogue, head, now, facts)
+        _check_opening(facts)
     return facts
 
 
@@ -231,6 +233,9 @@ def _check_row(row: OutboxRow, disclosed: dict[str, Disclosure], facts: LogFacts
 
 def _check_signature(entry: Entry, where: str, facts: LogFacts) -> None:
     public_key = facts.registry.keys.get(entry.signer)
+    if public_key is None and entry.event_type == events.LogOpened.TYPE:
+        facts.opening.append(entry)  # the key that signed it is introduced by the entry that follows
+        return
     if public_key is None:
         if entry.signer not in facts.unknown_signers:
             facts.unknown_signers.add(entry.signer)
@@ -240,6 +245,17 @@ def _check_signature(entry: Entry, where: str, facts: LogFacts) -> None:
         entry.verify_signature(VerifyingKey.from_base64(public_key))
     except EvidenceError as error:
         facts.findings.append(Finding(kind="entry-signature", detail=f"{where}: {error}"))
+
+
+def _check_opening(facts: LogFacts) -> None:
+    """There is one opening, signed by a key that the log introduces."""
+    if len(facts.opening) > 1:
+        facts.findings.append(Finding(kind="entry-invalid", detail="the log says more than once that it was opened"))
+    for entry in facts.opening:
+        if entry.signer in facts.registry.keys:
+            _check_signature(entry, "the opening", facts)
+        else:
+            facts.findings.append(Finding(kind="entry-signature", detail="no entry introduces the opening's signer"))
 
 
 def _disclosures(outbox: Outbox, rows: Sequence[OutboxRow]) -> dict[str, Disclosure]:

@@ -125,7 +125,7 @@ def _apply(state: Projection, entry: EntryId, event: Event) -> None:
         case events.DerivativeMade():
             _derivative(state, event)
         case events.RecordingReleased():
-            _set(state, state=RecordingState.RELEASED, released_at=from_text(event.at))
+            _released(state, event)
         case events.OfficerBound():
             _set(
                 state, officer=AgentId(event.new) if event.new else None, officer_source=event.source,
@@ -169,6 +169,12 @@ def _stored(state: Projection, entry: EntryId, event: events.RecordingStored) ->
             copies=copies_of(event.manifest_copies),
         )
     )  # fmt: skip
+
+
+def _released(state: Projection, event: events.RecordingReleased) -> None:
+    """A duplicate stays one when its file is cleared from the recorder; its bytes are the kept recording's."""
+    kept = state.row.state is RecordingState.STORED
+    _set(state, state=RecordingState.RELEASED if kept else state.row.state, released_at=from_text(event.at))
 
 
 def _described(state: Projection, event: events.RecordingDescribed) -> None:

@@ -1,0 +1,257 @@
+"""Personal values kept apart, encrypted, on every local store: with log, stores and one key a rebuild has everything.
+
+A segment holds the disclosures of a range of log entries: ``disclosures/NNNNNN.seg`` below each store's root, AES-256-GCM
+with a fresh nonce, its own number bound in. The last segment is rewritten until it is full; then the next one begins. Each
+root is brought up from what it already holds, so a disk that was away catches up by itself.
+
+What was erased from the catalogue is dropped from the segments by :meth:`DisclosureArchive.drop_erased`, which rewrites
+them. The key lies in the home only (``keys/disclosures.key``): a stolen store tells no names.
+
+Crash: a segment is replaced atomically, so the old or the new one stands; the next :meth:`DisclosureArchive.sync` goes on.
+
+Source: RFC 9901; NIST SP 800-38D; docs/invariants.md 3; docs/formats/disclosures.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from catalogue import Catalogue
+from chain_of_custody.disclosures import digest_of
+from chain_of_custody.entry import parse
+from evidence import canonical
+from evidence.durable import make_dirs, publish, publish_new
+from evidence.errors import (
+    BlobConflictError,
+    EvidenceError,
+    IntegrityError,
+    KeyUnavailableError,
+    StoreError,
+    StoreUnavailableError,
+)
+from evidence.limits import SEAL_BATCH_MAX
+from evidence.ports import Disclosure, Outbox
+
+FOLDER: Final = "disclosures"
+#: Entries whose disclosures one segment holds: a few hundred kilobytes, rewritten at most that often.
+SEGMENT_ENTRIES: Final = 4_096
+_MAGIC: Final = b"LHDS1\n"
+_NONCE_BYTES: Final = 12
+_KEY_BYTES: Final = 32
+_SEGMENT_BYTES_MAX: Final = 1 << 30
+_NAME = re.compile(r"([0-9]{6})\.seg")
+
+
+def generate_key(path: Path) -> bytes:
+    """Make the key file (32 random bytes in hexadecimal, mode 0600); durable on return, never replaces one."""
+    key = secrets.token_bytes(_KEY_BYTES)
+    try:
+        make_dirs(path.parent, 0o700)
+        publish_new(path, key.hex().encode("ascii") + b"\n", mode=0o600)
+    except BlobConflictError as error:
+        raise KeyUnavailableError(f"{path.name} exists; it was not overwritten") from error
+    except OSError as error:
+        raise KeyUnavailableError(f"cannot write {path.name}: {os.strerror(error.errno or 0)}") from error
+    return key
+
+
+def load_key(path: Path) -> bytes:
+    """Read the key file.
+
+    Raises:
+        KeyUnavailableError: Missing, readable by others, or not such a key.
+    """
+    try:
+        if path.stat().st_mode & 0o077:
+            raise KeyUnavailableError(f"{path.name} can be read by others", todo="Set its mode to 0600.")
+        key = bytes.fromhex(path.read_text("ascii").strip())
+    except (OSError, ValueError) as error:
+        raise KeyUnavailableError(f"cannot open {path.name}", todo="Restore it from the key backup.") from error
+    if len(key) != _KEY_BYTES:
+        raise KeyUnavailableError(f"{path.name} does not hold a key of {_KEY_BYTES} bytes")
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    number: int
+    first: int
+    end: int
+    disclosures: tuple[Disclosure, ...]
+
+
+class DisclosureArchive:
+    """The encrypted segments below several roots.
+
+    Args:
+        key: 32 bytes.
+        roots: Roots of the local stores.
+        segment_entries: Entries per segment.
+    """
+
+    def __init__(self, key: bytes, roots: Sequence[Path], *, segment_entries: int = SEGMENT_ENTRIES) -> None:
+        if len(key) != _KEY_BYTES:
+            raise KeyUnavailableError(f"the disclosure key has {_KEY_BYTES} bytes")
+        self._cipher = AESGCM(key)
+        self._roots = tuple(roots)
+        self._entries = segment_entries
+
+    def sync(self, catalogue: Catalogue) -> int:
+        """Add the disclosures of entries that were published since the last time; durable in every root on return.
+
+        Returns:
+            How many entries were added in the root that lagged most.
+
+        Raises:
+            StoreUnavailableError: A root is missing or full; the others are up to date. Call again.
+            IntegrityError: A segment was altered; nothing is written over it.
+        """
+        with catalogue.read() as uow:
+            head = uow.outbox.head()
+        size = head.published_size if head is not None else 0
+        added = 0
+        failed: StoreError | None = None
+        for root in self._roots:
+            try:
+                added = max(added, self._bring_up(catalogue, root, size))
+            except StoreError as error:
+                if error.fatal:
+                    raise
+                failed = failed or error
+        if failed is not None:
+            raise StoreUnavailableError(f"a copy of the disclosures lags: {failed.what}") from failed
+        return added
+
+    def drop_erased(self, catalogue: Catalogue) -> int:
+        """Rewrite every segment that still holds a value the catalogue no longer has; returns how many values went."""
+        dropped = 0
+        for root in self._roots:
+            for segment in self._segments(root):
+                with catalogue.read() as uow:
+                    alive = uow.outbox.disclosures_of([one.digest for one in segment.disclosures])
+                kept = tuple(one for one in segment.disclosures if one.digest in alive)
+                if len(kept) < len(segment.disclosures):
+                    self._write(root, _Segment(segment.number, segment.first, segment.end, kept))
+                    dropped += len(segment.disclosures) - len(kept)
+        return dropped
+
+    def read_all(self, root: Path) -> Iterator[Disclosure]:
+        """Every disclosure below one root.
+
+        Raises:
+            IntegrityError: A segment was altered, is missing, or another key made it.
+        """
+        for segment in self._segments(root):
+            yield from segment.disclosures
+
+    # --- one root -----------------------------------------------------------------------------------------------------
+    def _bring_up(self, catalogue: Catalogue, root: Path, size: int) -> int:
+        if not root.is_dir():
+            raise StoreUnavailableError(f"{root.name} is not there")
+        last = self._last(root)
+        start = last.end if last is not None else 0
+        if last is None or last.end - last.first >= self._entries:
+            last = _Segment(0 if last is None else last.number + 1, start, start, ())
+        while last.end < size:
+            end = min(last.first + self._entries, size)
+            found = self._collect(catalogue, last.end, end)
+            last = _Segment(last.number, last.first, end, (*last.disclosures, *found))
+            self._write(root, last)
+            if end - last.first >= self._entries:
+                last = _Segment(last.number + 1, end, end, ())
+        return max(0, size - start)
+
+    @staticmethod
+    def _collect(catalogue: Catalogue, start: int, end: int) -> list[Disclosure]:
+        found: list[Disclosure] = []
+        for first in range(start, end, SEAL_BATCH_MAX):
+            with catalogue.read() as uow:
+                found += _disclosures_between(uow.outbox, first, min(first + SEAL_BATCH_MAX, end))
+        return found
+
+    def _numbers(self, root: Path) -> list[int]:
+        try:
+            names = [entry.name for entry in (root / FOLDER).iterdir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreUnavailableError(f"cannot list the disclosures: {os.strerror(error.errno or 0)}") from error
+        return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
+
+    def _last(self, root: Path) -> _Segment | None:
+        numbers = self._numbers(root)
+        return self._read(root, numbers[-1]) if numbers else None
+
+    def _segments(self, root: Path) -> Iterator[_Segment]:
+        end = 0
+        for position, number in enumerate(self._numbers(root)):
+            segment = self._read(root, number)
+            if number != position or segment.first != end:
+                raise IntegrityError(f"disclosure segment {position} is missing")
+            end = segment.end
+            yield segment
+
+    # --- one segment --------------------------------------------------------------------------------------------------
+    def _write(self, root: Path, segment: _Segment) -> None:
+        body = canonical.dumps(
+            {
+                "disclosures": [
+                    {"digest": one.digest, "name": one.name, "text": one.text} for one in segment.disclosures
+                ],
+                "end": segment.end,
+                "first": segment.first,
+            }
+        )
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = _MAGIC + nonce + self._cipher.encrypt(nonce, body, _bound(segment.number))
+        try:
+            publish(root / FOLDER / f"{segment.number:06d}.seg", sealed, mode=0o600)
+        except OSError as error:
+            raise StoreUnavailableError(f"cannot write disclosures: {os.strerror(error.errno or 0)}") from error
+
+    def _read(self, root: Path, number: int) -> _Segment:
+        path = root / FOLDER / f"{number:06d}.seg"
+        try:
+            with path.open("rb") as file:
+                data = file.read(_SEGMENT_BYTES_MAX)
+        except OSError as error:
+            raise StoreUnavailableError(f"cannot read {path.name}: {os.strerror(error.errno or 0)}") from error
+        try:
+            if not data.startswith(_MAGIC):
+                raise IntegrityError(f"{path.name} is no disclosure segment")
+            nonce, sealed = data[len(_MAGIC) :][:_NONCE_BYTES], data[len(_MAGIC) + _NONCE_BYTES :]
+            body = canonical.loads(self._cipher.decrypt(nonce, sealed, _bound(number)))
+            return _parsed(number, body)
+        except (InvalidTag, ValueError, KeyError, TypeError, EvidenceError) as error:
+            raise IntegrityError(f"{path.name} was altered, or another key made it") from error
+
+
+def _bound(number: int) -> bytes:
+    return b"liuhen disclosures 1 %06d" % number
+
+
+def _parsed(number: int, body: dict[str, object]) -> _Segment:
+    first, end, texts = body["first"], body["end"], body["disclosures"]
+    if not isinstance(first, int) or not isinstance(end, int) or not isinstance(texts, list) or not 0 <= first <= end:
+        raise IntegrityError("a disclosure segment has a wrong form")
+    disclosures = tuple(Disclosure(**one) for one in texts)
+    if any(digest_of(one.text) != one.digest for one in disclosures):
+        raise IntegrityError("a disclosure does not hash to its digest")
+    return _Segment(number, first, end, disclosures)
+
+
+def _disclosures_between(outbox: Outbox, start: int, end: int) -> list[Disclosure]:
+    digests: list[str] = []
+    for row in outbox.rows(start, end):
+        digests += parse(row.envelope).sd
+    found = outbox.disclosures_of(digests)
+    return [found[digest] for digest in digests if digest in found]
