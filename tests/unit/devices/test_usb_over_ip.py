@@ -1,0 +1,145 @@
+"""USB/IP: servers that are down, lie, or hang end in pyusb's errors and never in a wrong device."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+
+import pytest
+import usb.core
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devices.mtp.driver import MtpDriver
+from devices.usb_over_ip import UsbIpBackend, parse_configuration
+from devices.usb_over_ip_wire import Connection, list_exported
+from support.recorders import MtpRecorder, make_gb_tree
+
+
+@contextlib.contextmanager
+def server(*answers: bytes):
+    """Answers every connection with the given bytes, then hangs up."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.settimeout(1)
+                    connection.recv(4096)
+                    for answer in answers:
+                        connection.sendall(answer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listening.getsockname()[:2]
+    finally:
+        with contextlib.suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join()
+
+
+def closed_address():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[:2]
+
+
+LIST_HEAD = struct.pack(">HHI", 0x0111, 5, 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"\0" * 7, LIST_HEAD, LIST_HEAD + struct.pack(">I", 1), LIST_HEAD + struct.pack(">I", 1 << 31),
+     struct.pack(">HHI", 0x0111, 5, 1), b"HTTP/1.1 400 Bad Request\r\n\r\n"],
+)  # fmt: skip
+def test_a_server_that_breaks_the_protocol_has_no_devices(answer):
+    with server(answer) as address:
+        with pytest.raises(OSError):
+            list_exported(address)
+        assert MtpDriver(UsbIpBackend([address])).scan() == []
+
+
+def test_a_server_that_is_down_does_not_hide_the_others(tmp_path):
+    root = make_gb_tree(tmp_path, {"a.mp4": b"x"})
+    with MtpRecorder(root, serial="7000001") as recorder:
+        backend = UsbIpBackend([closed_address(), recorder.address])
+        (docked,) = MtpDriver(backend).scan()
+        assert docked.slot == "257-1"  # the slot names the server too: its bus numbers start above the first one's
+        with contextlib.closing(MtpDriver(backend).open(docked)) as session:
+            assert session.identity.serial == "7000001"
+
+
+def test_a_device_that_was_replaced_is_described_anew(tmp_path):
+    root = make_gb_tree(tmp_path, {"a.mp4": b"x"})
+    with MtpRecorder(root) as recorder:
+        driver = recorder.driver()
+        assert len(driver.scan()) == 1
+        recorder.cut_after(0)
+        assert driver.scan() == []
+        assert recorder.backend._descriptors == {}
+        recorder.plug()
+        assert len(driver.scan()) == 1
+
+
+def test_importing_from_a_server_that_refuses_or_hangs_up_is_an_errno(tmp_path):
+    root = make_gb_tree(tmp_path, {"a.mp4": b"x"})
+    with MtpRecorder(root) as recorder:
+        (exported,) = list_exported(recorder.address)
+    from dataclasses import replace
+
+    for answer, number in ((struct.pack(">HHI", 0x0111, 3, 1), 16), (b"", 19), (b"\0" * 9, 19)):
+        with server(answer) as address, pytest.raises(usb.core.USBError) as caught:
+            Connection(replace(exported, server=address))
+        assert caught.value.errno == number
+    with pytest.raises(usb.core.USBError):
+        Connection(replace(exported, server=closed_address()))
+
+
+@given(st.binary(max_size=120))
+def test_any_configuration_descriptor_parses_or_is_a_usb_error(data):
+    with contextlib.suppress(usb.core.USBError):
+        configuration, interfaces = parse_configuration(data)
+        assert configuration.bDescriptorType == 2
+        assert all(interface.bDescriptorType == 4 for interface in interfaces)
+
+
+def test_requests_of_several_threads_get_their_own_answers(tmp_path):
+    root = make_gb_tree(tmp_path, {"a.mp4": b"x"})
+    with MtpRecorder(root) as recorder:
+        backend = recorder.backend
+        (exported,) = list_exported(recorder.address)
+        handle = backend.open_device(exported)
+        wrong = []
+
+        def ask():
+            for length in range(1, 19):
+                setup = struct.pack("<BBHHH", 0x80, 6, 0x100, 0, length)
+                answer = handle.handle.submit(0, inbound=True, length=length, setup=setup)
+                if len(answer.data) != length:
+                    wrong.append(length)
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        backend.close_device(handle)
+        assert wrong == []
+
+
+def test_a_read_that_times_out_leaves_the_connection_in_step(tmp_path):
+    root = make_gb_tree(tmp_path, {"a.mp4": b"x"})
+    with MtpRecorder(root) as recorder:
+        backend = recorder.backend
+        (exported,) = list_exported(recorder.address)
+        handle = backend.open_device(exported)
+        for _ in range(5):
+            with pytest.raises(usb.core.USBTimeoutError):
+                backend.bulk_read(handle, 0x81, 0, bytearray(512), 20)
+            assert backend.get_configuration(handle) in (0, 1)
+        backend.close_device(handle)
