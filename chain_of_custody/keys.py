@@ -152,8 +152,8 @@ def _read_key_file(path: Path) -> bytes:
         raise KeyUnavailableError(
             f"cannot open the key file {path.name}: {os.strerror(error.errno or 0)}", todo="Run `liuhen doctor`."
         ) from error
-    with os.fdopen(fd, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode) or status.st_uid not in (os.geteuid(), 0):
             raise KeyUnavailableError(f"{path.name} is not a file of the service's own account")
         if status.st_mode & 0o077:
@@ -162,10 +162,11 @@ def _read_key_file(path: Path) -> bytes:
             )
         if status.st_size > _KEY_FILE_BYTES_MAX:
             raise KeyUnavailableError(f"{path.name} is too large for a key file")
-        try:
-            return file.read(_KEY_FILE_BYTES_MAX)
-        except OSError as error:
-            raise KeyUnavailableError(f"cannot read {path.name}: {os.strerror(error.errno or 0)}") from error
+        return os.read(fd, _KEY_FILE_BYTES_MAX)
+    except OSError as error:
+        raise KeyUnavailableError(f"cannot read {path.name}: {os.strerror(error.errno or 0)}") from error
+    finally:
+        os.close(fd)
 
 
 def load(path: Path, *, passphrase: bytes | None = None) -> SigningKey:

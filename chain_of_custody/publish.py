@@ -57,6 +57,8 @@ def create_published_directory(directory: Path) -> None:
     """
     with durable_files.as_store_errors(directory):
         durable_files.make_dirs(directory)
+        if not directory.is_dir():
+            raise StoreUnavailableError(f"{directory} is not a directory")
 
 
 class PublishedDirectory:
