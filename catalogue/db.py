@@ -63,9 +63,10 @@ class Db:
         with translated():
             return result.scalar()
 
-    def count(self, statement: sa.Executable) -> int:
+    def count(self, statement: sa.UpdateBase) -> int:
         """Run a change and tell how many rows it touched."""
-        return self.execute(statement).rowcount
+        # Without the option the number of an INSERT is thrown away on some drivers.
+        return self.execute(statement.execution_options(preserve_rowcount=True)).rowcount
 
     def insert(self, table: sa.Table, values: Mapping[str, Any]) -> None:
         """Insert one row; StateConflictError when a key is taken."""
