@@ -46,9 +46,7 @@ class FindingBook:
             id=finding, kind=kind, recording=recording, store=store, detail=detail, raised_at=now.wall
         )  # fmt: skip
         with self._catalogue.begin() as uow:
-            before = {(one.kind, one.recording, one.store) for one in uow.findings.open()}
-            uow.findings.raise_(row)
-            new = (kind, recording, store) not in before
+            new = uow.findings.raise_(row)
             if new:
                 event = FindingRaised(
                     actor=actor, finding=finding, kind=kind, recording=recording or "", store=store,

@@ -1,29 +1,31 @@
 """The deadline sweep (R4): footage that is not here 24 hours after its end is a finding, once. Late stays late.
 
-Run every minute. Recordings that came in late are told as well: the finding stays open until a person closes it, whether or
-not the footage has arrived since.
+Run every minute. Recordings that came in late are told as well. A finding that a person closed is not raised again: the log
+remembers that it was.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
 from assurance.findings import FindingBook
-from catalogue import Catalogue
-from catalogue.records import RecordingFilter
+from catalogue import Catalogue, UnitOfWork
+from catalogue.records import RecordingFilter, RecordingRow
 from evidence.clock import Clock
+from evidence.events import FindingRaised
 from evidence.ids import RecordingId
+from evidence.limits import PAGE_ROWS_MAX
 from evidence.model import Visibility
 
 LATE: Final = "late"
-_MARK: Final = "sweep.late.told"
-_AT_ONCE: Final = 500
 
 
 def sweep_deadlines(catalogue: Catalogue, *, book: FindingBook, clock: Clock) -> int:
-    """Raise a finding for every recording that is overdue or came in late and was not told of before.
+    """Raise a finding for every recording that is overdue or came in late and was never told of.
 
-    The time is trusted no further than the catalogue's own mark: a clock that ran backwards makes nothing late.
+    A clock behind the latest time this home has seen makes nothing late: the sweep waits (promise 9).
 
     Returns:
         How many are new.
@@ -31,12 +33,29 @@ def sweep_deadlines(catalogue: Catalogue, *, book: FindingBook, clock: Clock) ->
     now = clock.now().wall
     with catalogue.read() as uow:
         mark = uow.clock_marks.highest()
-        overdue = [row.id for row in uow.recordings.due(now)[:_AT_ONCE]] if mark is None or now >= mark else []
-        told = {one.recording for one in uow.findings.open() if one.kind == LATE}
-        came_late = uow.recordings.search(
-            RecordingFilter(late=True), Visibility(everything=True), limit=_AT_ONCE, now=now
-        ).rows
-    fresh: list[RecordingId] = [
-        one for one in dict.fromkeys([*overdue, *(row.id for row in came_late)]) if one not in told
-    ]
+    if mark is not None and now < mark:
+        return 0
+    fresh = [row.id for row in _late(catalogue, now)]
     return sum(book.raise_one(LATE, recording=recording) for recording in fresh)
+
+
+def _late(catalogue: Catalogue, now: datetime) -> Iterator[RecordingRow]:
+    """Late recordings not told of before, newest first, up to the first page of which all were told of."""
+    cursor = ""
+    while True:
+        with catalogue.read() as uow:
+            told = {one.recording for one in uow.findings.open() if one.kind == LATE}
+            page = uow.recordings.search(
+                RecordingFilter(late=True), Visibility(everything=True), cursor=cursor, limit=PAGE_ROWS_MAX, now=now
+            )
+            fresh = [row for row in page.rows if row.id not in told and not _told_before(uow, row.id)]
+        yield from fresh
+        cursor = page.cursor
+        if not fresh or not cursor:
+            return
+
+
+def _told_before(uow: UnitOfWork, recording: RecordingId) -> bool:
+    return any(
+        one.event_type == FindingRaised.TYPE and one.public.get("kind") == LATE for one in uow.timeline(recording)
+    )

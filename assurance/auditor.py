@@ -1,0 +1,186 @@
+"""Assurance for persons: the authorised, entered face of this room. API and command line go through it (promise 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from assurance.copy_checks import kind_of, read_copy
+from assurance.findings import FindingBook
+from assurance.health import Health, HealthParts, health
+from assurance.report import VerifyProgress, VerifyReport
+from assurance.verify import CopyPolicy, verify_home
+from catalogue import Catalogue
+from catalogue.records import FindingRow, RecordingRow
+from evidence.clock import Clock, to_text
+from evidence.digest import SHA256, Digest
+from evidence.errors import NotFoundError, StateConflictError
+from evidence.events import AccessAllowed, FixityChecked
+from evidence.ids import FindingId, RecordingId
+from evidence.model import Action, Actor, Copy, ObjectScope
+from evidence.ports import Authoriser, BlobStore, CustodyRecorder
+
+GOOD = "good"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyCheck:
+    """Result for one copy. ``outcome`` is ``good`` or a kind of finding; ``part`` is ``recording`` or ``manifest``."""
+
+    store: str
+    part: str
+    outcome: str
+    checked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditorParts:
+    """What the auditor works on."""
+
+    catalogue: Catalogue
+    authoriser: Authoriser
+    recorder: CustodyRecorder
+    clock: Clock
+    stores: Sequence[BlobStore]
+    published: Sequence[Path]
+    vkey: str
+    policy: CopyPolicy
+
+
+class Auditor:
+    """Verification on request, findings and health, for an identified actor.
+
+    Args:
+        parts: Catalogue, gate, stores, log.
+    """
+
+    def __init__(self, parts: AuditorParts) -> None:
+        self._parts = parts
+        self.book = FindingBook(parts.catalogue, recorder=parts.recorder, clock=parts.clock)
+
+    def verify(
+        self, actor: Actor, *, progress: VerifyProgress | None = None, raise_findings: bool = True
+    ) -> VerifyReport:
+        """Examine the whole home and enter that it was done, by whom and with which verdict.
+
+        With ``raise_findings`` everything found becomes a finding too.
+
+        Raises:
+            AccessDeniedError: Not allowed (entered).
+        """
+        self._parts.authoriser.require(actor, Action.VERIFY_RUN)
+        report = verify_home(
+            self._parts.catalogue, stores=self._parts.stores, published=self._parts.published, vkey=self._parts.vkey,
+            clock=self._parts.clock, policy=self._parts.policy, progress=progress,
+        )  # fmt: skip
+        self._enter(actor, Action.VERIFY_RUN, f"{report.verdict}: {len(report.findings)} findings")
+        if raise_findings:
+            self.book.raise_all(report.findings, actor=actor.agent)
+        return report
+
+    def verify_one(self, actor: Actor, recording: RecordingId) -> list[CopyCheck]:
+        """Read every copy of one recording and of its manifest from its medium, now; each result is an entry.
+
+        Raises:
+            NotFoundError: Unknown recording. AccessDeniedError: not allowed (entered).
+            StateConflictError: It is not stored yet: there is nothing to check.
+        """
+        parts = self._parts
+        with parts.catalogue.read() as uow:
+            row = uow.recordings.get(recording)
+        scope = ObjectScope(unit=row.unit, officer=row.officer, recording=row.id)
+        parts.authoriser.require(actor, Action.RECORDING_VERIFY, scope)
+        kept = self._keeper(row)
+        if kept.sha256 is None or kept.stored_at is None:
+            raise StateConflictError(f"{recording} is not stored yet", kept="Its bytes so far are kept.")
+        checks = self._check_copies(actor, kept, kept.sha256, part="recording")
+        if kept.manifest_sha256:
+            checks += self._check_copies(actor, kept, Digest(SHA256, kept.manifest_sha256), part="manifest")
+        return checks
+
+    def findings(self, actor: Actor) -> list[FindingRow]:
+        """Open findings within the actor's visibility."""
+        parts = self._parts
+        parts.authoriser.require(actor, Action.FINDING_LIST)
+        seen = parts.authoriser.visibility(actor, Action.FINDING_LIST)
+        with parts.catalogue.read() as uow:
+            rows = uow.findings.open()
+            if seen.everything:
+                return rows
+            units = {row.id: self._unit_of(uow.recordings.get(row.recording)) for row in rows if row.recording}
+        return [row for row in rows if units.get(row.id, "") in seen.units]
+
+    def close_finding(self, actor: Actor, finding: FindingId, *, reason: str) -> None:
+        """Close a finding with a reason; who and why is entered in the same transaction.
+
+        Raises:
+            NotFoundError: No such open finding. AccessDeniedError: closing needs the right to run verifications.
+        """
+        parts = self._parts
+        parts.authoriser.require(actor, Action.VERIFY_RUN, detail=f"close {finding}")
+        now = parts.clock.now()
+        with parts.catalogue.begin() as uow:
+            uow.findings.close(finding, now.wall)
+            event = AccessAllowed(
+                actor=actor.agent, action="finding.close", via=actor.via, at=to_text(now.wall),
+                address=actor.address or None, detail=f"{finding}: {reason}",
+            )  # fmt: skip
+            parts.recorder.record(uow.outbox, event, at=now)
+
+    def health(self, actor: Actor, parts: HealthParts) -> Health:
+        """The facts of the system page; AccessDeniedError when they are not for this actor."""
+        self._parts.authoriser.require(actor, Action.SYSTEM_HEALTH)
+        return health(parts)
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+    @staticmethod
+    def _unit_of(row: RecordingRow) -> str:
+        return row.unit or ""
+
+    def _keeper(self, row: RecordingRow) -> RecordingRow:
+        """The recording that keeps the bytes: itself, or for a duplicate the one it joined."""
+        if row.duplicate_of is None:
+            return row
+        with self._parts.catalogue.read() as uow:
+            return uow.recordings.get(row.duplicate_of)
+
+    def _check_copies(self, actor: Actor, row: RecordingRow, sha256: Digest, *, part: str) -> list[CopyCheck]:
+        parts = self._parts
+        by_name = {store.properties.name: store for store in parts.stores}
+        with parts.catalogue.read() as uow:
+            blob = uow.blobs.get(sha256)
+        if blob is None:
+            raise NotFoundError(f"no copy of the {part} of {row.id} is known", todo="Run `liuhen verify`.")
+        return [self._check_copy(actor, row, sha256, copy, by_name.get(copy.store), part=part) for copy in blob.copies]
+
+    def _check_copy(
+        self, actor: Actor, row: RecordingRow, sha256: Digest, copy: Copy, store: BlobStore | None, *, part: str
+    ) -> CopyCheck:
+        parts = self._parts
+        error = read_copy(store, sha256)
+        outcome = GOOD if error is None else kind_of(error)
+        now = parts.clock.now()
+        event = FixityChecked(
+            actor=actor.agent, recording=row.id, sha256=row.sha256.hex if row.sha256 else "", store=copy.store,
+            outcome=f"{part}-{outcome}", at=to_text(now.wall),
+        )  # fmt: skip
+        with parts.catalogue.begin() as uow:
+            if error is None:
+                uow.blobs.mark_checked(sha256, copy.store, now.wall)
+            parts.recorder.record(uow.outbox, event, at=now)
+        if error is not None:
+            self.book.raise_one(
+                outcome, recording=row.id, store=copy.store, detail=f"{part}: {error}", actor=actor.agent
+            )
+        return CopyCheck(store=copy.store, part=part, outcome=outcome, checked_at=now.wall)
+
+    def _enter(self, actor: Actor, action: Action, detail: str) -> None:
+        now = self._parts.clock.now()
+        event = AccessAllowed(
+            actor=actor.agent, action=action, via=actor.via, at=to_text(now.wall), address=actor.address or None,
+            detail=detail,
+        )  # fmt: skip
+        with self._parts.catalogue.begin() as uow:
+            self._parts.recorder.record(uow.outbox, event, at=now)
