@@ -15,6 +15,7 @@ from evidence.errors import MediaError
 from evidence.model import RecordingKind, Verdict
 from media import graphs, hints, ladder, sheet, viewing
 from media.boxes import walk
+from media.exif import read_exif
 from media.facts import MediaFacts
 from media.holes import find_holes
 from media.ladder import ViewingPlan
@@ -141,11 +142,16 @@ def _has_end_mark(source: Path, content: str, size_bytes: int) -> bool:
 
 def _describe_picture(source: Path, claimed: RecordingKind, content: str, scratch: Path) -> Description:
     facts, probe_run = probe(source, content=content)
+    taken, location = read_exif(source, content=content)
+    still = replace(facts.video, frame_rate_milli=0, nominal_rate_milli=0, frames=1) if facts.video else None
+    facts = replace(
+        facts, audio=None, video=still, duration_ms=None, bit_rate=0, creation_time=taken, location=location
+    )
     command = graphs.poster(source, content=content, at_ms=0, target="poster.jpg")
     outcome = run(command, timeout_s=60, cwd=scratch)
     product = _picture_product("poster", "image/jpeg", scratch / "poster.jpg", command, source)
     findings = Findings(
-        claimed=claimed, facts=replace(facts, audio=None, duration_ms=None, bit_rate=0), probe_run=probe_run,
+        claimed=claimed, facts=facts, probe_run=probe_run,
         key_run=outcome, frames_shown=0 if product is None else 1,
         picture_ended=_has_end_mark(source, content, facts.size_bytes),
     )  # fmt: skip

@@ -101,7 +101,8 @@ class MediaFacts:
     def to_json(self) -> dict[str, Any]:
         """JSON form for entries and the catalogue: no floats, no personal value, empty members left out."""
         plain = dataclasses.asdict(self)
-        plain["has_location"] = bool(plain.pop("location"))
+        if plain.pop("location"):
+            plain["has_location"] = True
         return {name: _compact(value) for name, value in plain.items() if value not in (None, "", {})}
 
 

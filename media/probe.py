@@ -82,7 +82,7 @@ def _tags(part: dict[str, Any]) -> dict[str, Any]:
 def _video(stream: dict[str, Any]) -> VideoFacts:
     return VideoFacts(
         codec=text_of(stream.get("codec_name")) or "unknown",
-        codec_tag=text_of(stream.get("codec_tag_string"), chars_max=16),
+        codec_tag=_codec_tag(stream),
         profile=text_of(stream.get("profile")),
         pix_fmt=text_of(stream.get("pix_fmt")),
         width=whole(stream.get("width"), maximum=65_535),
@@ -97,10 +97,16 @@ def _video(stream: dict[str, Any]) -> VideoFacts:
 def _audio(stream: dict[str, Any]) -> AudioFacts:
     return AudioFacts(
         codec=text_of(stream.get("codec_name")) or "unknown",
-        codec_tag=text_of(stream.get("codec_tag_string"), chars_max=16),
+        codec_tag=_codec_tag(stream),
         channels=whole(stream.get("channels"), maximum=256),
         sample_rate_hz=whole(stream.get("sample_rate"), maximum=10_000_000),
     )
+
+
+def _codec_tag(stream: dict[str, Any]) -> str:
+    """The container's own name of the codec; containers without one show as zeros."""
+    tag = text_of(stream.get("codec_tag_string"), chars_max=16)
+    return "" if tag.startswith("[0]") else tag
 
 
 def _is_cover(stream: dict[str, Any]) -> bool:

@@ -8,12 +8,14 @@ import threading
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from evidence import canonical
 from evidence.errors import MediaError
 from evidence.model import RecordingKind, Verdict
 from media import Description, describe, tools, webvtt
+from media.exif import location_of
 from support import footage
 
 VIDEO = RecordingKind.VIDEO
@@ -227,6 +229,37 @@ def test_progress_only_grows_and_ends(tmp_path: Path) -> None:
     describe(footage.phone_mp4(), VIDEO, tmp_path, seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 1000
+
+
+def test_a_photos_time_is_a_fact_and_its_place_is_kept_apart(tmp_path: Path) -> None:
+    found = described(footage.photo_jpg(), RecordingKind.PHOTO, tmp_path)
+    assert found.facts["creation_time"] == "2020:08:27 23:16:12"
+    assert found.facts["has_location"] is True
+    assert found.location == "-15.8356-048.0158/"
+    assert "15.83" not in json.dumps([found.facts, found.notes])
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "1:1", "1:0,1:1,1:1", "a:b,c:d,e:f", "99:1,0:1,0:1", "-1:1,0:1,0:1", "1:1,1:1,1:1,1:1", None, 7, "1,2,3"],
+)
+def test_positions_that_cannot_be_believed_are_not_told(value: object) -> None:
+    assert location_of({"GPSLatitude": value, "GPSLongitude": "1:1,1:1,1:1"}) == ""
+
+
+@pytest.mark.parametrize("turn", ["90", "180", "270"])
+def test_a_turned_camera_gives_upright_pictures(tmp_path: Path, turn: str) -> None:
+    source = footage.rewrapped(footage.talking_mp4(), tmp_path / "x.mp4", "-metadata:s:v", f"rotate={turn}")
+    found = described(source, VIDEO, tmp_path)
+    poster = cv2.imread(str(product_of(found, "poster").path)).astype(int)
+    (tmp_path / "scratch2").mkdir()
+    straight = describe(footage.talking_mp4(), VIDEO, tmp_path / "scratch2")
+    upright = cv2.imread(str(product_of(straight, "poster").path)).astype(int)
+    clockwise = found.facts["video"]["rotation"]
+    expected = np.rot90(upright, k=-clockwise // 90)
+    assert poster.shape == expected.shape
+    assert clockwise in {90, 180, 270}
+    assert np.abs(poster - expected).mean() < 4
 
 
 # --- trouble of ours --------------------------------------------------------------------------------------------------
