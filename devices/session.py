@@ -3,7 +3,7 @@
 A recorder read twice at the same time would be slow and could be cleared by one reader while the other still reads; a hub
 shared by all recorders at once is slower than two at a time, because every switch between them costs a seek and an idle bus.
 
-Source: RULES R2; docs/adr on docking (two streams per root hub).
+Source: docs/rules.md R2.
 """
 
 from __future__ import annotations

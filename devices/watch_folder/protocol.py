@@ -41,7 +41,7 @@ class Observation:
 
 
 class Settling:
-    """Remembers since when each file has looked the same. Not thread-safe; the driver guards it.
+    """Remembers since when each file has looked the same. One session of a folder at a time (devices.session.Leases).
 
     Args:
         settle_s: Seconds a file must have looked the same.

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from devices.file_names import PATTERNS, kind_of, parse
@@ -43,6 +43,7 @@ def test_the_document_has_every_row_of_the_table_and_its_form():
         assert f"| {pattern.letter} | `{pattern.form}` |" in text
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=80)
     | st.from_regex(r"[0-9A-Z]{1,8}_[0-9]{1,8}_[0-9]{8}_?[0-9]{6}(_[0-9]{4})?(IMP|_IMP)?\.[a-z0-9]{3}")
@@ -59,6 +60,7 @@ CODES = st.from_regex(r"[1-9A-Z][0-9A-Z]{0,11}", fullmatch=True)
 TIMES = st.datetimes(datetime(1980, 1, 1), datetime(2099, 12, 31)).map(lambda moment: moment.replace(microsecond=0))
 
 
+@settings(deadline=None)
 @given(CODES, CODES, TIMES, st.integers(0, 9999), st.sampled_from(["", "IMP", "imp", "_IMP", "LOCK"]))
 def test_r08_the_fields_written_into_the_common_name_are_read_back(officer, device, moment, counter, mark):
     parsed = parse(f"DCIM/x/{officer}_{device}_{moment:%Y%m%d%H%M%S}_{counter:04d}{mark}.mp4")
@@ -69,6 +71,7 @@ def test_r08_the_fields_written_into_the_common_name_are_read_back(officer, devi
     assert parsed.pattern in {"A", "B"}
 
 
+@settings(deadline=None)
 @given(st.integers(1, 9_999_999), st.integers(1, 999_999), TIMES)
 def test_seven_then_six_digits_is_device_then_officer_and_every_other_width_is_the_reverse(device, officer, moment):
     stamp = f"{moment:%Y%m%d%H%M%S}_0001.mp4"

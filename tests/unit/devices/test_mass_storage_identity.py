@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.mass_storage import protocol
@@ -58,6 +58,7 @@ def test_a_card_of_two_recorders_in_equal_parts_is_nobodys():
     assert protocol.serial_of_names([gb_name()] * 2) == ""
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=10), st.binary(max_size=300), st.text(max_size=40))
 def test_anything_on_a_card_is_a_serial_or_empty_and_never_an_error(paths, data, label):
     for serial in (protocol.serial_of_names(paths), protocol.serial_of_file(data), protocol.serial_of_label(label)):
@@ -86,6 +87,7 @@ def test_the_mount_table_is_read_with_its_escapes_and_the_last_mount_wins():
     assert protocol.mount_at(mounts, b"/media/bind") is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_mount_table_is_read_without_an_error(table):
     protocol.parse_mountinfo(table)

@@ -44,12 +44,14 @@ PARSERS = [
 
 
 @pytest.mark.parametrize("parser", PARSERS)
+@settings(deadline=None)
 @given(data=st.binary(max_size=300))
 def test_any_bytes_parse_or_end_in_a_protocol_error(parser, data):
     with contextlib.suppress(DeviceProtocolError):
         parser(data)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=100))
 def test_a_string_survives_packing(text):
     text = text.replace("\0", "")
@@ -57,6 +59,7 @@ def test_a_string_survives_packing(text):
         assert protocol.parse_text(protocol.pack_string(text)) == text
 
 
+@settings(deadline=None)
 @given(st.integers(1, 0xFFFFFFFF), st.lists(st.integers(0, 0xFFFFFFFF), max_size=5))
 def test_a_command_has_the_standard_form(transaction, parameters):
     data = protocol.pack_command(0x95C1, transaction, tuple(parameters))
@@ -70,6 +73,7 @@ def test_an_array_that_announces_more_than_a_recorder_holds_is_refused_before_me
         protocol.parse_handles(struct.pack("<I", 0xFFFFFFFF))
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-16"), max_size=30) | st.just("a/b") | st.just("a\\x2fb"), st.text(max_size=5))
 def test_different_object_names_never_become_the_same_path(one, other):
     assert (protocol.path_part(one) == protocol.path_part(other)) == (one == other)
@@ -81,12 +85,14 @@ def test_a_lone_surrogate_in_a_name_is_escaped_and_kept():
     assert printable(protocol.path_part(protocol.parse_text(data))) == "\\xed\\xa0\\x80a"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_is_a_date_or_none(text):
     moment = protocol.parse_date_time(text)
     assert moment is None or moment.tzinfo is UTC
 
 
+@settings(deadline=None)
 @given(
     st.datetimes(datetime(2000, 1, 1), datetime(2099, 1, 1)),
     st.sampled_from(["", "20260101T000000", "20260101T000000Z", "20260101T000000+0530"]),

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 import usb.core
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.mtp.driver import MtpDriver
@@ -100,6 +100,7 @@ def test_importing_from_a_server_that_refuses_or_hangs_up_is_an_errno(tmp_path):
         Connection(replace(exported, server=closed_address()))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=120))
 def test_any_configuration_descriptor_parses_or_is_a_usb_error(data):
     with contextlib.suppress(usb.core.USBError):
