@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from evidence import canonical
 from evidence.clock import unix_ms, utc_from_ms
@@ -23,7 +24,7 @@ from evidence.ids import Id
 #: A growing integer key: SQLite grows only columns declared INTEGER.
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 #: Search tokens: an array with an index on PostgreSQL; SQLite keeps them in its full-text table and leaves this empty.
-TOKENS = sa.ARRAY(sa.Text()).with_variant(sa.Text(), "sqlite")
+TOKENS = ARRAY(sa.Text()).with_variant(sa.Text(), "sqlite")
 
 
 def unreadable(what: str, error: Exception) -> CatalogueError:
