@@ -46,7 +46,9 @@ _QUARANTINE: dict[Verdict, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class KeptProduct:
+    """A derivative whose bytes are stored and read back."""
+
     id: DerivativeId
     product: Product
     sha256: Digest
@@ -65,14 +67,15 @@ def ensure_described(parts: Parts, recording: RecordingId) -> RecordingRow:
         row = uow.recordings.get(recording)
     if row.described or row.state not in _DESCRIBABLE or row.sha256 is None:
         return row
-    with _scratch(parts.scratch) as scratch:
+    with scratch_directory(parts.scratch) as scratch:
         found = describe(parts.stores.primary.locate(row.sha256), row.kind, scratch)
-        stored = [_keep(parts, product) for product in found.products]
+        stored = [keep_product(parts, product) for product in found.products]
     return _say_described(parts, row, found, stored)
 
 
 @contextmanager
-def _scratch(parent: Path) -> Iterator[Path]:
+def scratch_directory(parent: Path) -> Iterator[Path]:
+    """A directory for one job, gone afterwards; MediaError when none can be made."""
     try:
         make_dirs(parent)
         with tempfile.TemporaryDirectory(prefix="describe-", dir=parent) as scratch:
@@ -81,7 +84,8 @@ def _scratch(parent: Path) -> Iterator[Path]:
         raise MediaError(f"no scratch directory: {os.strerror(error.errno or 0)}") from error
 
 
-def _keep(parts: Parts, product: Product) -> _Stored:
+def keep_product(parts: Parts, product: Product) -> KeptProduct:
+    """Store a derivative's bytes in every store that takes them; each copy is read back. StoreError when none did."""
     hasher = parts.suite.new(SHA256)
     with product.path.open("rb") as stream:
         while chunk := stream.read(_CHUNK_BYTES):
@@ -98,10 +102,10 @@ def _keep(parts: Parts, product: Product) -> _Stored:
     )
     if not done.copies:
         raise next(iter(done.failed.values()), StoreError("no store took a derivative"))
-    return _Stored(DerivativeId.new(unix_ms(parts.clock.now().wall)), product, sha256, size_bytes, done)
+    return KeptProduct(DerivativeId.new(unix_ms(parts.clock.now().wall)), product, sha256, size_bytes, done)
 
 
-def _say_described(parts: Parts, row: RecordingRow, found: Description, stored: list[_Stored]) -> RecordingRow:
+def _say_described(parts: Parts, row: RecordingRow, found: Description, stored: list[KeptProduct]) -> RecordingRow:
     at = parts.clock.now()
     times = _times(parts, row, found)
     facts = {**found.facts, **{name: to_text(moment) for name, moment in times.items()}}
@@ -110,7 +114,7 @@ def _say_described(parts: Parts, row: RecordingRow, found: Description, stored: 
         if row.described:  # another process was faster
             return row
         for derivative in stored:
-            _say_derivative(parts, uow, row, derivative, at)
+            say_derivative(parts, uow, row, derivative, at)
         event = RecordingDescribed(
             recording=row.id,
             sha256=row.sha256.hex if row.sha256 else "",
@@ -136,7 +140,8 @@ def _say_described(parts: Parts, row: RecordingRow, found: Description, stored: 
         )
 
 
-def _say_derivative(parts: Parts, uow: UnitOfWork, row: RecordingRow, made: _Stored, at: TimeReading) -> None:
+def say_derivative(parts: Parts, uow: UnitOfWork, row: RecordingRow, made: KeptProduct, at: TimeReading) -> None:
+    """Add a stored derivative to its recording, with its entry, inside the caller's transaction."""
     product = made.product
     hold(
         uow,

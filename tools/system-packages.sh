@@ -3,7 +3,7 @@
 # usage: tools/system-packages.sh run|test
 set -euo pipefail
 
-run_packages=(python3 python3-venv ffmpeg libgl1 libglib2.0-0 util-linux e2fsprogs unzip tzdata
+run_packages=(python3 python3-venv ffmpeg libusb-1.0-0 libgl1 libglib2.0-0 util-linux e2fsprogs unzip tzdata
   forensics-samples-files opencv-doc)
 test_packages=(chromium fonts-noto-cjk strace xfsprogs postgresql golang-go golang-golang-x-mod-dev openssl systemd udev procps)
 

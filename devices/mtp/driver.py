@@ -44,12 +44,16 @@ class MtpDriver:
 
     Args:
         backend: A pyusb backend; None for the machine's libusb.
+        name: The driver's name in the registry, where several backends are used beside each other.
+        slot_prefix: Put before every slot, so that ports of two backends are never taken for one.
         timeout_s: Seconds one USB transfer may take.
     """
 
-    name = NAME
-
-    def __init__(self, backend: Any = None, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, backend: Any = None, *, timeout_s: float = TIMEOUT_S, name: str = NAME, slot_prefix: str = ""
+    ) -> None:
+        self.name = name
+        self._prefix = slot_prefix
         self._backend = backend
         self._timeout_s = timeout_s
         self._vendor_names: dict[tuple[int, int, int, int, int], bool] = {}
@@ -61,7 +65,7 @@ class MtpDriver:
         for device in self._devices():
             interface = self._interface_of(device)
             if interface is not None:
-                found.append(DockedDevice(NAME, slot_of(device), f"{device.bus}:{device.address}"))
+                found.append(DockedDevice(self.name, self._prefix + slot_of(device), f"{device.bus}:{device.address}"))
         return sorted(found, key=lambda docked: (docked.slot, docked.address))
 
     def open(self, device: DockedDevice) -> MtpSession:
@@ -75,7 +79,7 @@ class MtpDriver:
         if not colon or not (bus + address).isascii() or not (bus.isdigit() and address.isdigit()):
             raise InvalidInputError("not an address of an MTP device")
         for candidate in self._devices():
-            if (candidate.bus, candidate.address) != (int(bus), int(address)) or slot_of(candidate) != device.slot:
+            if (candidate.bus, candidate.address) != (int(bus), int(address)) or self._prefix + slot_of(candidate) != device.slot:
                 continue
             interface = self._interface_of(candidate)
             if interface is None:

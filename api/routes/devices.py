@@ -1,0 +1,95 @@
+"""Docks, recorders, dockings; the wall's live events."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from api.dependencies import ActorDep, ServicesDep
+from api.schemas.docks import (
+    DeviceAnswer,
+    DocksAnswer,
+    OffloadAnswer,
+    RegisterRequest,
+    SlotRequest,
+    device_answer,
+    offload_answer,
+)
+from api.services import Services
+from api.web.dock_view import slot_view
+from api.web.rendering import language_of
+from evidence.clock import to_text
+from evidence.errors import EvidenceError
+from evidence.ids import AgentId, UnitId
+from evidence.model import Actor
+
+router = APIRouter(tags=["docks"])
+_EVERY_S: Final = 1.0
+#: A stream ends by itself, so that a browser that forgot it does not hold a thread for ever; EventSource reconnects.
+_EVENTS_MAX: Final = 600
+
+
+@router.get("/docks", operation_id="listDocks")
+def docks(request: Request, actor: ActorDep, services: ServicesDep) -> DocksAnswer:
+    """What is docked now."""
+    cards = services.docks.cards(actor)
+    slots = [slot_view(card, language_of(request)) for card in cards]
+    return DocksAnswer(slots=slots, as_of=services.clock.now().wall)
+
+
+def _events(services: Services, actor: Actor, language: str) -> Iterator[str]:
+    last = ""
+    for beat in range(_EVENTS_MAX):
+        try:
+            slots = [slot_view(card, language) for card in services.docks.cards(actor)]
+        except EvidenceError:
+            return  # the right was taken away or the database is gone: the wall turns to "unknown"
+        text = json.dumps(slots, ensure_ascii=False, sort_keys=True)
+        if text != last or beat % 5 == 0:
+            body = json.dumps({"as_of": to_text(services.clock.now().wall), "slots": slots}, ensure_ascii=False)
+            yield f"event: docks\ndata: {body}\n\n"
+            last = text
+        time.sleep(_EVERY_S)
+
+
+@router.get("/docks/events", operation_id="dockEvents", response_class=StreamingResponse)
+def events(request: Request, actor: ActorDep, services: ServicesDep) -> StreamingResponse:
+    """Server-sent events for the wall: the whole picture at every change, and a sign of life every five seconds."""
+    stream = _events(services, actor, language_of(request))
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+
+@router.post("/docks/register", operation_id="registerDevice")
+def register(body: RegisterRequest, actor: ActorDep, services: ServicesDep) -> DeviceAnswer:
+    """Enter the recorder of a slot in the ledger (a person's act)."""
+    row = services.docks.register(
+        actor, body.slot, label=body.label, unit=UnitId(body.unit) if body.unit else None,
+        officer=AgentId(body.officer) if body.officer else None,
+    )  # fmt: skip
+    return device_answer(row)
+
+
+@router.post("/docks/retry", status_code=202, operation_id="retryDock")
+def retry(body: SlotRequest, actor: ActorDep, services: ServicesDep) -> Response:
+    """Try a slot again now."""
+    services.docks.retry(actor, body.slot)
+    return Response(status_code=202)
+
+
+@router.get("/devices", operation_id="listDevices")
+def devices(actor: ActorDep, services: ServicesDep) -> list[DeviceAnswer]:
+    """The ledger."""
+    return [device_answer(row) for row in services.reading.devices(actor)]
+
+
+@router.get("/offloads", operation_id="listOffloads")
+def offloads(
+    actor: ActorDep, services: ServicesDep, limit: Annotated[int, Query(ge=1, le=200)] = 50
+) -> list[OffloadAnswer]:
+    """The latest dockings."""
+    return [offload_answer(row) for row in services.reading.offloads(actor, limit=limit)]

@@ -1,0 +1,1 @@
+"""Requests and answers of the JSON API. Fields are added, never renamed (docs/formats/api.md)."""

@@ -1,0 +1,1 @@
+"""What stands between a browser and the services: sessions, forged requests, headers, rates."""

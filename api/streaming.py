@@ -1,0 +1,72 @@
+"""Bytes of footage with HTTP ranges: one viewing may ask for hundreds, each bounded, none from a cache we do not control.
+
+We serve single ranges; a header that asks for several, or that we do not understand, is ignored and the whole is sent, as the
+standard allows.
+
+Source: RFC 9110 section 14.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+from fastapi import Request
+from fastapi.responses import Response, StreamingResponse
+
+from evidence.digest import Digest
+from evidence.ports import BlobStore
+
+_RANGE: Final = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
+_CHUNK_BYTES: Final = 256 << 10
+
+
+def _wanted(header: str | None, size_bytes: int) -> tuple[int, int] | str | None:
+    """First and last byte wanted; None for the whole file; a word when it cannot be satisfied."""
+    match = _RANGE.fullmatch(header.strip()) if header else None
+    if match is None or (not match[1] and not match[2]):
+        return None
+    if not match[1]:
+        length = min(int(match[2]), size_bytes)
+        return (size_bytes - length, size_bytes - 1) if length else "unsatisfiable"
+    first = int(match[1])
+    last = min(int(match[2]), size_bytes - 1) if match[2] else size_bytes - 1
+    if match[2] and int(match[2]) < first:
+        return None  # an invalid range is ignored
+    return (first, last) if first < size_bytes else "unsatisfiable"
+
+
+def _chunks(file: BinaryIO, length: int) -> Iterator[bytes]:
+    with file:
+        left = length
+        while left > 0 and (chunk := file.read(min(_CHUNK_BYTES, left))):
+            left -= len(chunk)
+            yield chunk
+
+
+def stream(request: Request, blobs: BlobStore, *, sha256: Digest, size_bytes: int, media_type: str) -> Response:
+    """Answer with the blob's bytes: 200, 206 for a range, 416 outside, 304 when the browser has them.
+
+    Raises:
+        BlobNotFoundError: No store has the bytes.
+        StoreUnavailableError: No store that should have them answers.
+    """
+    tag = f'"{sha256.hex}"'
+    headers = {"accept-ranges": "bytes", "etag": tag, "content-disposition": "inline"}
+    conditional = request.headers.get("if-range")
+    header = request.headers.get("range") if conditional in (None, tag) else None
+    wanted = _wanted(header, size_bytes)
+    if isinstance(wanted, str):
+        return Response(status_code=416, headers={**headers, "content-range": f"bytes */{size_bytes}"})
+    first, last = wanted if wanted is not None else (0, size_bytes - 1)
+    length = last - first + 1
+    if request.method == "HEAD" or length <= 0:
+        return Response(status_code=200, headers={**headers, "content-length": str(size_bytes)}, media_type=media_type)
+    file = blobs.open(sha256, offset=first, length=length)
+    if wanted is not None:
+        headers["content-range"] = f"bytes {first}-{last}/{size_bytes}"
+    headers["content-length"] = str(length)
+    return StreamingResponse(
+        _chunks(file, length), status_code=206 if wanted is not None else 200, media_type=media_type, headers=headers
+    )

@@ -1,0 +1,223 @@
+"""Pages of those who run the house: recorders, people, findings, system."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from api.dependencies import ServicesDep
+from api.security import csrf as forgery
+from api.services import Services
+from api.web import marks, words
+from api.web.dock_view import slot_view
+from api.web.i18n import translate
+from api.web.rendering import language_of, render
+from api.web.session import PageSession
+from evidence.errors import EvidenceError, InvalidInputError, StateConflictError
+from evidence.ids import AgentId, UnitId
+from evidence.model import Action
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+def verdict_mark(verdict: str) -> marks.Mark:
+    """How the verdict of a check looks."""
+    return {
+        "good": marks.Mark(marks.GOOD, "seal", "Everything matches"),
+        "tampered": marks.Mark(marks.BAD, "stop", "Tamper or loss found"),
+        "policy-unmet": marks.Mark(marks.WARN, "warn", "Sound, but a policy is not met"),
+    }.get(verdict, marks.NOT_KNOWN)
+
+
+def _see(path: str, **query: str) -> RedirectResponse:
+    return RedirectResponse(path + (f"?{urlencode(query)}" if query else ""), status_code=303)
+
+
+def _optional_unit(text: str) -> UnitId | None:
+    return UnitId(text) if text else None
+
+
+# --- recorders --------------------------------------------------------------------------------------------------------
+@router.get("/devices")
+def devices(request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
+    """The ledger, and what is docked without being in it."""
+    offered = services.gate.offered(page.actor)
+    language = language_of(request)
+    cards = services.docks.cards(page.actor) if Action.OFFLOAD_LIST in offered else []
+    lists_people = Action.PEOPLE_LIST in offered
+    units = services.administration.units(page.actor) if lists_people else []
+    return render(
+        request, "devices.html", session=page, message="", devices=services.reading.devices(page.actor),
+        unregistered=[slot_view(card, language) for card in cards if card.state == "unregistered"],
+        may_register=Action.DEVICE_REGISTER in offered, units=units,
+        people=services.administration.people(page.actor) if lists_people else [],
+        unit_names=services.directory.unit_names(), officer_names=services.directory.names(),
+    )  # fmt: skip
+
+
+@router.post("/docks/register")
+def register(
+    services: ServicesDep,
+    page: PageSession,
+    csrf: Annotated[str, Form()],
+    slot: Annotated[str, Form()],
+    label: Annotated[str, Form(max_length=200)] = "",
+    unit: Annotated[str, Form()] = "",
+    officer: Annotated[str, Form()] = "",
+) -> Response:
+    """A person registers the recorder of a slot; the dock reads it next."""
+    forgery.require_token(csrf, page.csrf)
+    services.docks.register(
+        page.actor, slot, label=label.strip(), unit=_optional_unit(unit), officer=AgentId(officer) if officer else None
+    )
+    return _see("/")
+
+
+@router.post("/docks/retry")
+def retry(
+    services: ServicesDep, page: PageSession, csrf: Annotated[str, Form()], slot: Annotated[str, Form()]
+) -> Response:
+    """Try a slot again now."""
+    forgery.require_token(csrf, page.csrf)
+    services.docks.retry(page.actor, slot)
+    return _see("/")
+
+
+# --- people -----------------------------------------------------------------------------------------------------------
+def _people_page(
+    request: Request, services: Services, page: PageSession, *, status: int = 200, **values: Any
+) -> HTMLResponse:
+    people = services.administration.people(page.actor)
+    units = services.administration.units(page.actor)
+    defaults = {"secret": "", "secret_for": "", "message": ""}
+    return render(
+        request, "people.html", session=page, status=status, people=people, units=units,
+        unit_names={unit.id: unit.name for unit in units}, role_words=words.ROLES, roles=list(words.ROLES.items()),
+        may_manage=Action.PEOPLE_MANAGE in services.gate.offered(page.actor), **{**defaults, **values},
+    )  # fmt: skip
+
+
+@router.get("/people")
+def people(request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
+    """People, units and roles."""
+    return _people_page(request, services, page)
+
+
+def _refused(request: Request, services: Services, page: PageSession, error: EvidenceError) -> HTMLResponse:
+    word = (
+        "This log-in name or officer number is taken."
+        if isinstance(error, StateConflictError)
+        else "That is not possible."
+    )
+    message = translate(word, language_of(request))
+    return _people_page(request, services, page, status=409, message=f"{message} ({error.what})")
+
+
+@router.post("/people/agent")
+def add_agent(
+    request: Request,
+    services: ServicesDep,
+    page: PageSession,
+    csrf: Annotated[str, Form()],
+    name: Annotated[str, Form()],
+    login: Annotated[str, Form()] = "",
+    officer_code: Annotated[str, Form()] = "",
+    unit: Annotated[str, Form()] = "",
+) -> Response:
+    """Add a person; the one-time password is shown once."""
+    forgery.require_token(csrf, page.csrf)
+    try:
+        made = services.administration.create_agent(
+            page.actor, name=name, login=login.strip(), officer_code=officer_code.strip(), unit=_optional_unit(unit)
+        )
+    except (StateConflictError, InvalidInputError) as error:
+        return _refused(request, services, page, error)
+    return _people_page(request, services, page, secret=made.one_time_password, secret_for=made.agent.name)
+
+
+@router.post("/people/unit")
+def add_unit(
+    services: ServicesDep,
+    page: PageSession,
+    csrf: Annotated[str, Form()],
+    name: Annotated[str, Form()],
+    code: Annotated[str, Form()] = "",
+    parent: Annotated[str, Form()] = "",
+) -> Response:
+    """Add a department."""
+    forgery.require_token(csrf, page.csrf)
+    services.administration.create_unit(page.actor, name=name, code=code, parent=_optional_unit(parent))
+    return _see("/people")
+
+
+@router.post("/people/role")
+def change_role(
+    request: Request,
+    services: ServicesDep,
+    page: PageSession,
+    csrf: Annotated[str, Form()],
+    agent: Annotated[str, Form()],
+    role: Annotated[str, Form()],
+    change: Annotated[str, Form()],
+    unit: Annotated[str, Form()] = "",
+) -> Response:
+    """Grant a role or take it away."""
+    forgery.require_token(csrf, page.csrf)
+    act = services.administration.grant_role if change == "grant" else services.administration.revoke_role
+    try:
+        act(page.actor, agent=AgentId(agent), role=role, unit=_optional_unit(unit))
+    except (StateConflictError, InvalidInputError) as error:
+        return _refused(request, services, page, error)
+    return _see("/people")
+
+
+@router.post("/people/password")
+def reset_password(
+    request: Request,
+    services: ServicesDep,
+    page: PageSession,
+    csrf: Annotated[str, Form()],
+    agent: Annotated[str, Form()],
+) -> Response:
+    """A new one-time password, shown once."""
+    forgery.require_token(csrf, page.csrf)
+    secret = services.administration.reset_password(page.actor, agent=AgentId(agent))
+    name = services.directory.names().get(AgentId(agent), agent)
+    return _people_page(request, services, page, secret=secret, secret_for=name)
+
+
+# --- findings and system ----------------------------------------------------------------------------------------------
+@router.get("/findings")
+def findings(request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
+    """What an auditor must look at."""
+    found = services.checks.findings(page.actor)
+    return render(request, "findings.html", session=page, findings=found, finding_words=words.FINDINGS)
+
+
+@router.get("/system")
+def system(request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
+    """True health, and the check of everything."""
+    health = services.checks.health(page.actor)
+    last = services.checks.last_verification()
+    verify: dict[str, Any] | None = None
+    if last is not None:
+        running = marks.Mark(marks.BUSY, "clock", "Verification is running")
+        text = words.verification_text(last, language_of(request))
+        verify = {"mark": running if last.running else verdict_mark(last.verdict), "at": last.at, "text": text}
+    return render(
+        request, "system.html", session=page, checks=health.checks, as_of=health.as_of, verify=verify,
+        health_words=words.HEALTH, reason_words=words.HEALTH_REASONS, values_text=words.values_text,
+        may_verify=Action.VERIFY_RUN in services.gate.offered(page.actor),
+        log_directory=services.log.directory, vkey=services.log.vkey,
+    )  # fmt: skip
+
+
+@router.post("/system/verify")
+def verify_all(services: ServicesDep, page: PageSession, csrf: Annotated[str, Form()]) -> Response:
+    """Start the check of the whole home in the background."""
+    forgery.require_token(csrf, page.csrf)
+    services.checks.start_verification(page.actor)
+    return _see("/system")

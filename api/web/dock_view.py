@@ -1,0 +1,74 @@
+"""One dock card as the wall draws it and the API tells it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from api.web import marks
+from api.web.i18n import translate
+from api.web.marks import Mark
+from ingest.board import DockCard
+
+_STATES: Final = {
+    "seen": Mark(marks.BUSY, "clock", "Recognised, waiting its turn"),
+    "unregistered": Mark(marks.WARN, "question", "Not registered: nothing is read"),
+    "offloading": Mark(marks.BUSY, "arrow-down", "Offload running"),
+    "securing": Mark(marks.BUSY, "clock", "Copied, being stored and sealed"),
+    "sealed": Mark(marks.GOOD, "seal", "Everything sealed"),
+    "interrupted": Mark(marks.WARN, "pause", "Interrupted"),
+    "failed": Mark(marks.BAD, "stop", "Failed, will be tried again"),
+}
+_ERRORS: Final = {
+    "device-gone": "The recorder was unplugged. What was read is kept; it goes on at the same byte.",
+    "device-busy": "Another program or another recorder with the same serial number holds it.",
+    "device-timeout": "The recorder did not answer in time.",
+    "store-full": "A store is full: the recorder keeps its footage.",
+    "device-not-registered": "A person must register this recorder first.",
+    "medium": "The recorder's card cannot be read in places.",
+}
+
+
+def slot_view(card: DockCard, language: str) -> dict[str, Any]:
+    """What the wall needs of one slot, in the page's language."""
+
+    def say(message: str) -> str:
+        return translate(message, language)
+
+    mark = _STATES.get(card.state, marks.NOT_KNOWN)
+    device, offload, progress = card.device, card.offload, card.progress
+    error = card.outcome.error if card.outcome is not None else ""
+    return {
+        "slot": card.docked.slot,
+        "port": card.docked.slot,
+        "driver": card.docked.driver,
+        "title": (device.label or device.serial) if device else card.docked.address,
+        "model": f"{device.vendor} {device.model}".strip() if device else card.docked.driver,
+        "officer": card.officer_name,
+        "state": {"code": card.state, "tone": mark.tone, "icon": mark.icon, "word": say(mark.word)},
+        "message": say(_ERRORS[error]) if error in _ERRORS else error,
+        "battery_percent": offload.battery_percent if offload else None,
+        "clock_offset_ms": offload.clock_offset_ms if offload and offload.clock_known else None,
+        "free_bytes": offload.free_bytes if offload else None,
+        "waiting": list(offload.waiting) if offload else [],
+        "sealed": card.sealed,
+        "total": card.total,
+        "progress": None
+        if progress is None
+        else {
+            "bytes_done": progress.bytes_done,
+            "bytes_total": progress.bytes_total,
+            "files_done": progress.files_done,
+            "files_total": progress.files_total,
+            "rate_bytes_s": progress.rate_bytes_s,
+        },
+        "may_unplug": card.may_unplug,
+        "action": _action(card, say("Register"), say("Try again now")),
+    }
+
+
+def _action(card: DockCard, register: str, retry: str) -> dict[str, Any] | None:
+    if card.state == "unregistered":
+        return {"href": "/docks/register", "word": register, "fields": {"slot": card.docked.slot}}
+    if card.state in {"failed", "interrupted"}:
+        return {"href": "/docks/retry", "word": retry, "fields": {"slot": card.docked.slot}}
+    return None

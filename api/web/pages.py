@@ -1,0 +1,337 @@
+"""The pages' routes: each asks the same services as the API and renders what they answer."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from access import RecordingList, RecordingView, SessionActor
+from api import problems
+from api.dependencies import COOKIE, LANGUAGE_COOKIE, ServicesDep, SettingsDep, address_of, login_rate_of
+from api.routes.session import set_cookie
+from api.security import csrf as forgery
+from api.services import Services
+from api.web import admin_pages, words
+from api.web.i18n import choose_language, translate
+from api.web.rendering import language_of, local_time, render
+from api.web.session import PageSession, back_path, page_session
+from catalogue.records import RecordingFilter, TimelineRow
+from evidence.clock import BUREAU_ZONE, to_text
+from evidence.errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    EvidenceError,
+    InvalidInputError,
+    LimitExceededError,
+)
+from evidence.ids import DeviceId, RecordingId, UnitId
+from evidence.model import Action, RecordingState, Verdict
+
+_SEE_OTHER = 303
+_STATES = (
+    ("stored", "Sealed"), ("released", "Sealed, cleared from the recorder"), ("acquired", "Copied, being stored"),
+    ("acquiring", "Being copied"), ("interrupted", "Interrupted"), ("discovered", "On the recorder"),
+    ("duplicate", "Duplicate of a kept recording"),
+)  # fmt: skip
+
+
+def redirect(path: str) -> RedirectResponse:
+    """After a POST, or to a page that must come first."""
+    return RedirectResponse(path, status_code=_SEE_OTHER)
+
+
+def error_page(request: Request, error: EvidenceError) -> Response:
+    """An error as a page: the log-in page when nobody is logged in, else what happened, what was kept, what to do."""
+    if isinstance(error, AuthenticationError) and request.url.path != "/login":
+        if request.headers.get("hx-request"):
+            return Response(status_code=401)
+        query = urlencode(
+            {"back": back_path(request.url.path + (f"?{request.url.query}" if request.url.query else ""))}
+        )
+        return redirect(f"/login?{query}")
+    if getattr(error, "reason", "") == "password-change-required":
+        return redirect("/password")
+    language = language_of(request)
+    what, title = error.what, "This did not work"
+    if isinstance(error, AccessDeniedError):
+        title = "Access denied"
+        reason = getattr(error, "reason", "")
+        what = translate(words.DENIALS.get(reason, "Your roles do not allow this."), language)
+        what += " " + translate("The refusal has been entered in the chain of custody.", language)
+    return render(
+        request, "error.html", status=int(problems.status_of(error)), title=translate(title, language), what=what,
+        kept=error.kept, todo="" if isinstance(error, AccessDeniedError) else error.todo, code=error.code,
+    )  # fmt: skip
+
+
+_pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+def router() -> APIRouter:
+    """Every page."""
+    whole = APIRouter(include_in_schema=False)
+    whole.include_router(_pages)
+    whole.include_router(admin_pages.router)
+    return whole
+
+
+# --- log-in -----------------------------------------------------------------------------------------------------------
+@_pages.get("/login")
+def login_form(request: Request, back: str = "/") -> HTMLResponse:
+    """The log-in page."""
+    return render(request, "login.html", message="", back=back_path(back))
+
+
+@_pages.post("/login")
+def log_in(
+    request: Request,
+    services: ServicesDep,
+    settings: SettingsDep,
+    login: Annotated[str, Form()],
+    password: Annotated[str, Form()],
+    back: Annotated[str, Form()] = "/",
+) -> Response:
+    """Check the password; on success go where the person wanted to be."""
+    forgery.require_same_origin(request)
+    try:
+        login_rate_of(request).note(address_of(request))
+        made = services.identity.log_in(login, password=password, address=address_of(request), via="web")
+    except (AuthenticationError, LimitExceededError) as error:
+        message = translate(
+            "Too many attempts. Wait a minute." if isinstance(error, LimitExceededError)
+            else "Log-in name or password is wrong, or the account is locked.", language_of(request),
+        )  # fmt: skip
+        status = int(problems.status_of(error))
+        return render(request, "login.html", status=status, message=message, back=back_path(back))
+    response = redirect("/password" if made.must_change else back_path(back))
+    set_cookie(response, made.token, secure=settings.secure_cookies)
+    return response
+
+
+@_pages.post("/logout")
+def log_out(request: Request, services: ServicesDep, page: PageSession, csrf: Annotated[str, Form()]) -> Response:
+    """End the session."""
+    forgery.require_token(csrf, page.csrf)
+    services.identity.log_out(request.cookies.get(COOKIE, ""))
+    response = redirect("/login")
+    response.delete_cookie(COOKIE, path="/")
+    return response
+
+
+_session_only = page_session(allow_one_time=True)
+
+
+@_pages.get("/password")
+def password_form(request: Request, page: Annotated[SessionActor, Depends(_session_only)]) -> HTMLResponse:
+    """The page to change one's own password."""
+    return render(request, "password.html", session=page, must_change=page.must_change, message="")
+
+
+@_pages.post("/password")
+def change_password(
+    request: Request,
+    services: ServicesDep,
+    page: Annotated[SessionActor, Depends(_session_only)],
+    csrf: Annotated[str, Form()],
+    old: Annotated[str, Form()],
+    new: Annotated[str, Form()],
+    again: Annotated[str, Form()],
+) -> Response:
+    """Change it; everybody with that password is logged out, this browser too."""
+    forgery.require_token(csrf, page.csrf)
+    language = language_of(request)
+    try:
+        if new != again:
+            raise InvalidInputError("the two new passwords differ")
+        services.identity.change_password(page.actor, old=old, new=new)
+    except AuthenticationError:
+        message = translate("The present password is wrong, or the account is locked.", language)
+    except InvalidInputError as error:
+        same = "The two new passwords differ." if new != again else "The new password is too weak or the old one."
+        message = translate(same, language) + ("" if language == "zh-CN" or new != again else f" {error.what}")
+    else:
+        return redirect("/login")
+    return render(request, "password.html", session=page, status=422, must_change=page.must_change, message=message)
+
+
+@_pages.get("/language")
+def language(lang: str = "", back: str = "/") -> Response:
+    """Switch the language and go back."""
+    response = redirect(back_path(back))
+    response.set_cookie(LANGUAGE_COOKIE, choose_language(lang), samesite="strict", max_age=31_536_000, path="/")
+    return response
+
+
+# --- the wall ---------------------------------------------------------------------------------------------------------
+@_pages.get("/")
+def wall(request: Request, services: ServicesDep, page: PageSession) -> Response:
+    """The dock wall for those who dock; their own recordings for everybody else."""
+    offered = services.gate.offered(page.actor)
+    if Action.OFFLOAD_LIST not in offered:
+        return redirect("/my" if Action.RECORDING_LIST in offered else "/system")
+    overview = services.reading.overview(page.actor)
+    devices = {row.id: row for row in services.reading.devices(page.actor)}
+    kept = sum(overview.by_state.get(state, 0) for state in (RecordingState.STORED, RecordingState.RELEASED))
+    moving = sum(overview.by_state.get(s, 0) for s in (RecordingState.ACQUIRING, RecordingState.ACQUIRED))
+    tiles = [
+        ("Recordings kept", kept, "/recordings"), ("On their way", moving, "/recordings?state=acquired"),
+        ("Interrupted", overview.by_state.get(RecordingState.INTERRUPTED, 0), "/recordings?state=interrupted"),
+        ("Quarantine", overview.quarantined, "/recordings?quarantined=true"),
+        ("Late hand-in", overview.late, "/recordings?late=true"),
+    ]  # fmt: skip
+    if overview.open_findings is not None:
+        tiles.append(("Open findings", overview.open_findings, "/findings"))
+    lang = language_of(request)
+    texts: dict[str, Any] = {key: translate(word, lang) for key, word in words.WALL.items()}
+    texts["unknown"] = {"tone": "unknown", "icon": "question", "word": translate("Unknown", lang)}
+    return render(
+        request, "wall.html", session=page, tiles=tiles, words=texts,
+        offloads=[(row, devices.get(row.device)) for row in services.reading.offloads(page.actor, limit=12)],
+    )  # fmt: skip
+
+
+# --- recordings -------------------------------------------------------------------------------------------------------
+def _day(text: str, *, end: bool = False) -> datetime | None:
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInputError("a day looks like 2026-11-22") from error
+    return datetime.combine(day + timedelta(days=1 if end else 0), time.min, tzinfo=BUREAU_ZONE)
+
+
+def _choice(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text)
+
+
+def _filter(query: dict[str, str]) -> RecordingFilter:
+    state = query.get("state", "")
+    if state and state not in RecordingState.__members__.values():
+        raise InvalidInputError("unknown state")
+    return RecordingFilter(
+        started_from=_day(query.get("from", "")), started_to=_day(query.get("to", ""), end=True),
+        device=DeviceId(query["device"]) if query.get("device") else None,
+        unit=UnitId(query["unit"]) if query.get("unit") else None,
+        states=frozenset({RecordingState(state)}) if state else frozenset(),
+        quarantined=_choice(query.get("quarantined", "")), late=_choice(query.get("late", "")),
+        important=_choice(query.get("important", "")), text=query.get("text", "")[:200],
+    )  # fmt: skip
+
+
+@_pages.get("/recordings")
+def recordings(request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
+    """The list with its filters."""
+    query = {name: value for name, value in request.query_params.items() if value and name != "lang"}
+    wanted = _filter(query)
+    found = services.reading.list_recordings(page.actor, wanted=wanted, cursor=query.pop("cursor", ""))
+    offered = services.gate.offered(page.actor)
+    can_watch = Action.RECORDING_VIEW in offered
+    return render(
+        request, "recordings.html", session=page, page=found, filter=wanted, query=query, states=_STATES,
+        kinds=words.KINDS, reason_words=words.REASONS,
+        devices=services.reading.devices(page.actor) if Action.DEVICE_LIST in offered else [],
+        units=services.administration.units(page.actor) if Action.PEOPLE_LIST in offered else [],
+        officers=services.directory.names(), next_query=urlencode({**query, "cursor": found.cursor}),
+        posters=_with_posters(services, page, found) if can_watch else set(),
+    )  # fmt: skip
+
+
+def _with_posters(services: Services, page: SessionActor, found: RecordingList) -> set[RecordingId]:
+    """Rows whose poster exists and may be shown: asking for a refused one would be entered as a denial."""
+    pictured = (Verdict.INTACT, Verdict.DAMAGED, Verdict.TRUNCATED)
+    return {
+        item.row.id for item in found.items
+        if item.row.described and item.row.verdict in pictured
+        and services.gate.decide(page.actor, Action.RECORDING_VIEW, services.reading.scope(item.row)).allowed
+    }  # fmt: skip
+
+
+@_pages.get("/recordings/{recording}")
+def recording(recording: str, request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
+    """One recording."""
+    view = services.reading.show(page.actor, RecordingId(recording))
+    return render(request, "recording.html", session=page, **_recording_values(services, view, language_of(request)))
+
+
+def _recording_values(services: Services, view: RecordingView, language: str) -> dict[str, Any]:
+    row = view.row
+    offload = view.offload
+    offset = offload.clock_offset_ms if offload and offload.clock_known and offload.clock_plausible else None
+    recorder_time = ""
+    if row.started_at is not None and offset is not None:
+        recorder_time = local_time(row.started_at + timedelta(milliseconds=offset)).removesuffix(" +08:00")
+    may_watch = view.watchable != "denied"
+    return {
+        "view": view, "reason_words": words.REASONS, "kinds": words.KINDS, "event_words": words.EVENTS,
+        "source_words": words.SOURCES, "confidence_words": words.CONFIDENCE,
+        "pictures": {d.kind for d in view.derivatives} if may_watch else set(),
+        "domains": len({copy.domain for copy in view.copies}),
+        "started_iso": to_text(row.started_at) if row.started_at else "",
+        "offset_ms": "" if offset is None else str(offset), "recorder_time": recorder_time,
+        "names_of": services.directory.names(), "details": _details, "media_facts": _media_facts(row.facts),
+        "player_words": {key: translate(word, language) for key, word in words.PLAYER.items()},
+    }  # fmt: skip
+
+
+def _details(entry: TimelineRow) -> str:
+    """The few fields of an entry that a reader looks for."""
+    wanted = ("action", "reason", "outcome", "store", "at_byte", "from_byte", "kind", "verdict", "mode", "via")
+    parts = [str(entry.public[name]) for name in wanted if entry.public.get(name) not in (None, "", -1)]
+    copies = entry.public.get("copies")
+    if isinstance(copies, list):
+        parts += [f"{copy.get('store')} ({copy.get('domain')})" for copy in copies if isinstance(copy, dict)]
+    parts += [str(entry.disclosed[name]) for name in ("name", "detail", "reason") if entry.disclosed.get(name)]
+    return " · ".join(parts)
+
+
+def _media_facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    video, audio = facts.get("video") or {}, facts.get("audio") or {}
+    out = [("Container", str(facts.get("container", "")))]
+    if video:
+        rate = video.get("frame_rate_milli", 0)
+        out += [
+            ("Picture", f"{video.get('codec', '')} {video.get('width', 0)}×{video.get('height', 0)}"),
+            ("Frame rate", f"{rate / 1000:.3f}/s" if rate else ""),
+        ]
+    if audio:
+        out.append(("Sound", f"{audio.get('codec', '')} {audio.get('sample_rate_hz', 0)} Hz"))
+    out.append(("Time stamp in the container", str(facts.get("creation_time", ""))))
+    return [(label, value) for label, value in out if value]
+
+
+@_pages.post("/recordings/{recording}/verify")
+def verify(recording: str, request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
+    """Verify now; the answer replaces the button."""
+    forgery.require_token(request.headers.get(forgery.HEADER), page.csrf)
+    outcome = services.checks.verify_recording(page.actor, RecordingId(recording))
+    return render(
+        request, "verify_part.html", session=page, outcome=outcome, recording=RecordingId(recording),
+        verdict_mark=admin_pages.verdict_mark(outcome.verdict),
+    )  # fmt: skip
+
+
+@_pages.post("/recordings/{recording}/viewing-copy")
+def viewing_copy(recording: str, services: ServicesDep, page: PageSession, csrf: Annotated[str, Form()]) -> Response:
+    """Ask for a viewing copy."""
+    forgery.require_token(csrf, page.csrf)
+    services.viewings.request(page.actor, RecordingId(recording))
+    return redirect(f"/recordings/{RecordingId(recording)}")
+
+
+@_pages.get("/my")
+def my(
+    request: Request, services: ServicesDep, page: PageSession, day: Annotated[str, Query(max_length=10)] = ""
+) -> HTMLResponse:
+    """Are my recordings in?"""
+    try:
+        chosen = date.fromisoformat(day) if day else services.clock.now().wall.astimezone(BUREAU_ZONE).date()
+        before, after = chosen - timedelta(days=1), chosen + timedelta(days=1)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInputError("a day looks like 2026-11-22") from error
+    answer = services.reading.my_day(page.actor, day=chosen)
+    return render(request, "my.html", session=page, day=answer, before=before.isoformat(), after=after.isoformat())

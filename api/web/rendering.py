@@ -1,0 +1,115 @@
+"""Templates: one environment, every value escaped, the helpers that pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from babel.dates import format_datetime
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from access import SessionActor
+from api.dependencies import LANGUAGE_COOKIE, services_of
+from api.web import marks
+from api.web.i18n import choose_language, translate
+from api.web.units import duration_text, signed_seconds, size_text
+from evidence.clock import BUREAU_ZONE
+from evidence.model import Action
+
+_TEMPLATES: Final = Path(__file__).with_name("templates")
+
+
+class MenuItem:
+    """One entry of the menu and the right it needs."""
+
+    def __init__(self, href: str, label: str, action: Action) -> None:
+        self.href = href
+        self.label = label
+        self.action = action
+
+
+MENU: Final = (
+    MenuItem("/", "Dock wall", Action.OFFLOAD_LIST),
+    MenuItem("/my", "My recordings", Action.RECORDING_LIST),
+    MenuItem("/recordings", "Recordings", Action.RECORDING_LIST),
+    MenuItem("/devices", "Recorders", Action.DEVICE_LIST),
+    MenuItem("/findings", "Findings", Action.FINDING_LIST),
+    MenuItem("/people", "People", Action.PEOPLE_LIST),
+    MenuItem("/system", "System", Action.SYSTEM_HEALTH),
+)
+
+
+def icon(name: str) -> Markup:
+    """An icon of our sprite; the word beside it carries the meaning."""
+    return Markup(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="/static/icons.svg#{}"></use></svg>'
+    ).format(name)
+
+
+def local_time(moment: datetime | None, *, seconds: bool = True) -> str:
+    """Bureau time with its zone; a dash where there is none."""
+    if moment is None:
+        return "—"
+    pattern = "yyyy-MM-dd HH:mm:ss" if seconds else "yyyy-MM-dd HH:mm"
+    return format_datetime(moment, pattern, tzinfo=BUREAU_ZONE, locale="en") + " +08:00"
+
+
+@cache
+def environment() -> Environment:
+    """The one template environment: autoescape on, missing values are errors."""
+    env = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    env.globals.update(
+        icon=icon, local_time=local_time, size_text=size_text, duration_text=duration_text,
+        signed_seconds=signed_seconds, urlencode=urlencode, marks=marks,
+    )  # fmt: skip
+    return env
+
+
+def language_of(request: Request) -> str:
+    """The page's language: the address, the cookie, then Chinese."""
+    return choose_language(request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE))
+
+
+def _menu(request: Request, session: SessionActor | None) -> Sequence[MenuItem]:
+    if session is None or session.must_change:
+        return ()
+    offered = services_of(request).gate.offered(session.actor)
+    return [item for item in MENU if item.action in offered]
+
+
+def render(
+    request: Request, template: str, *, session: SessionActor | None = None, status: int = 200, **values: Any
+) -> HTMLResponse:
+    """Render a page or a part of one.
+
+    Args:
+        request: For language and address.
+        template: File name below ``templates/``.
+        session: Who looks; None on public pages.
+        status: HTTP status.
+        **values: What the template needs besides the shared helpers.
+    """
+    language = language_of(request)
+    query = request.url.query
+    html = environment().get_template(template).render(
+        _=partial(translate, language=language),
+        lang=language,
+        actor=session.actor if session is not None else None,
+        csrf=session.csrf if session is not None else "",
+        menu=_menu(request, session),
+        notices=[notice.code for notice in services_of(request).notices.current()] if session is not None else [],
+        here=request.url.path,
+        here_full=request.url.path + (f"?{query}" if query else ""),
+        **values,
+    )  # fmt: skip
+    return HTMLResponse(html, status_code=status)

@@ -1,0 +1,16 @@
+// Shared by all pages: nothing but small conveniences; every page works without it, save live updates.
+"use strict";
+
+// A session that has ended answers 401 to a partial update: go to the log-in page instead of showing a broken part.
+document.addEventListener("htmx:responseError", (event) => {
+  if (event.detail.xhr.status === 401) {
+    window.location.assign("/login?back=" + encodeURIComponent(location.pathname + location.search));
+  }
+});
+
+// "/" puts the cursor into the search field, as staff expect from other tools.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.target.closest("input, textarea, select")) return;
+  const field = document.querySelector('input[type="search"]');
+  if (field) { event.preventDefault(); field.focus(); }
+});

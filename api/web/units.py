@@ -1,0 +1,29 @@
+"""Quantities for people."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+
+def size_text(size_bytes: int | None) -> str:
+    """Bytes for people: three significant places in powers of 1000."""
+    if size_bytes is None:
+        return "—"
+    value = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.2f} TB"
+
+
+def duration_text(milliseconds: int | None) -> str:
+    """``h:mm:ss``; a dash where it is not known."""
+    if milliseconds is None or milliseconds < 0:
+        return "—"
+    return str(timedelta(seconds=round(milliseconds / 1000)))
+
+
+def signed_seconds(milliseconds: int) -> str:
+    """A clock offset: ``+3.2 s``."""
+    return f"{milliseconds / 1000:+.1f} s"

@@ -1,0 +1,155 @@
+"""A home: where one station keeps everything. Layout, set-up, and the lock that one serving process holds.
+
+Crash during ``init``: nothing of value exists yet; the command names what it found and how to start afresh.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from app.settings import CONFIG_NAME, Settings, load, parse
+from chain_of_custody import keys
+from evidence.durable import make_dirs, publish_new
+from evidence.errors import ConfigError, StoreError
+
+LOGIN_OF_FIRST: Final = "admin"
+
+_TEMPLATE: Final = """\
+# Liuhen settings of this home. Every key is described in docs/settings.md; unknown keys are refused.
+
+[station]
+name = "{station}"
+# The log's name; it stands in every checkpoint and can never change.
+origin = "{origin}"
+
+[storage]
+# Copies that are read back before a recording counts as stored, and failure domains before a recorder may be cleared.
+copies = 2
+domains = 2
+# Allows clearing recorders although all copies lie in fewer domains; every page shows it.
+single_domain = false
+
+# Two directories on one disk are ONE failure domain: move "second" to another disk.
+[[storage.stores]]
+kind = "local"
+name = "primary"
+path = "stores/primary"
+
+[[storage.stores]]
+kind = "local"
+name = "second"
+path = "stores/second"
+
+[docks]
+# never | manual | automatic: when recorders are cleared after an offload.
+clearing = "{clearing}"
+set_clock = true
+mount_roots = ["/run/liuhen/mounts"]
+watch_folders = []
+
+[web]
+host = "127.0.0.1"
+port = 8080
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The paths of one home."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """Settings."""
+        return self.root / CONFIG_NAME
+
+    @property
+    def station_key(self) -> Path:
+        """Signs entries."""
+        return self.root / "keys" / "station.key"
+
+    @property
+    def log_key(self) -> Path:
+        """Signs checkpoints."""
+        return self.root / "keys" / "log.key"
+
+    @property
+    def disclosure_key(self) -> Path:
+        """Encrypts the replicated disclosures."""
+        return self.root / "keys" / "disclosures.key"
+
+    @property
+    def public_log(self) -> Path:
+        """The published log, the primary directory."""
+        return self.root / "log" / "public"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one process that works on this home."""
+        return self.root / "run" / "home.lock"
+
+    @property
+    def socket(self) -> Path:
+        """Where a serving process takes work from the command line."""
+        return self.root / "run" / "control.sock"
+
+    @property
+    def scratch(self) -> Path:
+        """Temporary files of media work."""
+        return self.root / "cache"
+
+    def store_path(self, path: Path) -> Path:
+        """A store's folder; a relative one lies in the home."""
+        return path if path.is_absolute() else self.root / path
+
+    def database_url(self, settings: Settings) -> str:
+        """The catalogue's address."""
+        return settings.database.url or f"sqlite:///{self.root / 'app.db'}"
+
+    def jobs_url(self, settings: Settings) -> str:
+        """The job engine's address; on PostgreSQL it shares the catalogue's database in a schema of its own."""
+        if settings.database.jobs_url:
+            return settings.database.jobs_url
+        return settings.database.url or f"sqlite:///{self.root / 'flow.db'}"
+
+    def require(self) -> Settings:
+        """The settings of a home that was set up; ConfigError otherwise."""
+        settings = load(self.root)
+        for key in (self.station_key, self.log_key, self.disclosure_key):
+            if not key.exists():
+                raise ConfigError(
+                    f"{self.root} lacks {key.relative_to(self.root)}", todo="Restore the key from its escrow copy."
+                )
+        return settings
+
+
+def lay_out(home: Home, *, station: str, origin: str, clearing: str) -> Settings:
+    """Write settings and keys of a new home. Durable on return.
+
+    Raises:
+        ConfigError: The folder is already a home, or holds something else.
+    """
+    if home.config.exists():
+        raise ConfigError(f"{home.root} is already a home", kept="Nothing was changed.")
+    if home.root.exists() and any(home.root.iterdir()):
+        raise ConfigError(f"{home.root} is not empty", kept="Nothing was changed.", todo="Choose an empty folder.")
+    text = _TEMPLATE.format(station=station, origin=origin, clearing=clearing)
+    try:
+        make_dirs(home.root, 0o750)
+        keys.generate(home.station_key)
+        keys.generate(home.log_key)
+        for folder in (home.lock.parent, home.scratch):
+            make_dirs(folder, 0o750)
+        publish_new(home.config, text.encode("utf-8"), mode=0o640)
+    except OSError as error:
+        raise StoreError(f"cannot set up {home.root}: {os.strerror(error.errno or 0)}") from error
+    return load(home.root)
+
+
+def settings_of(data: dict[str, object]) -> Settings:
+    """Settings from a mapping, for tests and the demonstration."""
+    return parse(data)

@@ -1,0 +1,160 @@
+"""Settings of one home: ``HOME/config.toml`` parsed once into frozen values. Unknown keys are errors.
+
+Secrets never stand in the file: it names files (or systemd credentials) that hold them. docs/settings.md describes every key;
+a test compares the two.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from evidence.errors import ConfigError
+from evidence.limits import FREE_SPACE_FLOOR_BYTES
+from evidence.model import ClearingMode
+
+CONFIG_NAME = "config.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StationSettings(_Section):
+    """Who this station is. ``origin`` names the custody log and never changes after ``init``."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$")] = "station-1"
+    origin: Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[^\s+]+$")] = "liuhen.local/log/station-1"
+
+
+class DatabaseSettings(_Section):
+    """Where the catalogue and the job engine live; empty means SQLite files in the home."""
+
+    url: str = ""
+    jobs_url: str = ""
+
+
+class LocalStoreSettings(_Section):
+    """A write-once tree on a file system of this machine. A relative path is taken from the home."""
+
+    kind: Literal["local"] = "local"
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
+    path: Path
+
+
+class S3StoreSettings(_Section):
+    """A versioned bucket with Object Lock. The two key files hold one line each."""
+
+    kind: Literal["s3"]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
+    endpoint: str
+    bucket: str
+    access_key_file: Path
+    secret_key_file: Path
+    region: str = "us-east-1"
+    ca_file: Path | None = None
+    mode: Literal["COMPLIANCE", "GOVERNANCE"] = "GOVERNANCE"
+    domain: str = ""
+
+
+StoreSettings = Annotated[LocalStoreSettings | S3StoreSettings, Field(discriminator="kind")]
+
+
+class StorageSettings(_Section):
+    """Copies and where they go. The first store must be local: recordings are acquired on its file system.
+
+    ``single_domain`` allows release from recorders on fewer failure domains than ``domains``; every page shows it.
+    """
+
+    copies: Annotated[int, Field(ge=1, le=8)] = 2
+    domains: Annotated[int, Field(ge=1, le=8)] = 2
+    single_domain: bool = False
+    free_floor_bytes: Annotated[int, Field(ge=0)] = FREE_SPACE_FLOOR_BYTES
+    protect: Literal["auto", "mode-only"] = "auto"
+    stores: tuple[StoreSettings, ...] = (
+        LocalStoreSettings(name="primary", path=Path("stores/primary")),
+        LocalStoreSettings(name="second", path=Path("stores/second")),
+    )
+
+
+class DockSettings(_Section):
+    """Where recorders appear."""
+
+    clearing: ClearingMode = ClearingMode.NEVER
+    set_clock: bool = True
+    mount_roots: tuple[Path, ...] = (Path("/run/liuhen/mounts"),)
+    folders: tuple[Path, ...] = ()
+    watch_folders: tuple[Path, ...] = ()
+    watch_stable_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
+    usb: bool = True
+    usb_over_ip: tuple[str, ...] = ()
+    streams_per_hub: Annotated[int, Field(ge=1, le=8)] = 2
+    poll_s: Annotated[float, Field(ge=0.2, le=60)] = 2.0
+
+
+class WebSettings(_Section):
+    """Where the pages are served. Beyond loopback, put a TLS proxy in front and set ``secure_cookies``."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    secure_cookies: bool = False
+    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
+
+
+class Settings(_Section):
+    """Everything in ``config.toml``."""
+
+    station: StationSettings = StationSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    storage: StorageSettings = StorageSettings()
+    docks: DockSettings = DockSettings()
+    web: WebSettings = WebSettings()
+
+
+def home_from(option: str | None) -> Path:
+    """The home directory: ``--home``, else ``LIUHEN_HOME``.
+
+    Raises:
+        ConfigError: Neither is given.
+    """
+    chosen = option or os.environ.get("LIUHEN_HOME", "")
+    if not chosen:
+        raise ConfigError("no home given", todo="Use --home DIR or set LIUHEN_HOME.")
+    return Path(chosen).expanduser().absolute()
+
+
+def load(home: Path) -> Settings:
+    """Read ``HOME/config.toml``.
+
+    Raises:
+        ConfigError: No such home, not TOML, unknown keys, values out of range, or the first store is not local.
+    """
+    path = home / CONFIG_NAME
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{home} is no Liuhen home", todo=f"Make one with `liuhen init --home {home}`.") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    return parse(data)
+
+
+def parse(data: dict[str, object]) -> Settings:
+    """Validate a configuration given as a mapping; ConfigError names every key that is wrong."""
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(str(p) for p in item['loc'])}: {item['msg']}" for item in error.errors())
+        raise ConfigError(f"{CONFIG_NAME}: {problems}") from error
+    names = [store.name for store in settings.storage.stores]
+    if not names or settings.storage.stores[0].kind != "local":
+        raise ConfigError("storage.stores: the first store must be local", todo="Recordings are acquired on its disk.")
+    if len(set(names)) != len(names):
+        raise ConfigError("storage.stores: two stores have one name")
+    if settings.storage.copies > len(names):
+        raise ConfigError(f"storage.copies is {settings.storage.copies}, but only {len(names)} stores are configured")
+    return settings

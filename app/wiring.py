@@ -1,0 +1,249 @@
+"""Builds every object of a home; the only module that knows every class. Nothing here decides anything."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import blake3
+
+from access import Administration, Gate, Identity, Reading
+from access.directory import Directory
+from app.home import Home
+from app.settings import LocalStoreSettings, S3StoreSettings, Settings
+from assurance.disclosures import DisclosureArchive, load_key
+from assurance.verify import CopyPolicy
+from catalogue import Catalogue
+from chain_of_custody import EntryRecorder, Sealer, keys, selftest
+from devices.mass_storage.driver import MassStorageDriver
+from devices.mtp.driver import MtpDriver
+from devices.registry import DriverRegistry
+from devices.session import Leases
+from devices.usb_over_ip import UsbIpBackend
+from devices.watch_folder.driver import WatchFolderDriver
+from evidence.clock import Clock, SystemClock
+from evidence.digest import DigestSuite
+from evidence.errors import ConfigError, LogLockedError
+from evidence.ids import AgentId
+from evidence.model import Actor
+from evidence.ports import BlobStore, DeviceDriver, JobEngine
+from ingest.parts import Parts
+from ingest.session import OffloadService
+from ingest.settings import IngestSettings
+from storage.local import LocalStore
+from storage.s3 import S3Store
+from storage.s3_client import S3Settings
+from storage.stores import StoreSet
+
+_log = logging.getLogger(__name__)
+SERVICE_AGENT = "service.agent"
+
+
+def digest_suite() -> DigestSuite:
+    """SHA-256, SM3 and BLAKE3."""
+    return DigestSuite({"blake3": blake3.blake3})
+
+
+def _secret(path: os.PathLike[str]) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - any path-like from the settings
+            return file.read().strip()
+    except OSError as error:
+        raise ConfigError(f"cannot read the key file {path}: {error.strerror}") from error
+
+
+def build_stores(home: Home, settings: Settings, *, suite: DigestSuite, clock: Clock) -> StoreSet:
+    """Open the configured stores, the primary first.
+
+    Raises:
+        StoreUnavailableError: A local store is not there (not mounted). ConfigError: settings contradict.
+    """
+    stores: list[BlobStore] = []
+    for wanted in settings.storage.stores:
+        if isinstance(wanted, LocalStoreSettings):
+            stores.append(
+                LocalStore(
+                    home.store_path(wanted.path), name=wanted.name, suite=suite, clock=clock,
+                    free_floor_bytes=settings.storage.free_floor_bytes, protect=settings.storage.protect,
+                )
+            )  # fmt: skip
+        else:
+            stores.append(_s3_store(wanted, suite=suite, clock=clock))
+    primary = stores[0]
+    if not isinstance(primary, LocalStore):  # app.settings refuses this before
+        raise ConfigError("the first store must be local")
+    return StoreSet(primary, stores[1:])
+
+
+def _s3_store(wanted: S3StoreSettings, *, suite: DigestSuite, clock: Clock) -> S3Store:
+    store = S3Store(
+        S3Settings(
+            endpoint=wanted.endpoint, bucket=wanted.bucket, access=_secret(wanted.access_key_file),
+            secret=_secret(wanted.secret_key_file), region=wanted.region, ca=wanted.ca_file, mode=wanted.mode,
+            domain=wanted.domain,
+        ),
+        name=wanted.name, suite=suite, clock=clock,
+    )  # fmt: skip
+    store.probe()
+    return store
+
+
+def build_drivers(settings: Settings) -> DriverRegistry:
+    """The drivers of this station."""
+    docks = settings.docks
+    drivers: list[DeviceDriver] = [MassStorageDriver(docks.folders, docks=docks.mount_roots)]
+    if docks.usb:
+        drivers.append(MtpDriver())
+    if docks.usb_over_ip:
+        remote = UsbIpBackend([_address(text) for text in docks.usb_over_ip])
+        drivers.append(MtpDriver(remote, name="mtp_over_ip", slot_prefix="ip-"))
+    if docks.watch_folders:
+        drivers.append(WatchFolderDriver(docks.watch_folders, settle_s=docks.watch_stable_s))
+    return DriverRegistry(drivers)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError(f"docks.usb_over_ip: {text!r} is not host:port")
+    return host, int(port)
+
+
+@dataclass(slots=True)
+class House:
+    """Everything of one home, built and not yet started.
+
+    ``close`` releases the database; the sealer and the engine have lives of their own (``app.serving``).
+    """
+
+    home: Home
+    settings: Settings
+    clock: Clock
+    suite: DigestSuite
+    catalogue: Catalogue
+    stores: StoreSet
+    recorder: EntryRecorder
+    sealer: Sealer
+    archive: DisclosureArchive
+    gate: Gate
+    identity: Identity
+    administration: Administration
+    reading: Reading
+    directory: Directory
+    registry: DriverRegistry
+    wake_sealer: threading.Event
+
+    @property
+    def published(self) -> list[Any]:
+        """Published log directories, the primary first."""
+        return [self.home.public_log, *(store.root / "log" / "public" for store in self.stores.local)]
+
+    @property
+    def vkey(self) -> str:
+        """The log's verifier key text."""
+        return self.sealer.verifier.text()
+
+    @property
+    def policy(self) -> CopyPolicy:
+        """How many copies in how many domains the settings ask for."""
+        storage = self.settings.storage
+        return CopyPolicy(copies=storage.copies, domains=1 if storage.single_domain else storage.domains)
+
+    def service_actor(self) -> Actor:
+        """The program itself as an actor: what the dock does alone is entered under this identity."""
+        with self.catalogue.read() as uow:
+            text = uow.settings.get(SERVICE_AGENT)
+        if text is None:
+            raise ConfigError("this home has no service agent", todo="It was not set up with `liuhen init`.")
+        return Actor(AgentId(text), "liuhen", "service")
+
+    def parts(self) -> Parts:
+        """What intake works with."""
+        storage, docks = self.settings.storage, self.settings.docks
+        return Parts(
+            catalogue=self.catalogue, recorder=self.recorder, stores=self.stores, suite=self.suite, clock=self.clock,
+            settings=IngestSettings(
+                station=self.settings.station.name, copies=storage.copies,
+                domains_required=1 if storage.single_domain else storage.domains,
+                single_domain_allowed=storage.single_domain, clearing=docks.clearing, set_clock=docks.set_clock,
+                free_floor_bytes=storage.free_floor_bytes,
+            ),
+            scratch=self.home.scratch, wake_sealer=self.wake_sealer.set,
+        )  # fmt: skip
+
+    def offloads(self, jobs: JobEngine) -> OffloadService:
+        """The offload service over an engine; its jobs are declared."""
+        service = OffloadService(
+            self.parts(), registry=self.registry, jobs=jobs, authoriser=self.gate, service=self.service_actor(),
+            published=self.published, verifier=self.sealer.verifier,
+            leases=Leases(streams_per_hub=self.settings.docks.streams_per_hub),
+        )  # fmt: skip
+        service.declare_jobs()
+        return service
+
+    def seal_pending(self) -> None:
+        """Seal what a command has entered, unless a serving process does that already."""
+        try:
+            with self.sealer as sealer:
+                while sealer.seal_once():
+                    pass
+                self.archive.sync(self.catalogue)
+        except LogLockedError:
+            _log.debug("another process seals this log")
+
+    def close(self) -> None:
+        """Release the database."""
+        self.catalogue.close()
+
+
+def build(home: Home, settings: Settings, *, clock: Clock | None = None, migrate: bool = False) -> House:
+    """Build a home's objects. Runs the cryptographic self-test first.
+
+    Args:
+        home: A home that was set up.
+        settings: Its settings.
+        clock: The time; the machine's by default.
+        migrate: Bring the database's schema up to date.
+
+    Raises:
+        ConfigError, KeyUnavailableError, StoreUnavailableError, CatalogueError: What is missing is named.
+    """
+    selftest.run()
+    clock = clock or SystemClock()
+    suite = digest_suite()
+    stores = build_stores(home, settings, suite=suite, clock=clock)
+    recorder = EntryRecorder(keys.load(home.station_key), station=settings.station.name)
+    catalogue = Catalogue.open(home.database_url(settings), migrate=migrate)
+    gate = Gate(catalogue, recorder=recorder, clock=clock)
+    local = stores.local
+    sealer = Sealer(
+        catalogue.outbox_transactions(), log_key=keys.load(home.log_key), origin=settings.station.origin,
+        published=[home.public_log, *(store.root / "log" / "public" for store in local)], clock=clock,
+    )  # fmt: skip
+    return House(
+        home=home, settings=settings, clock=clock, suite=suite, catalogue=catalogue, stores=stores, recorder=recorder,
+        sealer=sealer,
+        archive=DisclosureArchive(load_key(home.disclosure_key), [store.root for store in local]),
+        gate=gate, identity=Identity(catalogue, recorder=recorder, clock=clock),
+        administration=Administration(catalogue, gate=gate, recorder=recorder, clock=clock),
+        reading=Reading(catalogue, gate=gate, clock=clock, files={store.properties.name: store for store in local}),
+        directory=Directory(catalogue), registry=build_drivers(settings), wake_sealer=threading.Event(),
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def opened(home: Home, *, clock: Clock | None = None) -> Iterator[House]:
+    """A home's objects for one command; what the command entered is sealed at the end, also after an error."""
+    house = build(home, home.require(), clock=clock)
+    try:
+        yield house
+    finally:
+        try:
+            house.seal_pending()
+        finally:
+            house.close()
