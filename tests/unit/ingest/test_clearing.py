@@ -1,0 +1,244 @@
+"""Clearing a recorder (promise 1): every reason why a file must stay, one by one, and the one case in which it goes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from evidence.errors import AccessDeniedError, DigestMismatchError, PolicyUnmetError, SourceChangedError
+from evidence.model import Action, ClearingMode, RecordingState
+from evidence.ports import DockedDevice
+from ingest.release import ClearResult
+from ingest.settings import IngestSettings
+from support.home import Home
+from support.mounts import tmpfs
+from support.recorders import gb_name, make_gb_tree
+
+pytestmark = pytest.mark.root
+CLIP = b"evidence " * 50_000
+SETTINGS = IngestSettings(station="station-1", clearing=ClearingMode.AUTOMATIC, free_floor_bytes=0)
+
+
+@pytest.fixture
+def second_disk(tmp_path: Path) -> Iterator[Path]:
+    with tmpfs(tmp_path / "other-disk") as disk:
+        yield disk
+
+
+@pytest.fixture
+def home(tmp_path: Path, second_disk: Path) -> Iterator[Home]:
+    with Home(tmp_path / "home", second=second_disk / "store", settings=SETTINGS) as home:
+        yield home
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    return make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(counter=n)}": CLIP + bytes([n]) for n in (1, 2)})
+
+
+def clear(home: Home, card: Path, mode: ClearingMode = ClearingMode.MANUAL) -> ClearResult:
+    result = home.service.clear_recorder(home.dock(card), home.actor, mode=mode)
+    home.seal()
+    return result
+
+
+def files(card: Path) -> list[str]:
+    return sorted(str(path.relative_to(card)) for path in card.rglob("*") if path.is_file())
+
+
+def reasons(result: ClearResult) -> set[str]:
+    return {error.code for error in result.kept.values()}
+
+
+def test_a_sealed_recording_with_two_domains_leaves_its_recorder(home: Home, card: Path) -> None:
+    home.offload(card)
+    result = clear(home, card)
+    assert (len(result.released), result.kept, files(card)) == (2, {}, [])
+    assert {row.state for row in home.rows()} == {RecordingState.RELEASED}
+    assert all(home.entries(row.id)[-1] == "recording.released" for row in home.rows())
+    home.check()
+    assert home.offload(card).recordings == []
+
+
+def test_nothing_is_cleared_by_default(home: Home, card: Path) -> None:
+    home.offload(card)
+    object.__setattr__(home.parts, "settings", IngestSettings(station="station-1"))
+    with pytest.raises(PolicyUnmetError, match="switched off"):
+        clear(home, card)
+    assert len(files(card)) == 2
+
+
+def test_automatic_clearing_needs_the_automatic_setting(home: Home, card: Path) -> None:
+    home.offload(card)
+    object.__setattr__(home.parts, "settings", replace(SETTINGS, clearing=ClearingMode.MANUAL))
+    with pytest.raises(PolicyUnmetError):
+        clear(home, card, ClearingMode.AUTOMATIC)
+    assert len(clear(home, card).released) == 2
+
+
+def test_nobody_clears_without_the_right(home: Home, card: Path) -> None:
+    home.offload(card)
+    home.gate.forbidden = {Action.DEVICE_RELEASE}
+    with pytest.raises(AccessDeniedError):
+        clear(home, card)
+    assert len(files(card)) == 2
+
+
+def test_two_stores_on_one_disk_are_one_failure_domain_and_clear_nothing(tmp_path: Path, card: Path) -> None:
+    with Home(tmp_path / "home", settings=SETTINGS) as home:
+        home.offload(card)
+        result = clear(home, card)
+        assert (result.released, reasons(result)) == ([], {"policy-unmet"})
+        assert len(files(card)) == 2
+        object.__setattr__(home.parts, "settings", replace(SETTINGS, domains_required=1, single_domain_allowed=True))
+        assert len(clear(home, card).released) == 2
+
+
+def test_what_is_not_sealed_yet_stays(home: Home, card: Path) -> None:
+    home.service.offload(home.dock(card), home.actor, register=True)
+    home.jobs.drain()
+    result = clear(home, card)
+    assert (result.released, reasons(result)) == ([], {"policy-unmet"})
+
+
+def test_what_is_not_stored_yet_is_not_even_looked_at(home: Home, card: Path) -> None:
+    home.service.offload(home.dock(card), home.actor, register=True)
+    home.seal()
+    assert clear(home, card) == ClearResult()
+    assert len(files(card)) == 2
+
+
+def flip(path: Path) -> None:
+    path.chmod(0o640)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def _flip_copy(home: Home) -> None:
+    for row in home.rows():
+        flip(home.second.locate(row.sha256))
+
+
+def _flip_manifest(home: Home) -> None:
+    with home.catalogue.read() as uow:
+        for blob in uow.blobs.all():
+            if any(holder.startswith("manifest:") for holder in blob.holders):
+                flip(home.primary.locate(blob.sha256))
+
+
+def _lose_published_log(home: Home) -> None:
+    (home.published[1] / "checkpoint").unlink()
+
+
+def _damage_published_log(home: Home) -> None:
+    for path in (home.published[1] / "tile" / "entries").rglob("*"):
+        if path.is_file():
+            path.chmod(0o640)
+            path.write_bytes(bytes(byte ^ 1 for byte in path.read_bytes()))
+
+
+def _unmount_second(home: Home) -> None:
+    (home.second.root / "0=liuhen_store_1").rename(home.second.root / "away")
+
+
+@pytest.mark.parametrize(
+    "harm", [_flip_copy, _flip_manifest, _lose_published_log, _damage_published_log, _unmount_second]
+)
+def test_whatever_is_wrong_with_copies_manifest_or_log_keeps_the_footage_on_the_recorder(
+    home: Home, card: Path, harm: Callable[[Home], None]
+) -> None:
+    home.offload(card)
+    harm(home)
+    result = home.service.clear_recorder(home.dock(card), home.actor)
+    assert (result.released, len(result.kept)) == ([], 2)
+    assert len(files(card)) == 2
+    assert {row.state for row in home.rows()} == {RecordingState.STORED}
+
+
+def test_a_source_that_is_no_longer_what_was_sealed_is_left_and_entered(home: Home, card: Path) -> None:
+    home.offload(card)
+    path = card / "DCIM" / gb_name(counter=1)
+    stamp = path.stat().st_mtime_ns
+    path.write_bytes(bytes(len(CLIP) + 1))
+    os.utime(path, ns=(stamp, stamp))
+    result = clear(home, card)
+    assert [type(error) for error in result.kept.values()] == [SourceChangedError]
+    assert files(card) == [f"DCIM/{gb_name(counter=1)}"]
+    assert home.findings() == ["source-changed"]
+    assert home.entries(next(iter(result.kept)))[-2:] == ["recording.release-refused", "finding.raised"]
+
+
+def test_a_file_that_grew_after_it_was_sealed_is_another_file_and_is_not_touched(home: Home, card: Path) -> None:
+    home.offload(card)
+    path = card / "DCIM" / gb_name(counter=1)
+    path.write_bytes(path.read_bytes() + b"more")
+    clear(home, card)
+    assert files(card) == [f"DCIM/{gb_name(counter=1)}"]
+    assert path.read_bytes().endswith(b"more")
+
+
+def test_a_file_that_is_already_gone_counts_as_released_and_says_so(home: Home, card: Path) -> None:
+    home.offload(card)
+    (card / "DCIM" / gb_name(counter=1)).unlink()
+    assert len(clear(home, card).released) == 2
+    assert {row.state for row in home.rows()} == {RecordingState.RELEASED}
+
+
+def test_a_kill_between_removal_and_commit_is_finished_by_the_next_clearing(
+    home: Home, card: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.offload(card)
+
+    def killed(*_args: object, **_kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(home.service._releaser, "_say_released", killed)
+        with pytest.raises(KeyboardInterrupt):
+            clear(home, card)
+    assert len(files(card)) == 1
+    assert len(clear(home, card).released) == 2
+    assert {row.state for row in home.rows()} == {RecordingState.RELEASED}
+    home.check()
+
+
+def test_another_name_of_kept_bytes_is_cleared_too_and_stays_a_duplicate(home: Home, tmp_path: Path) -> None:
+    card = make_gb_tree(tmp_path / "twins", {f"DCIM/{gb_name()}": CLIP, f"DCIM/{gb_name(mark='_IMP')}": CLIP})
+    home.offload(card)
+    assert len(clear(home, card).released) == 2
+    assert files(card) == []
+    assert sorted(row.state for row in home.rows()) == [RecordingState.DUPLICATE, RecordingState.RELEASED]
+    assert all(row.released_at for row in home.rows())
+    assert clear(home, card) == ClearResult()
+    home.check()
+
+
+def test_what_a_person_must_look_at_is_not_cleared_by_itself(home: Home, tmp_path: Path) -> None:
+    card = make_gb_tree(tmp_path / "odd", {"DCIM/unknown name.mp4": CLIP})
+    home.offload(card)
+    assert clear(home, card, ClearingMode.AUTOMATIC).released == []
+    assert len(clear(home, card, ClearingMode.MANUAL).released) == 1
+
+
+def test_only_the_recordings_asked_for_are_cleared(home: Home, card: Path) -> None:
+    one = home.offload(card).acquired[0]
+    result = home.service.clear_recorder(home.dock(card), home.actor, recordings=[one])
+    assert result.released == [one]
+    assert len(files(card)) == 1
+
+
+def test_the_same_file_on_a_cleared_card_again_is_read_again_and_joined(home: Home, card: Path) -> None:
+    home.offload(card)
+    clear(home, card)
+    path = card / "DCIM" / gb_name(counter=1)
+    path.write_bytes(CLIP + bytes([1]))
+    os.utime(path, (1_790_000_000, 1_790_000_000))
+    result = home.offload(card)
+    assert [home.row(one).state for one in result.acquired] == [RecordingState.DUPLICATE]
+    assert isinstance(home.dock(card), DockedDevice)
+    assert DigestMismatchError.exit_code == 1
