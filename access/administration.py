@@ -100,8 +100,8 @@ class Administration:
             valid_from=valid_from or now.wall,
         )  # fmt: skip
         with self._catalogue.begin() as uow:
-            if parent is not None and all(unit.id != parent for unit in uow.people.units()):
-                raise InvalidInputError(f"unknown parent unit {parent}")
+            if parent is not None:
+                _require_unit(uow, parent)
             uow.people.add_unit(row)
             event = UnitRecorded(
                 actor=actor.agent, unit=row.id, parent=parent or "", code=row.code, name=row.name,
@@ -133,20 +133,27 @@ class Administration:
         password_hash = credentials.hash_password(password) if password else ""
         with self._catalogue.begin() as uow:
             _require_free(uow, agent)
-            if unit is not None and all(known.id != unit for known in uow.people.units()):
-                raise InvalidInputError(f"unknown unit {unit}")
+            if unit is not None:
+                _require_unit(uow, unit)
             self._add(uow, agent, unit=unit, password_hash=password_hash, by=actor.agent, now=now)
         return NewAgent(agent=agent, one_time_password=password)
 
     def transfer(self, actor: Actor, *, agent: AgentId, unit: UnitId) -> None:
-        """Move an agent to another unit from now on; the post before keeps its past."""
+        """Move an agent to another unit from now on; the post before keeps its past.
+
+        Raises:
+            InvalidInputError: No such unit. StateConflictError: a transfer in the same instant.
+        """
         self._gate.require(actor, Action.PEOPLE_MANAGE, ObjectScope(unit=unit, officer=agent), detail="transfer")
         now = self._clock.now()
         with self._catalogue.begin() as uow:
             row = uow.people.agent(agent)
+            _require_unit(uow, unit)
             open_posts = [post for post in uow.people.posts(agent) if post.valid_to is None]
             if any(post.unit == unit for post in open_posts):
                 return
+            if any(post.valid_from >= now.wall for post in open_posts):
+                raise StateConflictError("the agent's present post has only just begun", todo="Try again in a moment.")
             for post in open_posts:
                 uow.people.end_post(agent, post.unit, now.wall)
             uow.people.add_post(PostRow(agent=agent, unit=unit, valid_from=now.wall))
@@ -272,6 +279,35 @@ class Administration:
                 uow.people.bind_os_user(os_uid, agent.id)
         return FirstAdministrator(agent=agent, one_time_password=password, roles=FIRST_ROLES, service=service)
 
+    def restore_access(self, *, login: str) -> str:
+        """After a rebuild nobody has a password (they are no evidence): give one to an agent who can manage people.
+
+        Only while no agent at all has a credential, so that it is no way around anybody. Entered.
+
+        Returns:
+            The one-time password.
+
+        Raises:
+            StateConflictError: Somebody can still log in; ask them.
+            InvalidInputError: The log-in is not that of an active agent who can manage people.
+        """
+        password = credentials.one_time_password()
+        password_hash = credentials.hash_password(password)
+        now = self._clock.now()
+        with self._catalogue.begin() as uow:
+            if any(agent.login and uow.people.credential(agent.login) for agent in uow.people.agents()):
+                raise StateConflictError("somebody can still log in", todo="Ask them to reset the password.")
+            agent = uow.people.by_login(login)
+            if agent is None or not agent.active or not _manages_people(uow, agent.id):
+                raise InvalidInputError("not the log-in of an active agent who can manage people")
+            uow.people.set_credential(_credential(agent, password_hash))
+            event = AccessAllowed(
+                actor="", action=Action.PEOPLE_MANAGE, via="service", at=to_text(now.wall),
+                detail=f"first password after a rebuild, for {agent.id}",
+            )  # fmt: skip
+            self._recorder.record(uow.outbox, event, at=now)
+        return password
+
     # --- inside -------------------------------------------------------------------------------------------------------
     def _role(self, actor: Actor, *, agent: AgentId, role: str, unit: UnitId | None) -> RoleRow:
         self._refuse_self(actor, agent, role, unit=unit)
@@ -346,6 +382,11 @@ def _credential(agent: AgentRow, password_hash: str) -> CredentialRow:
     )
 
 
+def _require_unit(uow: UnitOfWork, unit: UnitId) -> None:
+    if all(known.id != unit for known in uow.people.units()):
+        raise InvalidInputError(f"no unit {unit}")
+
+
 def _require_free(uow: UnitOfWork, agent: AgentRow) -> None:
     if agent.login and uow.people.by_login(agent.login) is not None:
         raise StateConflictError("this log-in is taken", todo="Choose another.")
@@ -355,12 +396,12 @@ def _require_free(uow: UnitOfWork, agent: AgentRow) -> None:
 
 def _keep_a_manager(uow: UnitOfWork, *, without: AgentId) -> None:
     """Refuse a change after which nobody could manage people: only a rebuild from outside could mend that."""
-    for agent in uow.people.agents():
-        if agent.id == without or not agent.active:
-            continue
-        if any(
-            Action.PEOPLE_MANAGE in actions_of(grant.role) and grant.unit is None
-            for grant in uow.people.roles(agent.id)
-        ):
-            return
+    if any(agent.id != without and agent.active and _manages_people(uow, agent.id) for agent in uow.people.agents()):
+        return
     raise PolicyUnmetError("nobody would be left who can manage people", todo="Grant the role to another person first.")
+
+
+def _manages_people(uow: UnitOfWork, agent: AgentId) -> bool:
+    return any(
+        grant.unit is None and Action.PEOPLE_MANAGE in actions_of(grant.role) for grant in uow.people.roles(agent)
+    )

@@ -33,10 +33,11 @@ from access.views import (
 )
 from access.watchable import chosen, watchable
 from catalogue import Catalogue, UnitOfWork
-from catalogue.records import AgentRow, DeviceRow, OffloadRow, RecordingFilter, RecordingRow, TimelineRow
+from catalogue.records import AgentRow, DeviceRow, NameRow, OffloadRow, RecordingFilter, RecordingRow, TimelineRow
 from evidence.clock import BUREAU_ZONE, Clock, unix_ms
 from evidence.digest import SHA256, Digest
 from evidence.errors import NotFoundError
+from evidence.events import RecordingDiscovered
 from evidence.ids import AgentId, DeviceId, OffloadId, RecordingId, UnitId
 from evidence.limits import PAGE_ROWS_MAX
 from evidence.model import Action, Actor, Copy, ObjectScope
@@ -185,17 +186,18 @@ class Reading:
         with self._catalogue.read() as uow:
             row = uow.recordings.get(recording)
             derivatives = uow.derivatives.of(recording)
+            timeline = uow.timeline(recording)
             return RecordingView(
                 row=row,
                 hand_in=hand_in(row, now),
                 archived=is_archived(row, now),
                 watchable=watchable(row, derivatives) if may_watch else Watchable.DENIED,
-                names=uow.recordings.names(recording),
+                names=_names(row, uow.recordings.names(recording), timeline),
                 copies=_copies(uow, row.sha256),
                 manifest_copies=_copies(uow, Digest(SHA256, row.manifest_sha256) if row.manifest_sha256 else None),
                 derivatives=derivatives,
                 attached=uow.recordings.attached(recording),
-                timeline=[entry for entry in uow.timeline(recording) if reads_log or _own_look(entry, actor)],
+                timeline=[entry for entry in timeline if reads_log or _own_look(entry, actor)],
                 device=_device(uow, row.device),
                 offload=_offload(uow, row.offload),
                 officer_name=_officer(uow, row.officer),
@@ -320,6 +322,18 @@ def _hex(row: RecordingRow) -> str:
 def _copies(uow: UnitOfWork, sha256: Digest | None) -> tuple[Copy, ...]:
     blob = uow.blobs.get(sha256) if sha256 is not None else None
     return blob.copies if blob is not None else ()
+
+
+def _names(row: RecordingRow, added: list[NameRow], timeline: list[TimelineRow]) -> list[NameRow]:
+    """Its own name first, then those under which the same bytes were seen. The mark is each name's own."""
+    marked = any(
+        entry.event_type == RecordingDiscovered.TYPE and entry.public.get("important") is True for entry in timeline
+    )
+    own = NameRow(
+        recording=row.id, name=row.name, path=row.source.path, offload=row.offload, seen_at=row.discovered_at,
+        important=marked,
+    )  # fmt: skip
+    return [own, *(name for name in added if (name.name, name.path) != (own.name, own.path))]
 
 
 def _own_look(entry: TimelineRow, actor: Actor) -> bool:

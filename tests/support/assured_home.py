@@ -62,10 +62,11 @@ class AssuredHome:
 
     def agent(self, name: str, role: str, *, unit: UnitId | None = None, code: str = "", home_unit=None) -> Actor:
         """A person with one role (granted for ``unit``), a member of ``home_unit``."""
-        made = self.administration.create_agent(
-            self.administrator, name=name, officer_code=code, unit=home_unit or unit
-        ).agent
-        self.administration.grant_role(self.administrator, agent=made.id, role=role, unit=unit)
+        return self.agent_by(self.administrator, name, role, unit=unit, code=code, home_unit=home_unit)
+
+    def agent_by(self, manager: Actor, name: str, role: str, *, unit=None, code: str = "", home_unit=None) -> Actor:
+        made = self.administration.create_agent(manager, name=name, officer_code=code, unit=home_unit or unit).agent
+        self.administration.grant_role(manager, agent=made.id, role=role, unit=unit)
         return Actor(made.id, made.name, "cli", "tty")
 
     def grant_directly(self, agent: AgentId, role: str) -> None:

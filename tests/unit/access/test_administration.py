@@ -1,0 +1,150 @@
+"""Changes to who is who: authorised, entered, and never a way to lock everybody out."""
+
+from __future__ import annotations
+
+import pytest
+from support.assured_home import AssuredHome
+
+from access import DeniedError
+from evidence.errors import AuthenticationError, InvalidInputError, PolicyUnmetError, StateConflictError
+from evidence.ids import UnitId
+from evidence.model import Action
+
+
+def test_the_first_administrator_manages_people_and_sees_no_footage(home: AssuredHome) -> None:
+    offered = home.gate.offered(home.administrator)
+    assert {Action.PEOPLE_MANAGE, Action.VERIFY_RUN, Action.OFFLOAD_RUN} <= offered
+    assert Action.RECORDING_VIEW not in offered
+    with pytest.raises(StateConflictError):
+        home.administration.first_administrator(login="second", name="第二人")
+
+
+def test_every_change_is_an_entry_and_personal_values_stay_out_of_the_leaf(home: AssuredHome) -> None:
+    administration, admin = home.administration, home.administrator
+    unit = administration.create_unit(admin, name="执法一科", code="01")
+    made = administration.create_agent(admin, name="执法人员甲", login="j001", officer_code="900123", unit=unit.id)
+    administration.grant_role(admin, agent=made.agent.id, role="officer", unit=unit.id)
+    administration.revoke_role(admin, agent=made.agent.id, role="officer", unit=unit.id)
+    entry = home.entries("agent.recorded")[-1]
+    assert entry["agent"] == made.agent.id
+    assert entry["actor"] == admin.agent
+    assert not {"name", "login", "officer_code"} & set(entry)
+    published = b"".join(path.read_bytes() for path in home.published[0].rglob("*") if path.is_file())
+    assert b"900123" not in published
+    assert [one["granted"] for one in home.entries("role.changed")][-2:] == [True, False]
+    assert home.verify().verdict == "good"
+
+
+def test_a_person_without_the_right_changes_nothing(home: AssuredHome) -> None:
+    operator = home.agent("采集员", "station_operator")
+    before = len(home.entries("agent.recorded"))
+    for attempt in (
+        lambda: home.administration.create_agent(operator, name="x"),
+        lambda: home.administration.create_unit(operator, name="x"),
+        lambda: home.administration.grant_role(operator, agent=operator.agent, role="auditor"),
+        lambda: home.administration.reset_password(operator, agent=home.first.agent.id),
+        lambda: home.administration.bind_os_user(operator, uid=0, agent=operator.agent),
+        lambda: home.administration.people(home.agent("officer", "officer")),
+    ):
+        with pytest.raises(DeniedError):
+            attempt()
+    assert len(home.entries("agent.recorded")) == before + 1  # the officer made on the way
+
+
+def test_log_ins_and_officer_codes_are_one_persons(home: AssuredHome) -> None:
+    administration, admin = home.administration, home.administrator
+    administration.create_agent(admin, name="甲", login="j001", officer_code="900123")
+    with pytest.raises(StateConflictError):
+        administration.create_agent(admin, name="乙", login="j001")
+    with pytest.raises(StateConflictError):
+        administration.create_agent(admin, name="乙", officer_code="900123")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": ""},
+        {"name": "a\nb"},
+        {"name": "x" * 500},
+        {"name": "甲", "login": "a b"},
+        {"name": "甲", "kind": "robot"},
+    ],
+)
+def test_hostile_values_are_refused(home: AssuredHome, wrong: dict[str, str]) -> None:
+    with pytest.raises(InvalidInputError):
+        home.administration.create_agent(home.administrator, **wrong)
+
+
+def test_unknown_units_and_roles_are_refused(home: AssuredHome) -> None:
+    nowhere = UnitId.new(1_790_000_000_000)
+    with pytest.raises(InvalidInputError):
+        home.administration.create_unit(home.administrator, name="x", parent=nowhere)
+    with pytest.raises(InvalidInputError):
+        home.administration.create_agent(home.administrator, name="x", unit=nowhere)
+    person = home.agent("甲", "officer")
+    with pytest.raises(InvalidInputError):
+        home.administration.grant_role(home.administrator, agent=person.agent, role="emperor")
+
+
+def test_granting_twice_and_revoking_twice_enter_once(home: AssuredHome) -> None:
+    person = home.agent("甲", "officer")
+    before = len(home.entries("role.changed"))
+    for _ in range(2):
+        home.administration.grant_role(home.administrator, agent=person.agent, role="auditor")
+    for _ in range(2):
+        home.administration.revoke_role(home.administrator, agent=person.agent, role="auditor")
+    assert len(home.entries("role.changed")) == before + 2
+
+
+def test_a_role_taken_away_is_gone_at_the_next_act(home: AssuredHome) -> None:
+    person = home.agent("甲", "auditor")
+    home.gate.require(person, Action.LOG_READ)
+    home.administration.revoke_role(home.administrator, agent=person.agent, role="auditor")
+    with pytest.raises(DeniedError):
+        home.gate.require(person, Action.LOG_READ)
+
+
+def test_the_last_who_can_manage_people_stays(home: AssuredHome) -> None:
+    second = home.agent("乙", "security_administrator")
+    home.administration.deactivate(second, agent=home.first.agent.id)
+    third = home.agent_by(second, "丙", "officer")
+    with pytest.raises(DeniedError):  # the one left cannot act on themselves
+        home.administration.deactivate(second, agent=second.agent)
+    with pytest.raises(DeniedError):
+        home.administration.revoke_role(third, agent=second.agent, role="security_administrator")
+
+
+def test_r09_a_transfer_keeps_the_past(home: AssuredHome) -> None:
+    one = home.administration.create_unit(home.administrator, name="一科")
+    two = home.administration.create_unit(home.administrator, name="二科")
+    person = home.agent("甲", "officer", home_unit=one.id)
+    home.administration.transfer(home.administrator, agent=person.agent, unit=two.id)
+    home.administration.transfer(home.administrator, agent=person.agent, unit=two.id)
+    posts = next(row.posts for row in home.administration.people(home.administrator) if row.agent.id == person.agent)
+    assert [(post.unit, post.valid_to is None) for post in posts] == [(one.id, False), (two.id, True)]
+    assert home.verify().verdict == "good"
+
+
+def test_access_is_restored_only_where_nobody_can_log_in(home: AssuredHome) -> None:
+    with pytest.raises(StateConflictError):
+        home.administration.restore_access(login="admin")
+
+
+def test_a_deactivated_manager_does_not_count_as_one_left(home: AssuredHome) -> None:
+    second = home.agent("乙", "security_administrator")
+    third = home.agent("丙", "security_administrator")
+    home.administration.deactivate(home.administrator, agent=second.agent)
+    home.administration.deactivate(third, agent=home.first.agent.id)
+    fourth = home.agent_by(third, "丁", "security_administrator")
+    home.administration.revoke_role(fourth, agent=third.agent, role="security_administrator")
+    with pytest.raises((PolicyUnmetError, DeniedError)):
+        home.administration.deactivate(third, agent=fourth.agent)
+
+
+def test_a_bound_account_must_belong_to_somebody_active(home: AssuredHome) -> None:
+    person = home.agent("甲", "officer")
+    home.administration.bind_os_user(home.administrator, uid=4711, agent=person.agent)
+    assert home.identity.cli_actor(4711).agent == person.agent
+    home.administration.deactivate(home.administrator, agent=person.agent)
+    with pytest.raises(AuthenticationError):
+        home.identity.cli_actor(4711)
