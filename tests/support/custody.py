@@ -6,14 +6,13 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.memory_outbox import MemoryTransactions
-
 from chain_of_custody.keys import SigningKey
 from chain_of_custody.log import Sealer
 from chain_of_custody.recorder import EntryRecorder
 from evidence.clock import TimeReading, utc_from_ms
 from evidence.events import Event, RecordingAcquiring
 from evidence.ids import EntryId, RecordingId
+from support.memory_outbox import MemoryTransactions
 
 ORIGIN = "liuhen.example/log"
 

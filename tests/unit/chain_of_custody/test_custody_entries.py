@@ -150,6 +150,17 @@ def test_salts_and_identities_are_fresh_by_default() -> None:
         EntryRecorder(fixed_key("station"), station="")
 
 
+def test_several_events_at_once_are_chained_like_single_ones(log: CustodyLog) -> None:
+    with log.transactions() as outbox:
+        ids = log.recorder.record_many(outbox, [LoggedIn(via="web", at="")] * 3, at=log.clock.now())
+        assert log.recorder.record_many(outbox, [], at=log.clock.now()) == []
+        last = log.recorder.record(outbox, LoggedIn(via="web", at=""), at=log.clock.now())
+        entries = [entry.parse(outbox.row_of(identity).envelope) for identity in [*ids, last]]
+    assert [one.seq for one in entries] == [0, 1, 2, 3]
+    envelopes = [row.envelope for row in log.transactions.state.rows.values()]
+    assert [one.prev for one in entries[1:]] == [hashlib.sha256(envelope).hexdigest() for envelope in envelopes[:3]]
+
+
 # --- disclosures ------------------------------------------------------------------------------------------------------
 def test_the_digest_is_the_rfc_9901_one() -> None:
     text = "WyJfMjZiYzRMVC1hYzZxMktJNmNCVzVlcyIsICJmYW1pbHlfbmFtZSIsICJNw7ZiaXVzIl0"
