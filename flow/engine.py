@@ -134,6 +134,8 @@ class DbosEngine:
                 self._engine = flow_engine(Path(self._url.database or ""))
             DBOS(config=self._config())
             self._workflow = DBOS.workflow(name="job", max_recovery_attempts=_ATTEMPTS_MAX)(self._runner())
+            # A dock's queue names recorders that hang on one machine: nobody takes from a queue it did not declare.
+            DBOS.listen_queues(list(self._queues))
             DBOS.launch()
             for queue, concurrency in self._queues.items():
                 DBOS.register_queue(
