@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from evidence.digest import Digest, DigestSuite
 from evidence.durable import read_from_medium
-from evidence.errors import BlobNotFoundError, DigestMismatchError
+from evidence.errors import BlobNotFoundError, DigestMismatchError, StoreError
 from evidence.transfer import Progress
 from storage import layout, protection
 from storage.reading import CHUNK_BYTES, FileRange, checked_range
@@ -122,7 +122,7 @@ class BlobFiles:
         try:
             with self._tree.folder(parts) as folder:
                 return sorted(os.listdir(folder))  # noqa: PTH208 - listed through the open descriptor
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return []
 
     def list(self) -> Iterator[Digest]:
@@ -130,9 +130,12 @@ class BlobFiles:
         self._tree.require()
         base = layout.BLOBS.split("/")
         with os_errors("list blobs"):
-            for first in self._names(base):
-                for second in self._names([*base, first]):
+            for first in filter(layout.is_fan_out, self._names(base)):
+                for second in filter(layout.is_fan_out, self._names([*base, first])):
                     for name in self._names([*base, first, second]):
                         digest = layout.digest_of_key(f"{layout.BLOBS}/{first}/{second}/{name}")
                         if digest is not None:
                             yield digest
+            if not (self._tree.root / layout.BLOBS).is_dir():
+                raise StoreError(f"store {self._tree.name} has lost its folder {layout.BLOBS}")
+        self._tree.require()  # a disk that vanished half-way must not look like a short list

@@ -13,6 +13,7 @@ from evidence.errors import InvalidInputError
 MARKER = "0=liuhen_store_1"
 SPEC = "spec.txt"
 BLOBS = "objects/sha256"
+_FAN_OUT = re.compile(r"[0-9a-f]{2}")
 _BLOB_KEY = re.compile(r"objects/sha256/([0-9a-f]{2})/([0-9a-f]{2})/(\1\2[0-9a-f]{60})")
 
 
@@ -49,3 +50,8 @@ def digest_of_key(untrusted: str) -> Digest | None:
     """The digest of a blob key; None for anything :func:`blob_key` does not write."""
     match = _BLOB_KEY.fullmatch(untrusted)
     return Digest(SHA256, match[3]) if match else None
+
+
+def is_fan_out(name: str) -> bool:
+    """Whether a folder below ``objects/sha256`` can hold blobs: two hexadecimal digits."""
+    return _FAN_OUT.fullmatch(name) is not None
