@@ -73,6 +73,10 @@ class AutoDock:
         """Something was plugged in or out: look now."""
         self._hint.set()
 
+    def docked(self) -> list[DockedDevice]:
+        """What the last look found."""
+        return [slot.docked for slot in list(self._slots.values())]
+
     def run(self, stop: threading.Event, *, interval_s: float = 2.0) -> None:
         """Look every ``interval_s`` seconds, sooner on a hint, until ``stop`` is set."""
         while not stop.is_set():

@@ -10,10 +10,10 @@ from typing import BinaryIO
 from catalogue import UnitOfWork
 from evidence.clock import to_text
 from evidence.digest import Digest
-from evidence.errors import BlobNotFoundError, DigestMismatchError, EvidenceError, StoreError
+from evidence.errors import DigestMismatchError, EvidenceError, StoreError
 from evidence.model import Copy
 from evidence.ports import BlobStore
-from ingest.parts import Parts
+from ingest.parts import Parts, raise_finding
 
 _log = logging.getLogger(__name__)
 
@@ -75,13 +75,19 @@ def _one(
     read_back: Digest,
     source: Callable[[], BinaryIO],
 ) -> Copy:
-    try:
-        stat = store.stat(sha256)
-    except BlobNotFoundError:
+    def put() -> None:
         with source() as stream:
             store.put(stream, sha256=sha256, size_bytes=size_bytes)
-        stat = store.stat(sha256)
-    store.verify(sha256, read_back)
+
+    if not store.exists(sha256):
+        put()
+    try:
+        store.verify(sha256, read_back)
+    except DigestMismatchError as error:
+        _clear_bad(parts, store, sha256, error)
+        put()
+        store.verify(sha256, read_back)
+    stat = store.stat(sha256)
     properties = store.properties
     return Copy(
         store=properties.name,
@@ -90,6 +96,20 @@ def _one(
         version=stat.version,
         read_back_at=parts.clock.now().wall,
     )
+
+
+def _clear_bad(parts: Parts, store: BlobStore, sha256: Digest, error: DigestMismatchError) -> None:
+    """Take away a copy that does not read back, if nobody was ever told of it; a person is told either way.
+
+    A copy that an entry names is evidence of tampering or decay: it stays for a person to see, and the error is raised.
+    """
+    with parts.catalogue.begin() as uow:
+        held = uow.blobs.get(sha256) is not None
+        kind = "copy-bad" if held else "read-back-failed"
+        raise_finding(parts, uow, kind, store=store.properties.name, detail=error.what, at=parts.clock.now())
+    if held:
+        raise error
+    store.delete(sha256, now=parts.clock.now().wall)
 
 
 def hold(

@@ -41,7 +41,8 @@ def acquired(home: Home, root: Path, **media: bytes) -> list[RecordingId]:
 
 
 POINTS = [
-    ("primary", "adopt"), ("primary", "verify"), ("primary", "stat"), ("second", "stat"), ("second", "put"), ("second", "verify"),
+    ("primary", "adopt"), ("primary", "verify"), ("primary", "stat"),
+    ("second", "exists"), ("second", "stat"), ("second", "put"), ("second", "verify"),
 ]  # fmt: skip
 
 
@@ -139,6 +140,29 @@ def test_a_first_copy_that_does_not_read_back_is_read_from_the_recorder_again(ho
     home.offload(tmp_path / "card")
     assert home.row(recording).state is RecordingState.STORED
     assert home.row(recording).sha256.hex == hashlib.sha256(CLIP).hexdigest()
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["recording", "manifest"])
+def test_a_further_copy_that_does_not_read_back_is_written_again(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    recording = acquired(home, tmp_path / "card")[0]
+    real, calls = home.second.put, []
+
+    def lying(source: object, **facts: object) -> object:
+        receipt = real(source, **facts)  # type: ignore[arg-type]
+        if len(calls) == which:
+            path = home.second.locate(receipt.sha256)
+            path.chmod(0o640)
+            path.write_bytes(bytes(path.stat().st_size))
+        calls.append(receipt)
+        return receipt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(home.second, "put", lying)
+        assert ensure_stored(home.parts, recording).state is RecordingState.STORED
+    assert (len(calls), home.findings()) == (3, ["read-back-failed"])
+    home.settle()
 
 
 def test_a_first_copy_that_vanished_is_read_from_the_recorder_again(home: Home, tmp_path: Path) -> None:
