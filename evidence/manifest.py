@@ -155,8 +155,10 @@ def parse(untrusted: bytes) -> Manifest:
         body = canonical.loads(untrusted)
         if not isinstance(body, dict) or body.pop("manifest", None) != SCHEMA or body.pop("_sd_alg", None) != "sha-256":
             raise ManifestInvalidError("not a manifest of this schema")
-        entries = tuple(_checked_entry(item) for item in body.pop("entries"))
-        sd = tuple(body.pop("_sd"))
+        listed, salted = body.pop("entries"), body.pop("_sd")
+        if not isinstance(listed, list) or not isinstance(salted, list):
+            raise ManifestInvalidError("a manifest's lists are not lists")
+        entries, sd = tuple(_checked_entry(item) for item in listed), tuple(salted)
         values = _checked_scalars(body)
         if body or not all(isinstance(digest, str) and _SALTED.fullmatch(digest) for digest in sd):
             raise ManifestInvalidError("a manifest has unknown fields or malformed salted digests")
