@@ -42,6 +42,7 @@ KINDS: Final = {
     "copy-missing": Severity.TAMPER,
     "lock-record": Severity.TAMPER,
     "catalogue-differs": Severity.TAMPER,
+    "catalogue-unreadable": Severity.TAMPER,
     "recording-unknown": Severity.TAMPER,
     "recording-missing": Severity.TAMPER,
     "blob-unrecorded": Severity.TAMPER,

@@ -15,16 +15,19 @@ Source: docs/invariants.md 2, 3, 4; RULES R8, R13.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from assurance.copy_checks import CopyFacts, check_copies
 from assurance.fact_checks import check_facts
-from assurance.log_checks import check_log
+from assurance.log_checks import LogFacts, check_log
 from assurance.report import Finding, VerifyProgress, VerifyReport
 from catalogue import Catalogue
 from catalogue.records import BlobRow
+from chain_of_custody.checkpoint import NoteVerifier
 from evidence.clock import Clock
+from evidence.errors import CatalogueUnavailableError, EvidenceError, HomeLockedError
 from evidence.ports import BlobStore
 
 
@@ -68,17 +71,40 @@ def verify_home(
         EntryInvalidError: ``vkey`` is no verifier key. CatalogueError: the database does not answer.
     """
     told = progress or _silent
+    NoteVerifier.parse(vkey)
     by_name = {store.properties.name: store for store in stores}
-    log = check_log(catalogue, published=published, vkey=vkey, now=clock.now().wall, progress=told)
-    copies = check_copies(catalogue, stores=by_name.values(), progress=told)
-    recordings, differing = check_facts(catalogue, log, stores=by_name, progress=told)
-    unmet = _check_policy(catalogue, by_name, copies, policy or CopyPolicy())
+    unreadable: list[Finding] = []
+    log, copies = LogFacts(), CopyFacts()
+    recordings = 0
+    findings: list[Finding] = []
+    with _readable("log", unreadable):
+        log = check_log(catalogue, published=published, vkey=vkey, now=clock.now().wall, progress=told)
+    with _readable("copies", unreadable):
+        copies = check_copies(catalogue, stores=by_name.values(), progress=told)
+    with _readable("facts", unreadable):
+        recordings, differing = check_facts(catalogue, log, stores=by_name, progress=told)
+        findings += differing
+    with _readable("policy", unreadable):
+        findings += _check_policy(catalogue, by_name, copies, policy or CopyPolicy())
     return VerifyReport(
         entries=log.entries,
         recordings=recordings,
         copies=copies.copies,
-        findings=(*log.findings, *copies.findings, *differing, *unmet),
+        findings=(*log.findings, *copies.findings, *findings, *unreadable),
     )
+
+
+@contextmanager
+def _readable(part: str, findings: list[Finding]) -> Iterator[None]:
+    """A database whose rows are not even of their kind was changed from outside: a finding, never a traceback."""
+    try:
+        yield
+    except (CatalogueUnavailableError, HomeLockedError):
+        raise
+    except EvidenceError as error:
+        findings.append(Finding(kind="catalogue-unreadable", detail=f"{part}: {error}"))
+    except (TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
+        findings.append(Finding(kind="catalogue-unreadable", detail=f"{part}: {type(error).__name__}"))
 
 
 def _check_policy(

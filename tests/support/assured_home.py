@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.custody import ORIGIN, TickingClock, fixed_key
-from support.recorders import make_gb_tree
-from support.stores import SUITE, local_store
-
 from access import Administration, FirstAdministrator, Gate, Identity, Reading
 from assurance.verify import CopyPolicy, verify_home
 from catalogue import Catalogue
@@ -25,6 +21,9 @@ from ingest.parts import Parts
 from ingest.session import OffloadService
 from ingest.settings import IngestSettings
 from storage.stores import StoreSet
+from support.custody import ORIGIN, TickingClock, fixed_key
+from support.recorders import make_gb_tree
+from support.stores import SUITE, local_store
 
 
 @dataclass

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from support.assured_home import AssuredHome
 
 from access import DeniedError
 from evidence.errors import AuthenticationError, InvalidInputError, PolicyUnmetError, StateConflictError
 from evidence.ids import UnitId
 from evidence.model import Action
+from support.assured_home import AssuredHome
 
 
 def test_the_first_administrator_manages_people_and_sees_no_footage(home: AssuredHome) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 
 import pytest
-from support.assured_home import AssuredHome
 
 from access import DeniedError, Identity, SessionSettings
 from evidence.errors import AuthenticationError, InvalidInputError, LimitExceededError
 from evidence.model import Action
+from support.assured_home import AssuredHome
 
 NEW = "Bright-Lantern-42"
 

@@ -1,0 +1,291 @@
+"""Lists, pages, pictures and viewings: scoped, entered once, and honest about what is not known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from access import DeniedError, deadlines
+from access import viewing as viewings
+from access.views import DayState, DayVerdict, Watchable
+from devices.mass_storage.driver import MassStorageDriver
+from evidence.digest import SHA256, Digest
+from evidence.errors import NotFoundError
+from evidence.ids import AgentId, RecordingId
+from evidence.model import Actor
+from support.assured_home import AssuredHome
+from support.footage import talking_mp4
+from support.recorders import gb_name, make_gb_tree
+
+CODE = "900123"
+DAY = date(2026, 11, 23)
+NAME = f"DCIM/{gb_name(counter=1, stamp='20261123203000')}"
+HOUR_MS = 3_600_000
+
+
+def settled(home: AssuredHome):
+    """Two units, an officer of the first one, and a day gone by."""
+    mine = home.administration.create_unit(home.administrator, name="执法一科")
+    other = home.administration.create_unit(home.administrator, name="执法二科")
+    officer = home.agent("甲", "officer", code=CODE, home_unit=mine.id)
+    home.clock.unix_ms += 24 * HOUR_MS
+    return mine, other, officer
+
+
+def allowed(home: AssuredHome, action: str) -> list[dict]:
+    return [entry for entry in home.entries("access.allowed") if entry["action"] == action]
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------
+def test_r09_a_list_holds_only_what_lies_in_the_actors_unit_or_is_their_own(home: AssuredHome) -> None:
+    mine, other, officer = settled(home)
+    (row,) = home.ingest({NAME: b"x" * 1000})
+    seen = {
+        name: [item.row.id for item in home.reading.list_recordings(actor).items]
+        for name, actor in {
+            "own": officer,
+            "same unit": home.agent("乙", "unit_leader", unit=mine.id),
+            "other unit": home.agent("丙", "unit_leader", unit=other.id),
+            "everywhere": home.agent("丁", "legal_reviewer"),
+            "other officer": home.agent("戊", "officer", home_unit=mine.id),
+        }.items()
+    }
+    assert seen == {
+        "own": [row.id], "same unit": [row.id], "other unit": [], "everywhere": [row.id], "other officer": [],
+    }  # fmt: skip
+    with pytest.raises(DeniedError):
+        home.reading.list_recordings(home.agent("己", "security_administrator"))
+
+
+def test_refreshing_a_list_is_one_entry_and_asking_for_something_else_another(home: AssuredHome) -> None:
+    person = home.agent("丁", "legal_reviewer")
+    for _ in range(5):
+        home.reading.list_recordings(person)
+    assert len(allowed(home, "recording.list")) == 1
+    home.clock.unix_ms += HOUR_MS
+    home.reading.list_recordings(person)
+    assert len(allowed(home, "recording.list")) == 2
+
+
+def test_counts_stay_inside_the_actors_visibility(home: AssuredHome) -> None:
+    mine, other, _ = settled(home)
+    home.ingest({NAME: b"x" * 1000})
+    inside = home.reading.overview(home.agent("乙", "unit_leader", unit=mine.id))
+    outside = home.reading.overview(home.agent("丙", "unit_leader", unit=other.id))
+    assert sum(inside.by_state.values()) == 1
+    assert outside.by_state == {}
+    assert home.reading.overview(home.agent("戊", "officer")).open_findings is None
+
+
+# --- one recording ----------------------------------------------------------------------------------------------------
+def test_a_page_shows_names_copies_and_timeline_and_is_entered(home: AssuredHome) -> None:
+    settled(home)
+    twin = gb_name(counter=2, stamp="20261123203000", mark="_IMP")
+    rows = home.ingest({NAME: b"x" * 1000, f"DCIM/{twin}": b"x" * 1000})
+    kept = next(row for row in rows if row.state == "stored")
+    view = home.reading.show(home.agent("丁", "legal_reviewer"), kept.id)
+    assert [(name.name, name.important) for name in view.names] == [(NAME[5:], False), (twin, True)]
+    assert (
+        {copy.store for copy in view.copies} == {copy.store for copy in view.manifest_copies} == {"primary", "second"}
+    )
+    assert (view.officer_name, view.unit_name, view.row.sealed) == ("甲", "执法一科", True)
+    assert view.timeline[0].event_type == "recording.discovered"
+    assert len(allowed(home, "recording.show")) == 1
+
+
+def test_r23_who_looked_is_seen_by_those_who_read_the_log_and_by_nobody_else(home: AssuredHome) -> None:
+    _, _, officer = settled(home)
+    (row,) = home.ingest({NAME: b"x" * 1000})
+    investigator = home.agent("丁", "legal_reviewer")
+    home.reading.show(investigator, row.id)
+    home.reading.show(officer, row.id)
+    seen = {
+        entry.actor for entry in home.reading.show(officer, row.id).timeline if entry.event_type == "access.allowed"
+    }
+    assert seen == {officer.agent}
+    auditor = home.agent("审计", "auditor")
+    full = home.reading.show(auditor, row.id).timeline
+    assert investigator.agent in {entry.actor for entry in full if entry.event_type == "access.allowed"}
+
+
+def test_a_denied_page_tells_nothing_and_is_entered_with_the_recording(home: AssuredHome) -> None:
+    _, other, _ = settled(home)
+    (row,) = home.ingest({NAME: b"x" * 1000})
+    stranger = home.agent("丙", "unit_leader", unit=other.id)
+    for attempt in (home.reading.show, home.reading.open_viewing, home.reading.locate):
+        with pytest.raises(DeniedError):
+            attempt(stranger, row.id)
+    denied = home.entries("access.denied")
+    assert [entry["recording"] for entry in denied] == [row.id] * 3
+    with pytest.raises(NotFoundError):
+        home.reading.show(stranger, RecordingId.new(1))
+
+
+def test_locate_names_paths_that_hold_the_bytes(home: AssuredHome) -> None:
+    (row,) = home.ingest({NAME: b"x" * 1000})
+    places = home.reading.locate(home.agent("审计", "auditor"), row.id)
+    assert {place.store for place in places} == {"primary", "second"}
+    assert all(Path(place.path_or_key).read_bytes() == b"x" * 1000 for place in places)
+
+
+# --- watching ---------------------------------------------------------------------------------------------------------
+def test_r18_one_viewing_is_one_entry_however_many_ranges_are_read(home: AssuredHome) -> None:
+    _, _, officer = settled(home)
+    (row,) = home.ingest({NAME: talking_mp4()}, describe=True)
+    viewing = home.reading.open_viewing(officer, row.id)
+    assert (viewing.sha256, viewing.media_type) == (row.sha256, "video/mp4")
+    for _ in range(20):
+        home.clock.unix_ms += 10 * 60 * 1000
+        assert home.reading.resume_viewing(officer, row.id, token=viewing.token) == viewing
+    entries = allowed(home, "recording.view")
+    assert len(entries) == 1
+    assert entries[0]["sha256"] == row.sha256.hex
+    home.clock.unix_ms += 31 * 60 * 1000
+    again = home.reading.resume_viewing(officer, row.id, token=viewing.token)
+    assert again.token != viewing.token
+    assert len(allowed(home, "recording.view")) == 2
+
+
+def test_a_token_of_somebody_else_or_of_nobody_opens_a_viewing_of_its_own(home: AssuredHome) -> None:
+    _, _, officer = settled(home)
+    (row,) = home.ingest({NAME: talking_mp4()}, describe=True)
+    reviewer = home.agent("丁", "legal_reviewer")
+    token = home.reading.open_viewing(reviewer, row.id).token
+    for wrong in (token, "", "zz.zz", "." * 5000, token[:-1] + "é"):
+        viewing = home.reading.resume_viewing(officer, row.id, token=wrong)
+        assert viewing.agent == officer.agent
+    assert len(allowed(home, "recording.view")) == 6
+
+
+def test_a_right_that_was_taken_away_stops_a_running_viewing(home: AssuredHome) -> None:
+    (row,) = home.ingest({NAME: talking_mp4()}, describe=True)
+    reviewer = home.agent("丁", "legal_reviewer")
+    viewing = home.reading.open_viewing(reviewer, row.id)
+    home.administration.revoke_role(home.administrator, agent=reviewer.agent, role="legal_reviewer")
+    with pytest.raises(DeniedError):
+        home.reading.resume_viewing(reviewer, row.id, token=viewing.token)
+
+
+def test_r17_own_footage_is_open_for_24_hours_after_accession_and_then_needs_a_grant(home: AssuredHome) -> None:
+    _, _, officer = settled(home)
+    (row,) = home.ingest({NAME: talking_mp4()}, describe=True)
+    viewing = home.reading.open_viewing(officer, row.id)
+    assert home.reading.show(officer, row.id).watchable is Watchable.ORIGINAL
+    home.clock.unix_ms += 24 * HOUR_MS
+    for attempt in (
+        lambda: home.reading.open_viewing(officer, row.id),
+        lambda: home.reading.resume_viewing(officer, row.id, token=viewing.token),
+        lambda: home.reading.picture(officer, row.id, kind="poster"),
+    ):
+        with pytest.raises(DeniedError) as refused:
+            attempt()
+        assert refused.value.reason == "needs-grant"
+    view = home.reading.show(officer, row.id)
+    assert (view.archived, view.watchable) == (True, Watchable.DENIED)
+
+
+def test_pictures_need_the_right_to_watch(home: AssuredHome) -> None:
+    (row,) = home.ingest({NAME: talking_mp4()}, describe=True)
+    poster = home.reading.picture(home.agent("丁", "legal_reviewer"), row.id, kind="poster")
+    assert home.stores.primary.open(poster.sha256).read(2) == b"\xff\xd8"
+    with pytest.raises(DeniedError):
+        home.reading.picture(home.agent("采集员", "station_operator"), row.id, kind="poster")
+    with pytest.raises(NotFoundError):
+        home.reading.picture(home.agent("戊", "legal_reviewer"), row.id, kind="../../etc")
+
+
+def test_what_cannot_be_played_is_said_and_never_to_those_who_may_not_know(home: AssuredHome) -> None:
+    (row,) = home.ingest({NAME: b"x" * 1000})
+    with pytest.raises(NotFoundError):
+        home.reading.open_viewing(home.agent("丁", "legal_reviewer"), row.id)
+    with pytest.raises(DeniedError):
+        home.reading.open_viewing(home.agent("采集员", "station_operator"), row.id)
+    assert home.reading.show(home.agent("戊", "legal_reviewer"), row.id).watchable is Watchable.NOT_YET
+
+
+KEY = b"k" * 32
+VIEWING = viewings.Viewing(
+    recording=RecordingId.new(1), agent=AgentId.new(1), kind="original", sha256=Digest(SHA256, "0" * 64), size_bytes=7,
+    media_type="video/mp4", opened_ms=5,
+)  # fmt: skip
+
+
+def test_a_token_reads_back_and_one_changed_character_makes_it_nothing() -> None:
+    token = viewings.issue(VIEWING, key=KEY)
+    assert viewings.read(token, key=KEY) == replace(VIEWING, token=token)
+    assert viewings.read(token, key=b"other") is None
+    for position in range(0, len(token), 7):
+        changed = token[:position] + ("0" if token[position] != "0" else "1") + token[position + 1 :]
+        assert viewings.read(changed, key=KEY) is None
+
+
+@given(st.text(max_size=200))
+def test_no_text_from_outside_is_a_token(untrusted: str) -> None:
+    assert viewings.read(untrusted, key=KEY) is None
+
+
+# --- my day -----------------------------------------------------------------------------------------------------------
+def test_nothing_docked_is_no_yes(home: AssuredHome) -> None:
+    _, _, officer = settled(home)
+    day = home.reading.my_day(officer, day=DAY)
+    assert (day.verdict, day.items, day.last_docked_at) == (DayVerdict.NOTHING_KNOWN, [], None)
+
+
+def test_all_in_is_said_only_when_everything_is_sealed(home: AssuredHome) -> None:
+    _, _, officer = settled(home)
+    root = make_gb_tree(home.root / "card", {NAME: b"x" * 1000})
+    result = home.intake.offload(MassStorageDriver.docked_at(root), home.service, register=True)
+    day = home.reading.my_day(officer, day=DAY)
+    assert (day.verdict, [item.state for item in day.items]) == (DayVerdict.NOT_ALL, [DayState.STORING])
+    home.intake.secure(result.acquired[0])
+    assert [item.state for item in home.reading.my_day(officer, day=DAY).items] == [DayState.SEALING]
+    home.seal()
+    day = home.reading.my_day(officer, day=DAY)
+    assert (day.verdict, [item.state for item in day.items]) == (DayVerdict.ALL_IN, [DayState.IN])
+    assert home.reading.my_day(officer, day=DAY + timedelta(days=1)).verdict is DayVerdict.NOTHING_KNOWN
+
+
+def test_a_name_still_being_written_on_the_officers_recorder_is_no_yes(home: AssuredHome) -> None:
+    _, _, officer = settled(home)
+    root = make_gb_tree(
+        home.root / "card",
+        {NAME: b"x" * 1000, f"DCIM/{gb_name(counter=2, stamp='20261123203500', mark='_start')}": b""},
+    )
+    docked = MassStorageDriver.docked_at(root)
+    home.intake.register_device(docked, home.service, officer=officer.agent)
+    result = home.intake.offload(docked, home.service)
+    for recording in result.acquired:
+        home.intake.secure(recording)
+    home.seal()
+    day = home.reading.my_day(officer, day=DAY)
+    assert day.waiting == result.waiting != []
+    assert day.verdict is DayVerdict.NOT_ALL
+
+
+# --- R4 ---------------------------------------------------------------------------------------------------------------
+def test_r04_hand_in_is_judged_by_the_moment_it_was_stored_and_late_stays_late(home: AssuredHome) -> None:
+    settled(home)
+    (row,) = home.ingest({NAME: b"x" * 1000})
+    deadline = row.deadline_at
+    on_time = replace(row, stored_at=deadline)
+    late = replace(row, stored_at=deadline + timedelta(milliseconds=1))
+    years = timedelta(days=4000)
+    assert deadlines.hand_in(on_time, deadline + years) == "on_time"
+    assert deadlines.hand_in(late, deadline + years) == "late"
+    open_row = replace(row, stored_at=None)
+    assert deadlines.hand_in(open_row, deadline + timedelta(seconds=1)) == "late"
+    assert deadlines.hand_in(open_row, deadline - timedelta(hours=3)) == "due_soon"
+    assert deadlines.hand_in(open_row, deadline - timedelta(hours=5)) == "on_time"
+    assert deadlines.hand_in(replace(row, deadline_at=None), deadline) == "unknown"
+
+
+def test_an_actor_of_another_interface_is_looked_at_apart(home: AssuredHome) -> None:
+    person = home.agent("丁", "legal_reviewer")
+    home.reading.list_recordings(person)
+    home.reading.list_recordings(Actor(person.agent, person.name, "web"))
+    assert [entry["via"] for entry in allowed(home, "recording.list")] == ["cli", "web"]

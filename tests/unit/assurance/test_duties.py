@@ -1,0 +1,216 @@
+"""Sweep, findings, verify-now and health: true, once, and only for those who may."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from access import DeniedError
+from assurance import Auditor, AuditorParts, CopyPolicy, FindingBook, HealthParts, Level, health, sweep_deadlines
+from devices.mass_storage.driver import MassStorageDriver
+from evidence.clock import utc_from_ms
+from evidence.digest import SHA256, Digest
+from evidence.errors import NotFoundError, StateConflictError
+from evidence.ids import RecordingId
+from storage.layout import blob_key
+from support.assured_home import AssuredHome
+from support.recorders import gb_name, make_gb_tree
+
+NAME = f"DCIM/{gb_name(counter=1)}"
+
+
+@pytest.fixture
+def auditor(home: AssuredHome) -> Auditor:
+    return Auditor(
+        AuditorParts(
+            catalogue=home.catalogue, authoriser=home.gate, recorder=home.recorder, clock=home.clock,
+            stores=list(home.stores), published=home.published, vkey=home.vkey, policy=CopyPolicy(copies=2, domains=1),
+        )
+    )  # fmt: skip
+
+
+def book(home: AssuredHome) -> FindingBook:
+    return FindingBook(home.catalogue, recorder=home.recorder, clock=home.clock)
+
+
+def sweep(home: AssuredHome) -> int:
+    return sweep_deadlines(home.catalogue, book=book(home), clock=home.clock)
+
+
+def listed_only(home: AssuredHome) -> RecordingId:
+    """A recording that is known, but whose bytes did not come in."""
+    root = make_gb_tree(home.root / "card", {NAME: b"x" * 1000})
+    docked = MassStorageDriver.docked_at(root)
+    result = home.intake.offload(docked, home.service, register=True)
+    return result.acquired[0]  # acquired, not stored
+
+
+# --- R4 ---------------------------------------------------------------------------------------------------------------
+def test_r04_footage_not_handed_in_after_24_hours_is_a_finding_once(home: AssuredHome) -> None:
+    recording = listed_only(home)
+    assert sweep(home) == 0
+    home.clock.unix_ms += int(timedelta(hours=25) / timedelta(milliseconds=1))
+    assert [sweep(home), sweep(home)] == [1, 0]
+    with home.catalogue.read() as uow:
+        (finding,) = uow.findings.open()
+    assert (finding.kind, finding.recording) == ("late", recording)
+    assert [entry["kind"] for entry in home.entries("finding.raised")] == ["late"]
+
+
+def test_r04_late_stays_late_when_it_arrives_and_a_closed_finding_is_not_raised_again(home: AssuredHome) -> None:
+    recording = listed_only(home)
+    home.clock.unix_ms += int(timedelta(hours=25) / timedelta(milliseconds=1))
+    assert sweep(home) == 1
+    home.intake.secure(recording)
+    with home.catalogue.begin() as uow:
+        (finding,) = uow.findings.open()
+        uow.findings.close(finding.id, home.clock.now().wall)
+    assert sweep(home) == 0
+    shown = home.reading.show(home.agent("legal", "legal_reviewer"), recording)
+    assert shown.hand_in == "late"
+
+
+def test_r04_footage_that_came_in_late_between_two_sweeps_is_told_too(home: AssuredHome) -> None:
+    recording = listed_only(home)
+    home.clock.unix_ms += int(timedelta(hours=25) / timedelta(milliseconds=1))
+    home.intake.secure(recording)
+    assert [sweep(home), sweep(home)] == [1, 0]
+
+
+def test_r04_a_clock_that_went_back_makes_nothing_late(home: AssuredHome) -> None:
+    listed_only(home)
+    home.clock.unix_ms += int(timedelta(hours=25) / timedelta(milliseconds=1))
+    with home.catalogue.begin() as uow:
+        uow.clock_marks.raise_to(utc_from_ms(home.clock.unix_ms) + timedelta(days=3))
+    assert sweep(home) == 0
+
+
+# --- verify now -------------------------------------------------------------------------------------------------------
+def test_verify_now_reads_every_copy_and_enters_each_result(home: AssuredHome, auditor: Auditor) -> None:
+    (row,) = home.ingest({NAME: b"x" * 1000})
+    person = home.agent("审计", "auditor")
+    checks = auditor.verify_one(person, row.id)
+    assert [(one.store, one.part, one.outcome) for one in checks] == [
+        ("primary", "recording", "good"), ("second", "recording", "good"),
+        ("primary", "manifest", "good"), ("second", "manifest", "good"),
+    ]  # fmt: skip
+    entries = [entry for entry in home.entries("fixity.checked") if entry["actor"] == person.agent]
+    assert (entries[0]["store"], entries[0]["outcome"]) == ("primary", "recording-good")
+    assert len(entries) == 4
+    assert home.verify().verdict == "good"
+
+
+def test_verify_now_finds_a_bad_copy_and_leaves_a_finding(home: AssuredHome, auditor: Auditor) -> None:
+    (row,) = home.ingest({NAME: b"x" * 1000})
+    path = home.root / "stores/second" / blob_key(Digest(SHA256, row.sha256.hex))
+    path.chmod(0o640)
+    path.write_bytes(b"y" * 1000)
+    person = home.agent("审计", "auditor")
+    outcomes = {(one.store, one.part): one.outcome for one in auditor.verify_one(person, row.id)}
+    assert outcomes[("second", "recording")] == "copy-damaged"
+    assert outcomes[("primary", "recording")] == "good"
+    assert [(one.kind, one.store) for one in auditor.findings(person)] == [("copy-damaged", "second")]
+
+
+def test_verify_now_needs_something_stored_and_the_right(home: AssuredHome, auditor: Auditor) -> None:
+    recording = listed_only(home)
+    with pytest.raises(StateConflictError):
+        auditor.verify_one(home.agent("审计", "auditor"), recording)
+    with pytest.raises(DeniedError):
+        auditor.verify_one(home.agent("安全", "security_administrator"), recording)
+    with pytest.raises(NotFoundError):
+        auditor.verify_one(home.agent("审计2", "auditor"), RecordingId.new(1))
+
+
+def test_verify_of_a_duplicate_reads_the_bytes_that_are_kept(home: AssuredHome, auditor: Auditor) -> None:
+    rows = home.ingest({NAME: b"x" * 1000, f"DCIM/{gb_name(counter=2)}": b"x" * 1000})
+    duplicate = next(row for row in rows if row.state == "duplicate")
+    assert {one.outcome for one in auditor.verify_one(home.agent("审计", "auditor"), duplicate.id)} == {"good"}
+
+
+# --- verify all, findings ---------------------------------------------------------------------------------------------
+def test_a_whole_verification_is_entered_and_raises_each_finding_once(home: AssuredHome, auditor: Auditor) -> None:
+    (row,) = home.ingest({NAME: b"x" * 1000})
+    (home.root / "stores/second" / blob_key(row.sha256)).unlink()
+    person = home.agent("审计", "auditor")
+    assert auditor.verify(person).exit_code == 1
+    assert auditor.verify(person).exit_code == 1
+    assert [one.kind for one in auditor.findings(person)].count("copy-missing") == 1
+    assert len([one for one in home.entries("access.allowed") if one["action"] == "verify.run"]) == 2
+    with pytest.raises(DeniedError):
+        auditor.verify(home.agent("officer", "officer"))
+
+
+def test_findings_are_seen_inside_ones_own_unit_only(home: AssuredHome, auditor: Auditor) -> None:
+    mine = home.administration.create_unit(home.administrator, name="一科")
+    other = home.administration.create_unit(home.administrator, name="二科")
+    home.agent("甲", "officer", code="900123", home_unit=mine.id)
+    home.clock.unix_ms += 24 * 3_600_000  # a member of the unit before the recording was made
+    (row,) = home.ingest({f"DCIM/{gb_name(stamp='20261123203000')}": b"x" * 1000})
+    book(home).raise_one("late", recording=row.id)
+    book(home).raise_one("log-invalid", store="log:0")
+    assert len(auditor.findings(home.agent("everywhere", "auditor"))) == 2
+    assert [one.recording for one in auditor.findings(home.agent("one", "auditor", unit=mine.id))] == [row.id]
+    assert auditor.findings(home.agent("two", "auditor", unit=other.id)) == []
+
+
+def test_closing_a_finding_is_entered_with_its_reason(home: AssuredHome, auditor: Auditor) -> None:
+    book(home).raise_one("late")
+    person = home.agent("审计", "auditor")
+    (finding,) = auditor.findings(person)
+    auditor.close_finding(person, finding.id, reason="已核实")
+    assert auditor.findings(person) == []
+    assert [one["action"] for one in home.entries("access.allowed")][-1] == "finding.close"
+    with pytest.raises(NotFoundError):
+        auditor.close_finding(person, finding.id, reason="again")
+
+
+# --- health -----------------------------------------------------------------------------------------------------------
+def look(home: AssuredHome, **changed):
+    parts = {
+        "catalogue": home.catalogue, "stores": list(home.stores), "published": home.published,
+        "verifier": home.sealer.verifier, "clock": home.clock, "policy": CopyPolicy(copies=2, domains=1),
+        "floor_bytes": 1 << 20,
+    }  # fmt: skip
+    found = health(HealthParts(**(parts | changed)))
+    return found, {(one.name, one.subject): one for one in found.checks}
+
+
+def test_health_tells_what_is_and_a_single_failure_domain_is_a_warning(home: AssuredHome) -> None:
+    home.seal()
+    found, checks = look(home)
+    assert checks[("domains", "")].reason == "single-failure-domain"
+    assert checks[("domains", "")].level is Level.WARN
+    assert look(home, policy=CopyPolicy(copies=2, domains=2))[1][("domains", "")].level is Level.BAD
+    assert checks[("store", "primary")].reason == "weak-protection"
+    assert (checks[("log", "")].level, checks[("log-directory", "log:1")].level) == (Level.OK, Level.OK)
+    assert checks[("database", "")].values["engine"] == "sqlite"
+    assert checks[("clock", "")].reason == "synchronised"
+    assert checks[("jobs", "")].level is Level.UNKNOWN
+    assert found.level is Level.UNKNOWN  # what could not be looked at is never called good
+
+
+def test_health_sees_a_full_disk_a_lost_store_and_a_lagging_log(home: AssuredHome) -> None:
+    home.seal()
+    assert look(home, floor_bytes=1 << 60)[1][("room", "primary")].reason == "floor-reached"
+    home.administration.create_unit(home.administrator, name="一科")
+    home.clock.unix_ms += 60_000
+    assert look(home)[1][("log", "")].level is Level.WARN
+    home.clock.unix_ms += 3_600_000
+    assert look(home)[1][("log", "")].level is Level.BAD
+    (home.root / "stores/second/0=liuhen_store_1").rename(home.root / "marker")
+    (home.published[1] / "checkpoint").unlink()
+    _, checks = look(home)
+    assert checks[("store", "second")].reason == "unavailable"
+    assert checks[("log-directory", "log:1")].level is Level.BAD
+
+
+def test_the_system_page_is_for_those_who_may(home: AssuredHome, auditor: Auditor) -> None:
+    parts = HealthParts(
+        catalogue=home.catalogue, stores=list(home.stores), published=home.published, verifier=home.sealer.verifier,
+        clock=home.clock, policy=CopyPolicy(),
+    )  # fmt: skip
+    assert auditor.health(home.administrator, parts).checks
+    with pytest.raises(DeniedError):
+        auditor.health(home.agent("officer", "officer"), parts)

@@ -1,0 +1,266 @@
+"""One changed bit in every kind of stored thing is found, named and gives exit code 1; a sound home gives 0."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from assurance import DisclosureArchive, Verdict
+from assurance.disclosures import generate_key
+from evidence.digest import SHA256, Digest
+from evidence.errors import IntegrityError
+from storage.layout import blob_key, lock_folder
+from support.assured_home import AssuredHome
+from support.footage import talking_mp4
+from support.recorders import gb_name
+
+SEED = bytes(range(256)) * 40
+
+
+def filled(home: AssuredHome):
+    twin = os.urandom(4000)
+    rows = home.ingest(
+        {
+            f"DCIM/{gb_name(counter=1)}": SEED,
+            f"DCIM/{gb_name(counter=2)}": twin,
+            f"DCIM/{gb_name(counter=3, mark='_IMP')}": twin,
+            "DCIM/strange.bin": b"?",
+        }
+    )
+    return rows[0]
+
+
+def flip(path: Path, *, at: float = 0.5) -> None:
+    path.chmod(0o640)
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * at)] ^= 1
+    path.write_bytes(data)
+
+
+def sql(home: AssuredHome, statement: str, *values: object) -> None:
+    with sqlite3.connect(home.root / "app.db") as database:
+        assert database.execute(statement, values).rowcount > 0, statement
+    database.close()
+
+
+def kinds(report) -> set[str]:
+    return {finding.kind for finding in report.findings}
+
+
+def blob(home: AssuredHome, digest: str, store: str = "second") -> Path:
+    return home.root / "stores" / store / blob_key(Digest(SHA256, digest))
+
+
+def test_a_sound_home_is_good_with_true_counts(home: AssuredHome) -> None:
+    filled(home)
+    report = home.verify()
+    assert (report.verdict, report.exit_code, report.findings) == (Verdict.GOOD, 0, ())
+    with home.catalogue.read() as uow:
+        assert report.entries == uow.outbox.head().size
+    assert (report.recordings, report.copies) == (4, 12)
+    assert set(report.to_json()) == {"verdict", "entries", "recordings", "copies", "findings"}
+
+
+def test_a_described_home_with_derivatives_is_good_and_their_copies_are_read(home: AssuredHome) -> None:
+    (row,) = home.ingest({f"DCIM/{gb_name()}": talking_mp4()}, describe=True)
+    assert home.verify().verdict is Verdict.GOOD
+    with home.catalogue.read() as uow:
+        made = uow.derivatives.of(row.id)
+    assert {one.kind for one in made} >= {"poster", "sheet"}
+    flip(blob(home, made[0].sha256.hex))
+    report = home.verify()
+    assert [(one.kind, one.recording, one.store) for one in report.findings] == [("copy-damaged", row.id, "second")]
+
+
+@pytest.mark.parametrize("store", ["primary", "second"])
+def test_a_flipped_bit_in_a_copy_names_recording_and_store(home: AssuredHome, store: str) -> None:
+    row = filled(home)
+    flip(blob(home, row.sha256.hex, store))
+    report = home.verify()
+    assert (report.verdict, report.exit_code) == (Verdict.TAMPERED, 1)
+    assert ("copy-damaged", row.id, store) in {(one.kind, one.recording, one.store) for one in report.findings}
+
+
+def test_a_missing_copy_is_a_loss(home: AssuredHome) -> None:
+    row = filled(home)
+    blob(home, row.sha256.hex).unlink()
+    report = home.verify()
+    assert report.exit_code == 1
+    assert "copy-missing" in kinds(report)
+
+
+def test_a_flipped_bit_in_a_manifest_is_found(home: AssuredHome) -> None:
+    row = filled(home)
+    flip(blob(home, row.manifest_sha256, "primary"))
+    report = home.verify()
+    assert report.exit_code == 1
+    assert {"copy-damaged", "manifest-invalid"} & kinds(report)
+
+
+def test_a_flipped_bit_in_a_lock_record_is_found(home: AssuredHome) -> None:
+    row = filled(home)
+    home.stores.primary.set_hold(row.sha256, reference="case 7")
+    assert home.verify().exit_code == 0
+    flip(next(home.root.joinpath("stores/primary", *lock_folder(row.sha256)).iterdir()))
+    report = home.verify()
+    assert report.exit_code == 1
+    assert "lock-record" in kinds(report)
+
+
+@pytest.mark.parametrize("directory", [0, 1])
+@pytest.mark.parametrize("pattern", ["checkpoint", "tile/entries/000.p/*", "tile/0/000.p/*"])
+def test_a_flipped_bit_in_any_published_file_is_found(home: AssuredHome, directory: int, pattern: str) -> None:
+    filled(home)
+    newest = max(home.published[directory].glob(pattern), key=lambda path: int(path.name) if path.name.isdigit() else 0)
+    flip(newest)
+    report = home.verify()
+    assert (report.verdict, report.exit_code) == (Verdict.TAMPERED, 1)
+    assert f"log:{directory}" in {finding.store for finding in report.findings}
+
+
+def test_a_published_log_that_vanished_is_a_loss(home: AssuredHome) -> None:
+    filled(home)
+    (home.published[1] / "checkpoint").unlink()
+    assert home.verify().exit_code == 1
+
+
+_ROWS: dict[str, Callable[[AssuredHome, str], None]] = {
+    "an envelope": lambda home, _: sql(
+        home, "UPDATE entries SET envelope = replace(envelope, 'payloadType', 'payloadtype') WHERE idx = 4"
+    ),
+    "an envelope's bytes": lambda home, _: sql(
+        home,
+        "UPDATE entries SET envelope = CAST(replace(envelope, 'payloadType', 'payloadtype') AS BLOB) WHERE idx = 4",
+    ),
+    "the head's note's bytes": lambda home, _: sql(
+        home, "UPDATE log_head SET note = CAST(replace(note, 'log', 'lag') AS BLOB)"
+    ),
+    "a time that is none": lambda home, one: sql(
+        home, "UPDATE recordings SET stored_at = 'yesterday' WHERE id = ?", one
+    ),
+    "a leaf digest": lambda home, _: sql(home, "UPDATE entries SET leaf_sha256 = zeroblob(32) WHERE idx = 4"),
+    "an event type": lambda home, _: sql(home, "UPDATE entries SET event_type = 'log.opened' WHERE idx = 4"),
+    "the head's root": lambda home, _: sql(home, "UPDATE log_head SET root = zeroblob(32)"),
+    "the head's note": lambda home, _: sql(home, "UPDATE log_head SET note = replace(note, '—', '-')"),
+    "a disclosed value": lambda home, _: sql(
+        home, "UPDATE disclosures SET text = 'W10' WHERE digest = (SELECT min(digest) FROM disclosures)"
+    ),
+    "a recording's digest": lambda home, one: sql(
+        home, "UPDATE recordings SET sha256 = (SELECT sha256 FROM recordings WHERE id <> ?1 LIMIT 1) WHERE id = ?1", one
+    ),
+    "a recording's size": lambda home, one: sql(home, "UPDATE recordings SET size_bytes = 7 WHERE id = ?", one),
+    "a recording's state": lambda home, one: sql(home, "UPDATE recordings SET state = 'released' WHERE id = ?", one),
+    "a recording's name": lambda home, one: sql(home, "UPDATE recordings SET name = 'x.mp4' WHERE id = ?", one),
+    "a recording's officer": lambda home, one: sql(home, "UPDATE recordings SET officer_code='1' WHERE id = ?", one),
+    "a quarantine flag": lambda home, _: sql(
+        home, "UPDATE recordings SET quarantine_reason = '' WHERE quarantine_reason <> ''"
+    ),
+    "a twin's name": lambda home, _: sql(home, "UPDATE recording_names SET name = 'y.mp4'"),
+    "the row of a copy": lambda home, _: sql(home, "DELETE FROM blob_copies WHERE store = 'second'"),
+    "a granted role": lambda home, _: sql(
+        home, "INSERT INTO role_grants (agent, role, unit) SELECT id, 'auditor', '' FROM agents WHERE login = 'admin'"
+    ),
+    "an agent's log-in": lambda home, _: sql(home, "UPDATE agents SET login = 'root' WHERE login = 'admin'"),
+    "a recorder's serial": lambda home, _: sql(home, "UPDATE devices SET serial = 'other'"),
+}
+
+
+@pytest.mark.parametrize("what", sorted(_ROWS))
+def test_r08_a_row_changed_behind_our_back_is_found(home: AssuredHome, what: str) -> None:
+    row = filled(home)
+    assert home.verify().exit_code == 0
+    _ROWS[what](home, row.id)
+    report = home.verify()
+    assert (report.verdict, report.exit_code) == (Verdict.TAMPERED, 1), what
+
+
+def test_a_recording_dropped_from_the_catalogue_is_missed(home: AssuredHome) -> None:
+    filled(home)
+    home_database = home.root / "app.db"
+    with sqlite3.connect(home_database) as database:
+        (victim,) = database.execute("SELECT id FROM recordings WHERE quarantine_reason <> ''").fetchone()
+        database.execute("DELETE FROM recordings WHERE id = ?", (victim,))
+    database.close()
+    report = home.verify()
+    assert ("recording-missing", victim) in {(one.kind, one.recording) for one in report.findings}
+
+
+def test_an_entry_dropped_from_the_database_is_missed(home: AssuredHome) -> None:
+    filled(home)
+    with sqlite3.connect(home.root / "app.db") as database:
+        database.execute("DELETE FROM disclosures WHERE entry = (SELECT id FROM entries WHERE idx = 5)")
+        database.execute("DELETE FROM entries WHERE idx = 5")
+    database.close()
+    report = home.verify()
+    assert report.exit_code == 1
+    assert "entry-missing" in kinds(report)
+
+
+def test_a_value_that_was_lawfully_erased_is_no_finding_of_the_log(home: AssuredHome) -> None:
+    filled(home)
+    sql(home, "UPDATE disclosures SET text = NULL, erased_at = 1 WHERE name = 'mtime_raw'")
+    assert not {"disclosure-differs", "entry-invalid"} & kinds(home.verify())
+
+
+def test_a_database_that_was_rolled_back_is_found(home: AssuredHome) -> None:
+    home.catalogue.backup(home.root / "old.db")
+    filled(home)
+    from catalogue import Catalogue
+
+    old = Catalogue.open(f"sqlite:///{home.root}/old.db")
+    current, home.catalogue = home.catalogue, old
+    report = home.verify()
+    home.catalogue = current
+    old.close()
+    assert report.exit_code == 1
+    assert "log-not-in-database" in kinds(report)
+
+
+def test_a_store_that_is_not_there_is_unknown_and_never_good(home: AssuredHome) -> None:
+    filled(home)
+    (home.root / "stores/second/0=liuhen_store_1").rename(home.root / "marker")
+    report = home.verify()
+    assert (report.verdict, report.exit_code) == (Verdict.UNKNOWN, 30)
+    assert "store-unavailable" in kinds(report)
+
+
+def test_too_few_copies_or_domains_give_exit_code_3(home: AssuredHome) -> None:
+    filled(home)
+    for unmet in (home.verify(copies=3), home.verify(domains=2)):
+        assert (unmet.verdict, unmet.exit_code) == (Verdict.POLICY_UNMET, 3)
+    assert kinds(home.verify(copies=3)) == {"too-few-copies"}
+    assert kinds(home.verify(domains=2)) == {"too-few-domains"}
+
+
+def test_a_blob_nobody_refers_to_is_told_and_no_tamper(home: AssuredHome) -> None:
+    import io
+
+    from evidence.digest import sha256_of
+
+    filled(home)
+    home.stores.primary.put(io.BytesIO(b"stray"), sha256=sha256_of(b"stray"), size_bytes=5)
+    report = home.verify()
+    assert (kinds(report), report.exit_code) == ({"orphan-blob"}, 0)
+
+
+def test_entries_that_wait_too_long_for_a_checkpoint_are_told(home: AssuredHome) -> None:
+    filled(home)
+    home.gate.offered(home.administrator)
+    home.administration.create_unit(home.administrator, name="一科")
+    assert home.verify().exit_code == 0
+    home.clock.unix_ms += 10 * 60 * 1000
+    assert kinds(home.verify()) == {"not-published"}
+
+
+def test_a_flipped_bit_in_a_disclosure_segment_is_refused_when_it_is_read(home: AssuredHome, tmp_path: Path) -> None:
+    filled(home)
+    root = home.root / "stores/primary"
+    archive = DisclosureArchive(generate_key(tmp_path / "key"), [root])
+    archive.sync(home.catalogue)
+    flip(root / "disclosures/000000.seg")
+    with pytest.raises(IntegrityError):
+        list(archive.read_all(root))
