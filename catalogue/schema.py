@@ -26,6 +26,9 @@ metadata = sa.MetaData(
     }
 )
 
+#: The empty text as it stands in the condition of an index: a bound value would keep SQLite from using the index.
+NOTHING = sa.literal_column("''", Text)
+
 
 def _text(name: str) -> Column[str]:
     return Column(name, Text, nullable=False, server_default="")
@@ -245,6 +248,13 @@ Index(
     sqlite_where=recordings.c.described.is_(False),
     postgresql_where=recordings.c.described.is_(False),
 )
+
+for _name, _columns, _condition in (
+    ("ix_recordings_quarantined", (recordings.c.sort_at, recordings.c.id), recordings.c.quarantine_reason != NOTHING),
+    ("ix_recordings_late", (recordings.c.sort_at, recordings.c.id), recordings.c.stored_at > recordings.c.deadline_at),
+    ("ix_recordings_waiting", (recordings.c.deadline_at,), recordings.c.stored_at.is_(None)),
+):
+    Index(_name, *_columns, sqlite_where=_condition, postgresql_where=_condition)
 
 recording_names = Table(
     "recording_names",

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from catalogue.db import Db
 from catalogue.records import RecordingFilter
-from catalogue.schema import recording_texts, recordings
-from catalogue.words import terms_of
+from catalogue.schema import NOTHING, recording_texts, recordings
+from catalogue.words import Term, terms_of
 from evidence import canonical
 from evidence.clock import unix_ms, utc_from_ms
 from evidence.errors import EvidenceError, InvalidInputError
@@ -25,6 +25,8 @@ from evidence.limits import COUNT_CAP, PAGE_ROWS_MAX
 from evidence.model import Visibility
 
 _CURSOR_CHARS_MAX = 256
+#: Where the count of a common word stops: each counted recording is asked for the word.
+_COMMON_COUNT_CAP = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ def find(db: Db, wanted: RecordingFilter, visibility: Visibility, *, cursor: str
     if not 1 <= limit <= PAGE_ROWS_MAX:
         raise InvalidInputError(f"a page has 1 to {PAGE_ROWS_MAX} rows")
     here = recordings.c
-    conditions = [*visible(visibility), *_filters(wanted, now), *_words(db, wanted.text)]
+    words, cap = _words(db, wanted.text)
+    conditions = [*visible(visibility), *_filters(wanted, now), *words]
     statement = sa.select(here.id, here.sort_at).where(*conditions)
     if cursor:
         sort_at, identity = _open_cursor(cursor)
@@ -65,13 +68,13 @@ def find(db: Db, wanted: RecordingFilter, visibility: Visibility, *, cursor: str
     rows = db.all(statement.order_by(here.sort_at.desc(), here.id.desc()).limit(limit + 1))
     more = len(rows) > limit
     rows = rows[:limit]
-    counted = sa.select(here.id).where(*conditions).limit(COUNT_CAP + 1).subquery()
+    counted = sa.select(here.id).where(*conditions).limit(cap + 1).subquery()
     total = int(db.scalar(sa.select(sa.func.count()).select_from(counted)))
     return PageIds(
         [row["id"] for row in rows],
         _make_cursor(rows[-1]["sort_at"], rows[-1]["id"]) if more else "",
-        min(total, COUNT_CAP),
-        total > COUNT_CAP,
+        min(total, cap),
+        total > cap,
     )
 
 
@@ -87,7 +90,6 @@ def visible(visibility: Visibility) -> list[sa.ColumnElement[bool]]:
 
 def _filters(wanted: RecordingFilter, now: datetime) -> list[sa.ColumnElement[bool]]:
     here = recordings.c
-    late = sa.or_(sa.and_(here.stored_at.is_(None), here.deadline_at < now), here.stored_at > here.deadline_at)
     found: list[sa.ColumnElement[bool]] = []
     if wanted.started_from is not None:
         found.append(here.sort_at >= wanted.started_from)
@@ -103,30 +105,58 @@ def _filters(wanted: RecordingFilter, now: datetime) -> list[sa.ColumnElement[bo
     if wanted.kinds:
         found.append(here.kind.in_(sorted(wanted.kinds)))
     if wanted.quarantined is not None:
-        found.append(here.quarantine_reason != "" if wanted.quarantined else here.quarantine_reason == "")
+        found.append(here.quarantine_reason != NOTHING if wanted.quarantined else here.quarantine_reason == NOTHING)
     if wanted.late is not None:
-        found.append(late if wanted.late else sa.not_(sa.func.coalesce(late, sa.false())))
+        found.append(here.id.in_(_late(now)) if wanted.late else here.id.not_in(_late(now)))
     if wanted.important is not None:
         found.append(here.important.is_(wanted.important))
     return found
 
 
-def _words(db: Db, text: str) -> list[sa.ColumnElement[bool]]:
+def _late(now: datetime) -> sa.CompoundSelect[tuple[RecordingId]]:
+    """Handed in after the deadline, or waiting beyond it. Two selects, so that each has its index."""
+    here = recordings.alias("overdue").c
+    waiting = sa.select(here.id).where(here.stored_at.is_(None), here.deadline_at < now)
+    return sa.union_all(sa.select(here.id).where(here.stored_at > here.deadline_at), waiting)
+
+
+def _words(db: Db, text: str) -> tuple[list[sa.ColumnElement[bool]], int]:
+    """The condition that a recording's text holds every term, and where its count stops.
+
+    A rare word is looked up first and its recordings are put in order; for a common one that would be slow, so there the
+    recordings are walked newest first and each is asked for the word, which soon fills a page.
+    """
     terms = terms_of(text)
     if not terms:
-        return []
+        return [], COUNT_CAP
     here = recording_texts.c
-    conditions = [here.text.contains(term.text, autoescape=True) for term in terms if not term.exact]
+    held = [here.text.contains(term.text, autoescape=True) for term in terms if not term.exact]
     tokens = sorted(frozenset().union(*(term.tokens for term in terms)))
-    if tokens:
-        conditions.append(_match_sqlite(tokens) if db.sqlite else here.tokens.contains(tokens))
-    return [recordings.c.id.in_(sa.select(here.recording).where(*conditions))]
+    if not tokens:
+        return [recordings.c.id.in_(sa.select(here.recording).where(*held))], COUNT_CAP
+    matching = here.serial.in_(_sqlite_rows(tokens)) if db.sqlite else here.tokens.contains(tokens)
+    probe = sa.select(here.serial).where(*held, matching).limit(COUNT_CAP + 1).subquery()
+    if int(db.scalar(sa.select(sa.func.count()).select_from(probe))) <= COUNT_CAP:
+        return [recordings.c.id.in_(sa.select(here.recording).where(*held, matching))], COUNT_CAP
+    asked = [_sqlite_holds(term) for term in terms] if db.sqlite else [*held, matching]
+    # As a value, not as EXISTS: the databases would turn that into the join which this is meant to avoid.
+    answer = sa.select(sa.and_(*asked)).where(here.recording == recordings.c.id).scalar_subquery()
+    return [sa.type_coerce(answer, sa.Boolean)], _COMMON_COUNT_CAP
 
 
-def _match_sqlite(tokens: list[str]) -> sa.ColumnElement[bool]:
+def _sqlite_rows(tokens: list[str]) -> sa.Select[tuple[int]]:
     query = " AND ".join(f'"{token}"' for token in tokens)  # tokens hold no quotation mark: see catalogue.words
-    rows = sa.text("SELECT rowid FROM recording_fts WHERE recording_fts MATCH :fts_query").bindparams(fts_query=query)
-    return recording_texts.c.serial.in_(rows.columns(sa.column("rowid", sa.Integer)).scalar_subquery())
+    match = sa.text("recording_fts MATCH :fts_query").bindparams(fts_query=query)
+    return sa.select(sa.table("recording_fts", sa.column("rowid", sa.Integer)).c.rowid).where(match)
+
+
+def _sqlite_holds(term: Term) -> sa.ColumnElement[bool]:
+    """What the full-text table would answer for one row: asking it row by row costs ten times more than the text."""
+    text = recording_texts.c.text
+    if term.exact and term.text.isascii():
+        # One or two digits or letters: at the beginning of a run (the newline stands for the beginning of the text).
+        return ("\n" + text).op("GLOB")(f"*[^0-9a-z]{term.text}*")
+    return text.contains(term.text, autoescape=True)
 
 
 def _make_cursor(sort_at: datetime, identity: RecordingId) -> str:

@@ -376,6 +376,13 @@ def upgrade() -> None:  # noqa: PLR0915 - a list, not a procedure
         sqlite_where=sa.text("described IS 0"),
         postgresql_where=sa.text("described IS false"),
     )
+    for name, columns, condition in (
+        ("ix_recordings_quarantined", ["sort_at", "id"], "quarantine_reason != ''"),
+        ("ix_recordings_late", ["sort_at", "id"], "stored_at > deadline_at"),
+        ("ix_recordings_waiting", ["deadline_at"], "stored_at IS NULL"),
+    ):
+        where = sa.text(condition)
+        op.create_index(name, "recordings", columns, sqlite_where=where, postgresql_where=where)
     op.create_index("ix_recordings_unit", "recordings", ["unit", "sort_at", "id"], unique=False)
     op.create_table(
         "derivatives",

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+import sqlalchemy as sa
 import sqlalchemy.exc as sx
 
 from catalogue import Catalogue
@@ -140,6 +141,20 @@ def test_what_was_committed_survives_the_hard_end_of_the_server_and_the_next_act
         opened.close()
     finally:
         server.close()
+
+
+def test_a_full_medium_rolls_the_transaction_back_and_says_so(sqlite_url: str) -> None:
+    opened = Catalogue.open(sqlite_url, migrate=True)
+    with pytest.raises(StoreFullError), opened.begin() as uow:  # noqa: PT012 - the end of the transaction may raise
+        uow.settings.put("before", "the end")
+        uow._db.execute(sa.text("PRAGMA max_page_count = 1"))  # SQLite then grows no further
+        uow.settings.put("large", "x" * 1_000_000)
+    opened.close()
+    again = Catalogue.open(sqlite_url)
+    with again.begin() as uow:
+        assert uow.settings.get("before") is None
+        uow.settings.put("large", "x" * 1_000_000)
+    again.close()
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
