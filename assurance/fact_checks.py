@@ -29,8 +29,6 @@ RECORDING_FIELDS: Final = tuple(field.name for field in dataclasses.fields(Recor
 DEVICE_FIELDS: Final = (
     "id", "driver", "kind", "serial", "serial_source", "vendor", "model", "label", "unit", "officer", "registered_by",
 )  # fmt: skip
-#: A discovery of an older program does not tell these; nothing is compared with nothing.
-_MAY_BE_UNTOLD: Final = {"officer_source", "officer_confidence", "started_at", "started_source", "deadline_at"}
 _MANIFEST_BYTES_MAX: Final = 65_535
 
 
@@ -91,11 +89,7 @@ def _sum(timeline: list[TimelineRow], log: LogFacts) -> int:
 
 def _differing(row: RecordingRow, told: RecordingRow, *, twins: list[str], uow: UnitOfWork) -> list[str]:
     """Columns that differ. A kept recording is also important when a twin of it was."""
-    wrong = [
-        name
-        for name in RECORDING_FIELDS
-        if getattr(row, name) != getattr(told, name) and (getattr(told, name) or name not in _MAY_BE_UNTOLD)
-    ]
+    wrong = [name for name in RECORDING_FIELDS if getattr(row, name) != getattr(told, name)]
     if "important" in wrong and row.important and any(_is_important(uow, twin) for twin in twins):
         wrong.remove("important")
     return wrong

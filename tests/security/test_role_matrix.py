@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.assured_home import AssuredHome, make_home
 
 from access import DeniedError
 from evidence.ids import RecordingId
 from evidence.model import Action, Actor, ObjectScope
 from people.roles import ROLES
+from support.assured_home import AssuredHome, make_home
 
 LIST, SHOW, VIEW, CHECK = "recording.list", "recording.show", "recording.view", "recording.verify"
 DOCKINGS, RECORDERS, FINDINGS, PEOPLE, HEALTH = (

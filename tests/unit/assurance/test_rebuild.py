@@ -12,10 +12,11 @@ from access import Administration, Gate
 from assurance import CopyPolicy, DisclosureArchive, evidence_facts, rebuild, verify_home
 from assurance.disclosures import generate_key, load_key
 from catalogue import Catalogue
+from devices.mass_storage.driver import MassStorageDriver
 from evidence.errors import IntegrityError, KeyUnavailableError, StateConflictError, StoreUnavailableError
 from support.assured_home import AssuredHome
 from support.footage import talking_mp4
-from support.recorders import gb_name
+from support.recorders import gb_name, make_gb_tree
 
 
 @pytest.fixture
@@ -52,6 +53,8 @@ def live_through_a_day(home: AssuredHome) -> None:
         },
         describe=True,
     )
+    late = make_gb_tree(home.root / "late", {f"DCIM/{gb_name(counter=9)}": b"z" * 5000})
+    home.intake.offload(MassStorageDriver.docked_at(late), home.service, register=True)  # acquired, not yet stored
     home.seal()
 
 
@@ -153,7 +156,7 @@ def test_without_disclosures_the_facts_come_back_without_personal_values(home: A
         rows = [uow.recordings.get(one) for one in uow.recordings.all_ids()]
         assert {agent.name for agent in uow.people.agents()} == {""}
     assert {row.name for row in rows} == {""}
-    assert all(row.sha256 is not None for row in rows)
+    assert all(row.sha256 is not None and row.deadline_at is not None for row in rows)
 
 
 # --- the archive of disclosures ---------------------------------------------------------------------------------------
