@@ -47,7 +47,11 @@ class LocalStoreSettings(_Section):
 
 
 class S3StoreSettings(_Section):
-    """A versioned bucket with Object Lock. The two key files hold one line each."""
+    """A versioned bucket with Object Lock (``liuhen storage init`` makes it). The two key files hold one line each.
+
+    ``domain`` names the failure domain; it must be given for an endpoint on this machine, whose disks may be those of a local
+    store. ``first_retention_days`` locks what is put without a date.
+    """
 
     kind: Literal["s3"]
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
@@ -59,6 +63,8 @@ class S3StoreSettings(_Section):
     ca_file: Path | None = None
     mode: Literal["COMPLIANCE", "GOVERNANCE"] = "GOVERNANCE"
     domain: str = ""
+    prefix: str = ""
+    first_retention_days: Annotated[int, Field(ge=0, le=3650)] = 30
 
 
 StoreSettings = Annotated[LocalStoreSettings | S3StoreSettings, Field(discriminator="kind")]

@@ -28,7 +28,7 @@ from devices.usb_over_ip import UsbIpBackend
 from devices.watch_folder.driver import WatchFolderDriver
 from evidence.clock import Clock, SystemClock
 from evidence.digest import DigestSuite
-from evidence.errors import ConfigError, LogLockedError
+from evidence.errors import ConfigError, LogLockedError, StoreError
 from evidence.ids import AgentId
 from evidence.model import Actor
 from evidence.ports import BlobStore, DeviceDriver, JobEngine
@@ -86,10 +86,14 @@ def _s3_store(wanted: S3StoreSettings, *, suite: DigestSuite, clock: Clock) -> S
             endpoint=wanted.endpoint, bucket=wanted.bucket, access=_secret(wanted.access_key_file),
             secret=_secret(wanted.secret_key_file), region=wanted.region, ca=wanted.ca_file, mode=wanted.mode,
             domain=wanted.domain,
+            prefix=wanted.prefix, first_retention_days=wanted.first_retention_days,
         ),
         name=wanted.name, suite=suite, clock=clock,
     )  # fmt: skip
-    store.probe()
+    try:
+        store.probe()
+    except StoreError as error:  # intake goes on; protection is shown as "none" until the probe has passed
+        _log.warning("store %s was not probed: %s", wanted.name, error.what)
     return store
 
 

@@ -49,6 +49,7 @@ KINDS: Final = {
     "manifest-invalid": Severity.TAMPER,
     "too-few-copies": Severity.POLICY,
     "too-few-domains": Severity.POLICY,
+    "few-domains-here": Severity.NOTE,
     "not-published": Severity.POLICY,
     "store-unavailable": Severity.UNKNOWN,
     "not-examined": Severity.UNKNOWN,
@@ -105,13 +106,17 @@ class VerifyReport:
         return EXIT_CODES[self.verdict]
 
     def to_json(self) -> dict[str, Any]:
-        """``{"verdict","entries","recordings","copies","findings"}``: a stable contract."""
+        """``{"verdict","entries","recordings","copies","findings","notes"}``: a stable contract.
+
+        ``notes`` are findings that change nothing about the verdict (severity ``note``): told, not counted as trouble.
+        """
         return {
             "verdict": self.verdict.value,
             "entries": self.entries,
             "recordings": self.recordings,
             "copies": self.copies,
-            "findings": [finding.to_json() for finding in self.findings],
+            "findings": [finding.to_json() for finding in self.findings if finding.severity is not Severity.NOTE],
+            "notes": [finding.to_json() for finding in self.findings if finding.severity is Severity.NOTE],
         }
 
 

@@ -14,6 +14,7 @@ Source: docs/adr/0007-durable-jobs.md.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import logging
 import os
 import threading
@@ -191,7 +192,9 @@ class DbosEngine:
         if function is None:
             raise JobError(f"no job {job!r} in this version")
         try:
-            function(argument)
+            # An empty context: DBOS would otherwise record whatever the job asks of the engine (listing, enqueueing) as
+            # steps of this workflow and compare them when it is run again. Our jobs are whole and idempotent instead.
+            contextvars.Context().run(function, argument)
         except EvidenceError as error:
             if error.fatal:
                 self._on_fatal(error)

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from access import SessionActor
 from api.dependencies import LANGUAGE_COOKIE, services_of
-from api.web import marks
+from api.web import marks, words
 from api.web.i18n import choose_language, translate
 from api.web.units import duration_text, signed_seconds, size_text
 from evidence.clock import BUREAU_ZONE
@@ -87,6 +87,10 @@ def _menu(request: Request, session: SessionActor | None) -> Sequence[MenuItem]:
     return [item for item in MENU if item.action in offered]
 
 
+def _notices(request: Request) -> list[str]:
+    return [words.NOTICES.get(notice.code, notice.code) for notice in services_of(request).notices.current()]
+
+
 def render(
     request: Request, template: str, *, session: SessionActor | None = None, status: int = 200, **values: Any
 ) -> HTMLResponse:
@@ -107,7 +111,7 @@ def render(
         actor=session.actor if session is not None else None,
         csrf=session.csrf if session is not None else "",
         menu=_menu(request, session),
-        notices=[notice.code for notice in services_of(request).notices.current()] if session is not None else [],
+        notices=_notices(request) if session is not None else [],
         here=request.url.path,
         here_full=request.url.path + (f"?{query}" if query else ""),
         **values,

@@ -228,12 +228,21 @@ def test_a_store_that_is_not_there_is_unknown_and_never_good(home: AssuredHome) 
     assert "store-unavailable" in kinds(report)
 
 
-def test_too_few_copies_or_domains_give_exit_code_3(home: AssuredHome) -> None:
+def test_too_few_copies_give_exit_code_3(home: AssuredHome) -> None:
     filled(home)
-    for unmet in (home.verify(copies=3), home.verify(domains=2)):
-        assert (unmet.verdict, unmet.exit_code) == (Verdict.POLICY_UNMET, 3)
-    assert kinds(home.verify(copies=3)) == {"too-few-copies"}
-    assert kinds(home.verify(domains=2)) == {"too-few-domains"}
+    unmet = home.verify(copies=3)
+    assert (unmet.verdict, unmet.exit_code) == (Verdict.POLICY_UNMET, 3)
+    assert kinds(unmet) == {"too-few-copies"}
+
+
+def test_stores_on_one_disk_are_told_as_a_note_of_the_set_up_and_never_silently(home: AssuredHome) -> None:
+    filled(home)
+    report = home.verify(domains=2)
+    assert (report.verdict, report.exit_code) == (Verdict.GOOD, 0)
+    assert kinds(report) == {"few-domains-here"}
+    told = report.to_json()
+    assert told["findings"] == []
+    assert [note["kind"] for note in told["notes"]] == ["few-domains-here"]
 
 
 def test_a_blob_nobody_refers_to_is_told_and_no_tamper(home: AssuredHome) -> None:

@@ -275,3 +275,22 @@ def test_two_ticks_of_one_period_are_one_job() -> None:
         schedule.start()
         schedule.stop()
     assert len(engine.live_keys()) == 1
+
+
+def test_a_job_may_ask_the_engine_what_is_live_and_enqueue_further_jobs(engine: JobEngine) -> None:
+    seen: list[set[str]] = []
+    ran: list[str] = []
+
+    def parent(_argument: str) -> None:
+        seen.append(engine.live_keys())
+        engine.enqueue("child", "one", queue="queue", key="child:one", priority=2)
+
+    engine.register("parent", parent)
+    engine.register("child", ran.append)
+    engine.declare_queue("queue", concurrency=2)
+    engine.start()
+    engine.enqueue("parent", "", queue="queue", key="parent", priority=1)
+    settle(engine)
+    assert "parent" in seen[0]
+    assert ran == ["one"]
+    assert engine.failures() == {}

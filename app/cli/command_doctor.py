@@ -1,0 +1,92 @@
+"""``liuhen doctor``: what is missing or misconfigured, and the fix."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import click
+
+from app.cli.common import home_option, json_option, print_json, say, the_home
+from app.home import Home
+from app.web_services import health_parts_of
+from app.wiring import opened
+from assurance.health import health
+from chain_of_custody import selftest
+from evidence.errors import EvidenceError
+from evidence.sandbox import network_isolation
+
+_FIXES: Final = {
+    "single-failure-domain": "Put the second store on another disk: storage.stores in config.toml.",
+    "too-few": "Add a store on another disk or server.", "weak-protection": "Run the freezing unit, or as root.",
+    "unsynchronised": "Enable time synchronisation (systemd-timesyncd or chrony).", "missing": "apt-get install ffmpeg",
+    "nearly-full": "Make room or add a disk.", "floor-reached": "Make room or add a disk.",
+    "not-running-here": "Start it with `liuhen serve`.", "unavailable": "Mount the disk or start the server it lies on.",
+    "open": "See `Findings` in the pages.", "seal-behind": "Look at the service's journal.",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    level: str
+    what: str
+    detail: str
+    fix: str = ""
+
+
+def _machine() -> Iterator[_Line]:
+    yield _Line(
+        "ok" if sys.version_info >= (3, 11) else "bad", "Python", sys.version.split()[0], "Python 3.11 or newer."
+    )
+    for program, package in (
+        ("ffmpeg", "ffmpeg"),
+        ("ffprobe", "ffmpeg"),
+        ("setpriv", "util-linux"),
+        ("prlimit", "util-linux"),
+    ):
+        found = shutil.which(program)
+        yield _Line(
+            "ok" if found else "bad", program, found or "missing", "" if found else f"apt-get install {package}"
+        )
+    isolated = bool(network_isolation())
+    yield _Line(
+        "ok" if isolated else "warn", "sandbox", "no network for media programs" if isolated else "network not taken away",
+        "" if isolated else "Allow user namespaces (kernel.unprivileged_userns_clone=1).",
+    )  # fmt: skip
+    yield _Line("ok", "self-test", f"{selftest.run()} cryptographic checks passed")
+
+
+def _home(home: Home) -> Iterator[_Line]:
+    try:
+        with opened(home) as house:
+            found = health(health_parts_of(house, None))
+    except EvidenceError as error:
+        yield _Line("bad", "home", error.what, error.todo)
+        return
+    for check in found.checks:
+        values = " ".join(f"{name}={value}" for name, value in check.values.items())
+        detail = " ".join(part for part in (check.subject, check.reason, values) if part)
+        fix = "" if check.level == "ok" else _FIXES.get(check.reason, "")
+        yield _Line(str(check.level), check.name, detail, fix)
+
+
+@click.command()
+@home_option
+@json_option
+def doctor(home: str | None, *, as_json: bool) -> None:
+    """Tell what is missing or misconfigured on this machine and in this home, and how to mend it. Exit status 3 for trouble."""
+    lines = [*_machine(), *_home(the_home(home))]
+    if as_json:
+        print_json([asdict(line) for line in lines])
+    else:
+        marks = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "bad": ("✗", "red"), "unknown": ("?", "cyan")}
+        for line in lines:
+            mark, colour = marks[line.level]
+            click.secho(f"{mark} {line.what}: {line.detail}" + (f"  → {line.fix}" if line.fix else ""), fg=colour)
+        click.echo(
+            say("Nothing is wrong.") if all(line.level == "ok" for line in lines) else say("See the marked lines.")
+        )
+    raise click.exceptions.Exit(3 if any(line.level == "bad" for line in lines) else 0)

@@ -1,0 +1,73 @@
+"""``liuhen ingest PATH``: one offload from a mounted recorder or folder, in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app.cli.common import (
+    acting,
+    home_option,
+    identity_options,
+    json_option,
+    password_for,
+    print_json,
+    say,
+    terminal,
+    the_home,
+    transfer_bar,
+)
+from app.control import ask, connection_to, progress_json
+from app.foreground import ingest as ingest_here
+
+
+def _show(result: dict[str, Any]) -> None:
+    for row in result["recordings"]:
+        sealed = say("Sealed") if row["sealed"] else say(row["state"])
+        click.echo(f"  {row['name']}  {row['size_bytes']} B  {sealed}  sha256:{row['sha256'][:16]}…")
+    for row in result["duplicates"]:
+        click.echo(f"  {row['name']}  " + say("Duplicate of a kept recording"))
+    for row in result["quarantined"]:
+        click.secho(f"  {row['name']}  " + say("Quarantine") + f": {row['reason']}", fg="yellow")
+    for name in result["waiting"]:
+        click.echo(f"  {name}  " + say("Still being written on the recorder, dock again:"))
+    if result["message"]:
+        click.secho(result["message"], fg="yellow")
+    count = sum(1 for row in result["recordings"] if row["sealed"])
+    click.echo(say("{n} recordings are sealed.", n=count))
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@home_option
+@json_option
+@identity_options
+@click.option("--register", is_flag=True, help="Also enter an unknown recorder in the ledger (first registration).")
+def ingest(path: Path, *, home: str | None, as_json: bool, login: str, register: bool) -> None:
+    """Read everything new from PATH, copy, prove and seal it. Handed to a running service where there is one.
+
+    Exit status 0 when everything that was read is sealed, 3 when something is not (docking interrupted, copies missing).
+    """
+    target = the_home(home)
+    target.require()
+    path = path.absolute()
+    with transfer_bar(hidden=as_json) as bar, connection_to(target.socket) as service:
+        if service is not None:
+            request = {
+                "command": "ingest", "path": str(path), "register": register, "login": login,
+                "password": password_for(login), "terminal": terminal(),
+            }  # fmt: skip
+            result = ask(service, request, on_progress=bar)
+        else:
+            with acting(home, login) as (house, actor):
+                result = ingest_here(
+                    house, path, actor, register=register, on_progress=lambda row: bar(progress_json(row))
+                )
+    if as_json:
+        print_json(result)
+    else:
+        _show(result)
+    whole = result["outcome"] == "complete" and all(row["sealed"] for row in result["recordings"])
+    raise click.exceptions.Exit(0 if whole else 3)

@@ -1,0 +1,78 @@
+"""``liuhen storage``: where copies lie, and how the stores are."""
+
+from __future__ import annotations
+
+import click
+
+from app.cli.common import acting, home_option, identity_options, json_option, print_json, the_home
+from app.settings import LocalStoreSettings
+from app.web_services import auditor_of, health_parts_of
+from chain_of_custody import create_published_directory
+from evidence.ids import RecordingId
+from evidence.model import Action
+from storage.local import LocalStore
+from storage.s3 import S3Store
+
+
+@click.group()
+def storage() -> None:
+    """Stores and copies."""
+
+
+@storage.command()
+@click.argument("recording")
+@home_option
+@json_option
+@identity_options
+def locate(recording: str, *, home: str | None, as_json: bool, login: str) -> None:
+    """Tell where each copy of a recording lies."""
+    with acting(home, login) as (house, actor):
+        places = house.reading.locate(actor, RecordingId(recording))
+    if as_json:
+        print_json([{"store": p.store, "path_or_key": p.path_or_key, "version": p.version} for p in places])
+        return
+    for place in places:
+        click.echo(f"{place.store}\t{place.path_or_key}\t{place.version}")
+
+
+@storage.command("init")
+@home_option
+@identity_options
+def init_(home: str | None, *, login: str) -> None:
+    """Make the configured buckets (versions, Object Lock, default retention) and the folders of new local stores."""
+    target = the_home(home)
+    settings = target.require()
+    for wanted in settings.storage.stores:
+        if isinstance(wanted, LocalStoreSettings):
+            root = target.store_path(wanted.path)
+            LocalStore.create(root, wanted.name)
+            create_published_directory(root / "log" / "public")
+    with acting(home, login) as (house, actor):
+        house.gate.allowed(actor, Action.SETTING_CHANGE, detail="storage init")
+        for store in house.stores.all:
+            if isinstance(store, S3Store):
+                store.ensure_bucket()
+                report = store.probe()
+                click.echo(f"{store.properties.name}: {'object-lock' if report.protected else 'NOT PROTECTED'}")
+
+
+@storage.command()
+@home_option
+@json_option
+@identity_options
+def status(home: str | None, *, as_json: bool, login: str) -> None:
+    """Tell how each store is: domain, protection, room."""
+    with acting(home, login) as (house, actor):
+        found = auditor_of(house).health(actor, health_parts_of(house, None))
+    checks = [check for check in found.checks if check.name in {"store", "room", "domains", "copies"}]
+    if as_json:
+        print_json(
+            [
+                {"name": c.name, "subject": c.subject, "level": c.level, "reason": c.reason, "values": dict(c.values)}
+                for c in checks
+            ]
+        )
+        return
+    for check in checks:
+        values = " ".join(f"{name}={value}" for name, value in check.values.items())
+        click.echo(f"{check.level:<8} {check.name:<8} {check.subject:<12} {check.reason} {values}")

@@ -1,0 +1,53 @@
+"""``liuhen verify``: log, every copy, catalogue against both."""
+
+from __future__ import annotations
+
+import click
+
+from app.cli.common import acting, home_option, identity_options, json_option, print_json, say, step_bar
+from app.web_services import auditor_of
+from evidence.ids import RecordingId
+
+_COLOURS = {"good": "green", "policy-unmet": "yellow"}
+
+
+@click.command()
+@click.argument("recording", required=False)
+@home_option
+@json_option
+@identity_options
+def verify(recording: str | None, *, home: str | None, as_json: bool, login: str) -> None:
+    """Check everything (or the copies of one RECORDING) by reading it back from its medium.
+
+    Exit status 0 good, 1 tamper or loss found, 3 sound but a policy is not met, 30 a store could not be examined.
+    """
+    if recording is not None:
+        _verify_one(home, login, RecordingId(recording), as_json=as_json)
+        return
+    with acting(home, login) as (house, actor), step_bar(hidden=as_json) as bar:
+        report = auditor_of(house).verify(actor, progress=bar)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        counted = say(
+            "{entries} entries, {recordings} recordings, {copies} copies, {findings} findings", entries=report.entries,
+            recordings=report.recordings, copies=report.copies, findings=len(report.to_json()["findings"]),
+        )  # fmt: skip
+        for finding in report.findings:
+            click.echo(f"  {finding.kind}  {finding.recording} {finding.store} {finding.detail}")
+        click.secho(f"{say(str(report.verdict))}: {counted}", fg=_COLOURS.get(report.verdict, "red"))
+    raise click.exceptions.Exit(report.exit_code)
+
+
+def _verify_one(home: str | None, login: str, recording: RecordingId, *, as_json: bool) -> None:
+    with acting(home, login) as (house, actor):
+        checks = auditor_of(house).verify_one(actor, recording)
+    told = [{"store": check.store, "part": check.part, "outcome": check.outcome} for check in checks]
+    if as_json:
+        print_json(told)
+    else:
+        for check in told:
+            click.echo(f"{check['store']}\t{check['part']}\t{check['outcome']}")
+    outcomes = {check.outcome for check in checks}
+    untold = outcomes <= {"good", "store-unavailable", "not-examined"}
+    raise click.exceptions.Exit(0 if outcomes == {"good"} else 30 if untold else 1)

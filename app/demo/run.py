@@ -1,0 +1,225 @@
+"""The demonstration: a home, three docked sources, the main job by the service's own docks, and where to look.
+
+The sources are laid out once; a second run docks the same recorders again and finds everything known. Nothing here has a path
+of its own through the product: registration, offload, sealing and clearing rules are those of ``serve``.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import click
+
+from api.web.i18n import translate
+from app.cli.command_serve import serve_app
+from app.control import ControlServer
+from app.demo.footage import MTP_SERIAL, OFFICER_CODE, Sources, lay_out
+from app.demo.mtp_recorder import plug_in
+from app.home import Home
+from app.serving import Running, running
+from app.settings import Settings
+from app.setup import set_up
+from app.web_services import auditor_of
+from app.wiring import House
+from evidence.clock import Clock, SystemClock
+from evidence.errors import ConfigError, EvidenceError
+from evidence.model import Actor, OffloadState, RecordingState
+from evidence.ports import DockedDevice
+
+_ADMIN: Final = "admin"
+_PATIENCE_S: Final = 600.0
+_TICK_S: Final = 0.5
+#: Demonstration log-ins beside the first administrator: name, log-in, officer number, roles.
+_PEOPLE: Final = (
+    ("示例执法人员 (demo officer)", "officer", OFFICER_CODE, ("officer",)),
+    ("示例法制审核 (demo reviewer)", "reviewer", "", ("legal_reviewer",)),
+    ("示例审计员 (demo auditor)", "auditor", "", ("auditor",)),
+)
+
+
+def _both(message: str, **values: object) -> str:
+    return f"{translate(message, 'zh-CN', **values)} / {translate(message, 'en', **values)}"
+
+
+@dataclass(slots=True)
+class _Passwords:
+    """One-time passwords made in this run; a second run makes none."""
+
+    told: dict[str, str]
+
+
+def _settings_with(home: Home, sources: Sources, usb_address: str) -> Settings:
+    """The home's settings with the demonstration's docks in place of real ones."""
+    settings = home.require()
+    docks = settings.docks.model_copy(
+        update={
+            "folders": (sources.mass_storage,), "mount_roots": (), "watch_folders": (sources.watch_folder,), "usb": False,
+            "usb_over_ip": (usb_address,), "watch_stable_s": 1.0,
+        }
+    )  # fmt: skip
+    return settings.model_copy(update={"docks": docks})
+
+
+def _first_run(home: Home, clock: Clock) -> _Passwords:
+    if home.config.exists():
+        return _Passwords({})
+    made = set_up(
+        home, station="demo-station", origin="liuhen.local/demo-station", clearing="never", login=_ADMIN,
+        os_uid=os.getuid(), clock=clock,
+    )  # fmt: skip
+    return _Passwords({_ADMIN: made.one_time_password})
+
+
+def _add_people(house: House, actor: Actor, passwords: _Passwords) -> None:
+    with house.catalogue.read() as uow:
+        known = {agent.login for agent in uow.people.agents()}
+    if "officer" in known:
+        return
+    unit = house.administration.create_unit(actor, name="示例中队 (demo unit)", code="demo")
+    for name, login, code, roles in _PEOPLE:
+        made = house.administration.create_agent(actor, name=name, login=login, officer_code=code, unit=unit.id)
+        for role in roles:
+            house.administration.grant_role(actor, agent=made.agent.id, role=role)
+        passwords.told[login] = made.one_time_password
+
+
+def _register_all(at_work: Running, actor: Actor) -> None:
+    """A person registers each docked recorder: the demonstration's first administrator, by name."""
+    house = at_work.house
+    with house.catalogue.read() as uow:
+        known = {device.driver for device in uow.devices.all()}
+        officer = uow.people.by_officer_code(OFFICER_CODE)
+        units = uow.people.units()
+    for docked in house.registry.scan():
+        if docked.driver.startswith("mtp") and any(name.startswith("mtp") for name in known):
+            continue
+        if docked.driver in known:
+            continue
+        at_work.offloads.register_device(
+            docked, actor, unit=units[0].id if units else None, officer=officer.id if officer else None,
+            label=_label(docked),
+        )  # fmt: skip
+    at_work.autodock.hint()
+
+
+def _label(docked: DockedDevice) -> str:
+    return {
+        "mass_storage": "执法记录仪 8800001", "mtp_over_ip": f"执法记录仪 {MTP_SERIAL}", "watch_folder": "4G 回传文件夹",
+    }.get(docked.driver, docked.driver)  # fmt: skip
+
+
+def _wait(at_work: Running, *, sources: int, deadline: float, tell: Callable[[str], None]) -> bool:
+    """Until every source was read and every recording is sealed and described; tells each change once."""
+    house, told = at_work.house, ""
+    while time.monotonic() < deadline and not at_work.stop.is_set():
+        with house.catalogue.read() as uow:
+            offloads = uow.offloads.recent(limit=50)
+            rows = [uow.recordings.get(one) for one in uow.recordings.all_ids()]
+        ended = {row.device for row in offloads if row.state is OffloadState.COMPLETE}
+        kept = [row for row in rows if row.state in {RecordingState.STORED, RecordingState.RELEASED}]
+        done = [row for row in kept if row.sealed and row.described]
+        twins = sum(1 for row in rows if row.state is RecordingState.DUPLICATE)
+        text = f"{len(ended)}/{sources} · {len(done)}/{len(rows) - twins}"
+        if text != told:
+            tell(text)
+            told = text
+        if len(ended) == sources and rows and len(done) + twins == len(rows):
+            return True
+        time.sleep(_TICK_S)
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _summary(at_work: Running, *, port: int, passwords: _Passwords, seconds: float) -> None:
+    house = at_work.house
+    with house.catalogue.read() as uow:
+        rows = [uow.recordings.get(one) for one in uow.recordings.all_ids()]
+        waiting = sorted({name for row in uow.offloads.recent(limit=50) for name in row.waiting})
+    click.echo("")
+    for row in sorted(rows, key=lambda one: one.name):
+        state = (
+            "重复 duplicate" if row.state is RecordingState.DUPLICATE else "已封存 sealed" if row.sealed else row.state
+        )
+        note = f"  隔离待查 quarantine: {row.quarantine_reason}" if row.quarantine_reason else ""
+        click.echo(f"  {state:<16} {row.size_bytes:>10} B  {row.name}{note}")
+    for name in waiting:
+        click.echo(f"  正在写入 waiting   {'':>10}    {name}")
+    click.echo("")
+    click.echo(_both("{n} recordings are sealed.", n=sum(1 for row in rows if row.sealed)) + f"  ({seconds:.1f} s)")
+    click.echo("")
+    click.secho(f"  http://127.0.0.1:{port}/", bold=True)
+    for login, password in passwords.told.items():
+        click.echo(f"  {login:<10} {password}   " + _both("one-time password, to be changed at the first log-in"))
+    if not passwords.told:
+        click.echo("  " + _both("The log-ins are those of the first run."))
+    click.echo("")
+    click.echo(_both("What to look at:"))
+    click.echo("  admin     / (采集墙 dock wall), /devices, /system, /people")
+    click.echo("  officer   /my (我的录像交齐了吗 are my recordings in?)")
+    click.echo("  reviewer  /recordings (播放 play, 保管链 chain of custody, 立即校验 verify now)")
+    click.echo("  auditor   /findings, /recordings")
+    home = house.home.root
+    click.echo(f"  liuhen verify --home {home}")
+    click.echo(f"  python3 verifier/liuhen_verify.py log {house.home.public_log} --vkey '{house.vkey}'")
+    click.echo("")
+
+
+def run_demo(home: Home, *, port: int, once: bool) -> None:
+    """Run the demonstration.
+
+    Args:
+        home: Its home; made when it is not there.
+        port: Port of the pages on loopback, 0 for a free one.
+        once: End after the main job instead of serving.
+
+    Raises:
+        ConfigError: Sample recordings are missing, or the main job did not come to its end.
+    """
+    clock = SystemClock()
+    began = time.monotonic()
+    sources = lay_out(home.root.with_name(home.root.name + "-recorders"), clock.now().wall)
+    passwords = _first_run(home, clock)
+    usb_address = plug_in(sources.mtp_storage, serial=MTP_SERIAL)
+    settings = _settings_with(home, sources, usb_address)
+    port = port or _free_port()
+    with running(home, settings, clock=clock) as at_work:
+        control = ControlServer(at_work, home.socket)
+        control.start()
+        try:
+            actor = at_work.house.identity.cli_actor(os.getuid(), terminal="demo")
+            _add_people(at_work.house, actor, passwords)
+            _register_all(at_work, actor)
+            click.echo(_both("Docked: a mounted recorder, an MTP recorder over USB, a watched folder. Reading…"))
+            sealed = _wait(
+                at_work, sources=3, deadline=time.monotonic() + _PATIENCE_S, tell=lambda t: click.echo(f"  {t}")
+            )
+            if not sealed:
+                raise ConfigError(
+                    "the recordings were not all sealed in time", todo="See the messages above and /system."
+                )
+            _summary(at_work, port=port, passwords=passwords, seconds=time.monotonic() - began)
+            if once:
+                _verify(at_work, actor)
+                return
+            click.echo(_both("Serving until Ctrl-C."))
+            serve_app(at_work, host="127.0.0.1", port=port)
+        finally:
+            control.stop()
+
+
+def _verify(at_work: Running, actor: Actor) -> None:
+    report = auditor_of(at_work.house).verify(actor)
+    click.echo(f"verify: {report.verdict} · {report.entries} entries · {report.copies} copies")
+    if report.exit_code == 1:
+        raise EvidenceError("the verification of the demonstration found damage")

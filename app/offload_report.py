@@ -1,0 +1,78 @@
+"""The one JSON object of ``liuhen ingest`` (a stable contract: fields are added, never renamed; docs/formats/cli.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.wiring import House
+from catalogue import UnitOfWork
+from catalogue.records import RecordingRow
+from evidence.ids import RecordingId
+from evidence.model import RecordingState
+from ingest.docking import OffloadResult
+
+
+def recording_json(uow: UnitOfWork, row: RecordingRow, *, directory: dict[str, str]) -> dict[str, Any]:
+    """One recording as the command line tells it."""
+    blob = uow.blobs.get(row.sha256) if row.sha256 is not None else None
+    device = uow.devices.get(row.device)
+    return {
+        "id": row.id,
+        "state": row.state.value,
+        "sealed": row.sealed,
+        "kind": row.kind.value,
+        "name": row.name,
+        "names": [name.name for name in uow.recordings.names(row.id)] or [row.name],
+        "sha256": row.sha256.hex if row.sha256 else "",
+        "sm3": row.sm3.hex if row.sm3 else "",
+        "size_bytes": row.size_bytes,
+        "officer": directory.get(row.officer or "", "") or row.officer_code,
+        "device": device.label or device.serial,
+        "important": row.important,
+        "started_at": row.started_at.isoformat() if row.started_at else "",
+        "deadline_at": row.deadline_at.isoformat() if row.deadline_at else "",
+        "verdict": row.verdict.value,
+        "quarantine_reason": row.quarantine_reason,
+        "duplicate_of": row.duplicate_of or "",
+        "attached_to": row.attached_to or "",
+        "copies": [
+            {"store": copy.store, "domain": copy.domain, "key": copy.key, "version": copy.version}
+            for copy in (blob.copies if blob else ())
+        ],
+    }
+
+
+def offload_json(house: House, result: OffloadResult) -> dict[str, Any]:
+    """What one docking brought, as it stands now.
+
+    ``duplicates`` are files whose bytes were kept before: recognised by digest in this docking, or not read again because
+    this recorder's file is held already.
+    """
+    directory = house.directory.names()
+    with house.catalogue.read() as uow:
+        rows = [uow.recordings.get(recording) for recording in _distinct(result.recordings)]
+        kept = [row for row in rows if row.state is not RecordingState.DUPLICATE]
+        known = set(result.known)
+        twins = [row for row in rows if row.state is RecordingState.DUPLICATE]
+        return {
+            "offload": result.offload,
+            "outcome": result.outcome,
+            "message": result.error.diagnostics() if result.error else "",
+            "recordings": [recording_json(uow, row, directory=directory) for row in kept],
+            "waiting": result.waiting,
+            "refused": [{"name": name, "reason": reason} for name, reason in result.refused],
+            "quarantined": [
+                {"id": row.id, "name": row.name, "reason": row.quarantine_reason}
+                for row in rows
+                if row.quarantine_reason
+            ],
+            "duplicates": [
+                {"id": row.id, "name": row.name, "of": row.duplicate_of or row.id}
+                for row in [*twins, *(row for row in kept if row.id in known)]
+            ],
+        }
+
+
+def _distinct(recordings: Sequence[RecordingId]) -> list[RecordingId]:
+    return list(dict.fromkeys(recordings))

@@ -1,0 +1,214 @@
+"""Rebuilding a home's catalogue: who may, from where, what comes over, and how the new one takes its place.
+
+The new database is complete and closed before it is renamed into place; the old one is renamed aside, never removed.
+Crash: before the renames the old catalogue stands; between them none does, and ``rebuild`` runs again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from access import Gate, Identity
+from app.home import Home
+from app.settings import Settings
+from app.wiring import SERVICE_AGENT, build_stores, digest_suite
+from assurance.disclosures import DisclosureArchive, load_key
+from assurance.facts import evidence_facts
+from assurance.rebuild import rebuild
+from catalogue import Catalogue
+from catalogue.records import AgentRow, CredentialRow
+from chain_of_custody import EntryRecorder, NoteVerifier, keys
+from evidence.clock import SystemClock, unix_ms
+from evidence.durable import exclusive_lock, fsync_dir
+from evidence.errors import CatalogueError, ConfigError, EvidenceError, StoreError
+from evidence.model import Action
+from evidence.ports import Disclosure
+from people import credentials
+from storage.stores import StoreSet
+
+_log = logging.getLogger(__name__)
+Progress = Callable[[str, int, int], None]
+_SECURITY = "security_administrator"
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What was done. ``same`` is None where there was no readable catalogue to compare with."""
+
+    entries: int = 0
+    recordings: int = 0
+    erased: int = 0
+    unread: list[str] = field(default_factory=list)
+    kept_aside: str = ""
+    same: bool | None = None
+    one_time_password: str = ""
+
+
+def _require_sqlite(home: Home, settings: Settings) -> Path:
+    url = home.database_url(settings)
+    if not url.startswith("sqlite:///"):
+        raise ConfigError(
+            "rebuild replaces SQLite files only", todo="For PostgreSQL, point [database] at an empty database first."
+        )
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def rebuild_home(
+    home: Home, *, login: str, password: str, terminal: str, check: bool, progress: Progress | None = None
+) -> Rebuilt:
+    """Rebuild a home's catalogue under its lock.
+
+    Args:
+        home: The home.
+        login: Who acts; empty for the agent bound to this account.
+        password: Their password.
+        terminal: Where they act from.
+        check: Compare only.
+        progress: Told of steps.
+
+    Raises:
+        HomeLockedError: A service works on this home. AccessDeniedError: the present catalogue says no.
+        IntegrityError: The published log is not sound; nothing was built.
+    """
+    settings = home.require()
+    path = _require_sqlite(home, settings)
+    clock, suite = SystemClock(), digest_suite()
+    stores = build_stores(home, settings, suite=suite, clock=clock)
+    with exclusive_lock(home.lock):
+        old = _open_old(home, settings)
+        try:
+            if old is not None:
+                _authorise(old, home, settings, login=login, password=password, terminal=terminal)
+            fresh_path = path.with_name(f"{path.name}.rebuilding")
+            for leftover in path.parent.glob(f"{fresh_path.name}*"):
+                leftover.unlink()
+            fresh = Catalogue.open(f"sqlite:///{fresh_path}", migrate=True)
+            try:
+                done = _fill(fresh, home, settings, stores, old=old, progress=progress)
+                if not check:
+                    done.one_time_password = _carry_over(fresh, old)
+            finally:
+                fresh.close()
+        finally:
+            if old is not None:
+                old.close()
+        if check:
+            for leftover in path.parent.glob(f"{fresh_path.name}*"):
+                leftover.unlink()
+        else:
+            done.kept_aside = _swap(path, fresh_path, stamp=unix_ms(clock.now().wall))
+        return done
+
+
+def _open_old(home: Home, settings: Settings) -> Catalogue | None:
+    if not _require_sqlite(home, settings).exists():
+        return None
+    try:
+        old = Catalogue.open(home.database_url(settings))
+        with old.read() as uow:
+            uow.people.agents()
+    except CatalogueError as error:
+        _log.warning("the present catalogue cannot be read: %s", error.what)
+        return None
+    return old
+
+
+def _authorise(old: Catalogue, home: Home, settings: Settings, *, login: str, password: str, terminal: str) -> None:
+    """Ask the present catalogue. Where it is lost, the account that owns the home and its keys must do."""
+    clock = SystemClock()
+    recorder = EntryRecorder(keys.load(home.station_key), station=settings.station.name)
+    identity = Identity(old, recorder=recorder, clock=clock)
+    actor = identity.cli_actor(os.getuid(), login=login, password=password, terminal=terminal)
+    Gate(old, recorder=recorder, clock=clock).require(actor, Action.REBUILD_RUN)
+
+
+def _disclosures(home: Home, stores: StoreSet) -> list[Disclosure]:
+    """From the first store whose archive can be read; personal values missing there stay erased."""
+    archive = DisclosureArchive(load_key(home.disclosure_key), [store.root for store in stores.local])
+    trouble: EvidenceError | None = None
+    for store in stores.local:
+        try:
+            return list(archive.read_all(store.root))
+        except EvidenceError as error:
+            trouble = error
+            _log.warning("disclosures of store %s cannot be read: %s", store.properties.name, error.what)
+    raise trouble or StoreError("no local store holds disclosures")
+
+
+def _fill(
+    fresh: Catalogue,
+    home: Home,
+    settings: Settings,
+    stores: StoreSet,
+    *,
+    old: Catalogue | None,
+    progress: Progress | None,
+) -> Rebuilt:
+    vkey = NoteVerifier.of(settings.station.origin, keys.load(home.log_key)).text()
+    report = rebuild(
+        fresh, published=home.public_log, vkey=vkey, disclosures=_disclosures(home, stores), stores=stores.all,
+        progress=progress,
+    )  # fmt: skip
+    same = None
+    if old is not None:
+        with contextlib.suppress(CatalogueError):
+            same = evidence_facts(old) == evidence_facts(fresh)
+    return Rebuilt(report.entries, report.recordings, report.erased, report.unread, same=same)
+
+
+def _carry_over(fresh: Catalogue, old: Catalogue | None) -> str:
+    """What is no evidence: passwords, settings, account bindings. Without the old catalogue somebody must get in again."""
+    with fresh.begin() as uow:
+        people = uow.people.agents()
+        service = next((agent for agent in people if agent.kind == "software"), None)
+        if service is not None:
+            uow.settings.put(SERVICE_AGENT, service.id)
+    if old is not None:
+        with old.read() as before, fresh.begin() as uow:
+            for agent in people:
+                credential = before.people.credential(agent.login) if agent.login else None
+                if credential is not None:
+                    uow.people.set_credential(credential)
+            bound = before.people.os_user(os.getuid())
+            if bound is not None:
+                uow.people.bind_os_user(os.getuid(), bound)
+        return ""
+    return _let_somebody_in(fresh, people)
+
+
+def _let_somebody_in(fresh: Catalogue, people: list[AgentRow]) -> str:
+    with fresh.begin() as uow:
+        manager = next(
+            (p for p in people if p.active and p.login and any(r.role == _SECURITY for r in uow.people.roles(p.id))),
+            None,
+        )
+        if manager is None:
+            return ""
+        password = credentials.one_time_password()
+        uow.people.set_credential(
+            CredentialRow(
+                agent=manager.id, login=manager.login, password_hash=credentials.hash_password(password), must_change=True,
+                failed_count=0, locked_until=None,
+            )
+        )  # fmt: skip
+        uow.people.bind_os_user(os.getuid(), manager.id)
+    return password
+
+
+def _swap(path: Path, fresh: Path, *, stamp: int) -> str:
+    aside = path.with_name(f"{path.name}.before-{stamp}")
+    kept = ""
+    if path.exists():
+        for suffix in ("", "-wal", "-shm"):
+            source = path.with_name(path.name + suffix)
+            if source.exists():
+                os.replace(source, aside.with_name(aside.name + suffix))  # noqa: PTH105
+        kept = str(aside)
+    os.replace(fresh, path)  # noqa: PTH105
+    fsync_dir(path.parent)
+    return kept

@@ -1,0 +1,175 @@
+"""``liuhen serve``: everything of a home in one process, started in order and stopped in reverse.
+
+Order at the start: the home's lock, the database's schema, recovery of the log (refuses a rolled back database), what a dead
+process left open, the job engine, the sealer's thread, the docks, the clock of regular jobs. A fatal error in a thread stops
+the process; recovery at the next start runs the normal path's code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.services import ApiSettings
+from app.home import Home
+from app.settings import Settings
+from app.web_services import ViewingCopies, web_services
+from app.wiring import House, build
+from assurance.findings import FindingBook
+from assurance.sweep import sweep_deadlines
+from devices.watch_folder.driver import WatchFolderDriver
+from evidence.clock import Clock
+from evidence.durable import exclusive_lock
+from evidence.errors import EvidenceError, StoreError
+from evidence.model import ClearingMode
+from flow import DbosEngine, Schedule
+from ingest.autodock import AutoDock
+from ingest.session import RECONCILE_JOB, OffloadService
+
+_log = logging.getLogger(__name__)
+SWEEP_JOB: Final = "deadline-sweep"
+DISCLOSURES_JOB: Final = "disclosures"
+CLOCK_JOB: Final = "clock-mark"
+CARE_QUEUE: Final = "care"
+_STOP_TIMEOUT_S: Final = 20.0
+
+
+@dataclass(slots=True)
+class Running:
+    """A home at work."""
+
+    house: House
+    engine: DbosEngine
+    offloads: OffloadService
+    autodock: AutoDock
+    app: FastAPI
+    stop: threading.Event
+
+
+def _guarded(name: str, work: Callable[[], None], stop: threading.Event) -> threading.Thread:
+    """A thread whose failure stops the service: half a service would show a status that is not true."""
+
+    def run() -> None:
+        try:
+            work()
+        except EvidenceError as error:
+            _log.critical("%s stopped: %s: %s", name, error.code, error.diagnostics())
+            if error.fatal:  # nothing on disk is known: no further write, not even a clean end
+                os._exit(error.exit_code)
+        except Exception:
+            _log.critical("%s broke", name, exc_info=True)
+        finally:
+            stop.set()
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _declare_care(house: House, engine: DbosEngine) -> None:
+    """The regular duties: late footage is told, disclosures are replicated, the clock's high-water mark is raised."""
+    book = FindingBook(house.catalogue, recorder=house.recorder, clock=house.clock)
+
+    def sweep(_argument: str) -> None:
+        sweep_deadlines(house.catalogue, book=book, clock=house.clock)
+
+    def replicate(_argument: str) -> None:
+        house.archive.sync(house.catalogue)
+
+    def mark(_argument: str) -> None:
+        with house.catalogue.begin() as uow:
+            uow.clock_marks.raise_to(house.clock.now().wall)
+
+    engine.declare_queue(CARE_QUEUE, concurrency=1)
+    engine.register(SWEEP_JOB, sweep)
+    engine.register(DISCLOSURES_JOB, replicate)
+    engine.register(CLOCK_JOB, mark)
+
+
+def _start_schedule(house: House, engine: DbosEngine) -> Schedule:
+    schedule = Schedule(engine, clock=house.clock, queue=CARE_QUEUE)
+    schedule.every(timedelta(minutes=1), RECONCILE_JOB)
+    schedule.every(timedelta(minutes=1), SWEEP_JOB)
+    schedule.every(timedelta(minutes=1), DISCLOSURES_JOB)
+    schedule.every(timedelta(minutes=5), CLOCK_JOB)
+    schedule.start()
+    return schedule
+
+
+def _watch_folders(house: House, hint: Callable[[], None]) -> list[WatchFolderDriver]:
+    drivers = [driver for driver in house.registry.drivers if isinstance(driver, WatchFolderDriver)]
+    for driver in drivers:
+        driver.start(hint)
+    return drivers
+
+
+@contextlib.contextmanager
+def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks: bool = True) -> Iterator[Running]:
+    """Run a home as long as the block lasts.
+
+    Args:
+        home: A home that was set up.
+        settings: Its settings.
+        clock: The time; the machine's by default.
+        docks: Whether docked recorders are looked for and read by the service itself.
+
+    Raises:
+        HomeLockedError: Another process works on this home.
+        LogRollbackError: The published log is ahead of the database (a restored backup).
+    """
+    stop = threading.Event()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(exclusive_lock(home.lock))
+        house = build(home, settings, clock=clock, migrate=True)
+        stack.callback(house.close)
+        house.sealer.start_up()
+        stack.callback(house.sealer.close)
+        engine = DbosEngine(house.home.jobs_url(settings), clock=house.clock, executor_id=settings.station.name)
+        offloads = house.offloads(engine)
+        viewings = ViewingCopies(offloads.parts, jobs=engine, gate=house.gate)
+        viewings.declare_jobs()
+        _declare_care(house, engine)
+        offloads.start_up()
+        engine.start()
+        stack.callback(engine.stop, timeout_s=_STOP_TIMEOUT_S)
+        autodock = AutoDock(
+            offloads, registry=house.registry, jobs=engine, clock=house.clock,
+            streams_per_hub=settings.docks.streams_per_hub,
+        )  # fmt: skip
+        services = web_services(
+            house, jobs=engine, offloads=offloads, docked=autodock.docked, hint=autodock.hint, viewings=viewings
+        )
+        web = settings.web
+        app = create_app(services, ApiSettings(secure_cookies=web.secure_cookies, allowed_hosts=web.allowed_hosts))
+        sealing = _guarded("sealer", lambda: house.sealer.run(stop, house.wake_sealer, on_error=_note), stop)
+        stack.callback(_join, sealing, stop, house.wake_sealer.set)
+        if docks:
+            docking = _guarded("docks", lambda: autodock.run(stop, interval_s=settings.docks.poll_s), stop)
+            stack.callback(_join, docking, stop, autodock.hint)
+            for driver in _watch_folders(house, autodock.hint):
+                stack.callback(driver.stop)
+        schedule = _start_schedule(house, engine)
+        stack.callback(schedule.stop)
+        if settings.docks.clearing is not ClearingMode.NEVER and settings.storage.single_domain:
+            _log.warning("recorders are cleared on one failure domain: storage.single_domain is set")
+        yield Running(house=house, engine=engine, offloads=offloads, autodock=autodock, app=app, stop=stop)
+
+
+def _note(error: EvidenceError) -> None:
+    level = logging.ERROR if isinstance(error, StoreError) else logging.WARNING
+    _log.log(level, "sealing will be tried again: %s: %s", error.code, error.diagnostics())
+
+
+def _join(thread: threading.Thread, stop: threading.Event, wake: Callable[[], None]) -> None:
+    stop.set()
+    wake()
+    thread.join(_STOP_TIMEOUT_S)
