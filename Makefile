@@ -17,8 +17,7 @@ run: setup ## install what is missing, dock three sources of real recordings, ke
 	@$(BIN)/liuhen demo --home $(HOME_DIR)
 
 test: setup-test lint types imports ## install what is missing and run every check
-	@$(PYTEST) -n 2 --dist worksteal -q -m "not alone"
-	@$(PYTEST) -q -m alone -p no:xdist
+	@$(PYTEST) -n 2 --dist worksteal -q
 
 setup: $(VENV)/.run-ready ## system packages, private .venv, locked dependencies
 
