@@ -66,8 +66,15 @@ def make_dirs(directory: Path, mode: int = 0o750) -> None:
     make_dirs(directory.parent, mode)
     # If we crash after mkdir and before the fsync, the next call finds the directory and the next file's own directory
     # fsync makes it reachable; the parent is therefore synced also when the directory already existed by a race.
-    with contextlib.suppress(FileExistsError):
+    try:
         directory.mkdir(mode)
+    except FileExistsError as error:
+        if not directory.is_dir():
+            raise StoreError(f"{directory.name} exists and is no directory") from error
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise StoreFullError("no space left on the store") from error
+        raise StoreError(f"cannot make {directory.name}: {os.strerror(error.errno or 0)}") from error
     fsync_dir(directory.parent)
 
 

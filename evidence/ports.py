@@ -155,6 +155,25 @@ class LogHead:
     published_size: int
 
 
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """A signed entry on its way into the outbox.
+
+    Attributes:
+        entry: Its identity.
+        event: What it reports.
+        envelope: Its signed bytes.
+        leaf_sha256: Its leaf hash (32 bytes).
+        disclosures: Its personal values.
+    """
+
+    entry: EntryId
+    event: Event
+    envelope: bytes
+    leaf_sha256: bytes
+    disclosures: Sequence[Disclosure] = ()
+
+
 class Outbox(Protocol):
     """The catalogue's side of the custody log, inside one database transaction."""
 
@@ -167,6 +186,10 @@ class Outbox(Protocol):
         disclosures: Sequence[Disclosure], at: datetime,
     ) -> None:  # fmt: skip
         """Insert the entry and advance the signer."""
+        ...
+
+    def add_many(self, new: Sequence[NewEntry], *, key_id: str, turn: SignerTurn, at: datetime) -> None:
+        """Insert entries that one signer chained in this order from ``turn`` on, and advance the signer once."""
         ...
 
     def unsequenced(self, limit: int) -> list[OutboxRow]:

@@ -132,11 +132,16 @@ def run(
     limits = limits or SandboxLimits()
     if shutil.which(command[0], path=_ENVIRONMENT["PATH"]) is None:
         raise SandboxError(f"{command[0]} is not installed", todo="Run `liuhen doctor`.")
-    process = subprocess.Popen(
-        _wrapped(command, limits),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        cwd=cwd or "/", env=_ENVIRONMENT, start_new_session=True, close_fds=True,
-    )  # fmt: skip
+    try:
+        process = subprocess.Popen(
+            _wrapped(command, limits),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            cwd=cwd or "/", env=_ENVIRONMENT, start_new_session=True, close_fds=True,
+        )  # fmt: skip
+    except OSError as error:  # one of util-linux's tools is missing, or the working directory is gone
+        raise SandboxError(
+            f"cannot start {command[0]}: {os.strerror(error.errno or 0)}", todo="Run `liuhen doctor`."
+        ) from error
     try:
         out, err = _drain(process, time.monotonic() + limits.timeout_s, on_stdout)
     except (TimeoutError, subprocess.TimeoutExpired) as error:

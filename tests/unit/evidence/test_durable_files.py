@@ -145,3 +145,16 @@ def test_a_sandboxed_program_cannot_write_more_than_its_limit(tmp_path):
             limits=sandbox.SandboxLimits(file_bytes=1 << 20),
         )
     assert (tmp_path / "x").stat().st_size <= 1 << 20
+
+
+def test_a_file_where_a_directory_should_be_is_an_error_of_ours(tmp_path):
+    (tmp_path / "stores").write_bytes(b"")
+    with pytest.raises(StoreError, match="no directory"):
+        durable.make_dirs(tmp_path / "stores")
+    with pytest.raises(StoreError):
+        durable.make_dirs(tmp_path / "stores" / "primary")
+
+
+def test_a_sandbox_whose_working_directory_is_gone_fails_with_our_error(tmp_path):
+    with pytest.raises(SandboxError, match="cannot start"):
+        sandbox.run(["true"], cwd=tmp_path / "gone")
