@@ -50,9 +50,9 @@ class Db:
         with translated():
             return [dict(row) for row in result.mappings()]
 
-    def one(self, statement: sa.Executable) -> Mapping[str, Any] | None:
+    def one(self, statement: sa.Executable, parameters: Any = None) -> Mapping[str, Any] | None:
         """The first row, or None."""
-        result = self.execute(statement)
+        result = self.execute(statement, parameters)
         with translated():
             row = result.mappings().first()
             return None if row is None else dict(row)

@@ -23,7 +23,7 @@ from catalogue.schema import disclosures, entries, log_head, signers
 from evidence.errors import InvalidInputError, StateConflictError
 from evidence.events import Event
 from evidence.ids import EntryId
-from evidence.ports import Disclosure, LogHead, OutboxRow, SignerTurn
+from evidence.ports import Disclosure, LogHead, NewEntry, OutboxRow, SignerTurn
 
 FIRST_SEQ = 0
 
@@ -36,6 +36,20 @@ _ROW = sa.select(
     entries.c.idx.label("index"),
 )
 
+# Built once: every act enters something, and building a statement costs more than running it.
+_TURN = sa.select(signers).where(signers.c.key_id == sa.bindparam("signer")).with_for_update()
+_ADVANCE = (
+    signers.update()
+    .where(
+        signers.c.key_id == sa.bindparam("signer"),
+        signers.c.next_seq == sa.bindparam("from_seq"),
+        signers.c.prev == sa.bindparam("from_prev"),
+    )
+    .values(next_seq=sa.bindparam("to_seq"), prev=sa.bindparam("to_prev"))
+)
+_INSERT = entries.insert()
+_DISCLOSE = disclosures.insert()
+
 
 class CatalogueOutbox:
     """Implements ``evidence.ports.Outbox`` in one transaction."""
@@ -45,8 +59,11 @@ class CatalogueOutbox:
 
     def next_turn(self, key_id: str) -> SignerTurn:
         """Take the signer's row lock and tell the next turn; held until the transaction ends."""
-        self._db.insert_new(signers, {"key_id": key_id, "next_seq": FIRST_SEQ, "prev": ""})
-        row = self._db.one(sa.select(signers).where(signers.c.key_id == key_id).with_for_update())
+        row = self._db.one(_TURN, {"signer": key_id})
+        if row is None:
+            # Another process may introduce the same signer now: the second look then waits for its transaction.
+            self._db.insert_new(signers, {"key_id": key_id, "next_seq": FIRST_SEQ, "prev": ""})
+            row = self._db.one(_TURN, {"signer": key_id})
         if row is None:
             raise StateConflictError(f"the signer {key_id} vanished")
         return SignerTurn(row["next_seq"], row["prev"])
@@ -60,24 +77,42 @@ class CatalogueOutbox:
         Raises:
             StateConflictError: The turn is not the signer's next one, or the identity is taken.
         """
-        here = signers.c
-        advance = signers.update().where(here.key_id == key_id, here.next_seq == turn.seq, here.prev == turn.prev)
-        values = {"next_seq": turn.seq + 1, "prev": hashlib.sha256(envelope).hexdigest()}
-        if self._db.count(advance.values(**values)) != 1:
-            raise StateConflictError(f"turn {turn.seq} is not the next one of signer {key_id}")
-        self._db.insert(
-            entries,
-            {
-                "id": entry, "event_type": event.TYPE, "recording": event.recording, "actor": event.actor, "at": at,
-                "key_id": key_id, "seq": turn.seq, "envelope": envelope, "leaf_sha256": leaf_sha256,
-            },
-        )  # fmt: skip
-        self._add_disclosures(entry, disclosures)
+        self.add_many([NewEntry(entry, event, envelope, leaf_sha256, disclosures)], key_id=key_id, turn=turn, at=at)
 
-    def _add_disclosures(self, entry: EntryId, given: Sequence[Disclosure]) -> None:
-        rows = [{"digest": one.digest, "entry": entry, "name": one.name, "text": one.text} for one in given]
-        if rows:
-            self._db.execute(disclosures.insert(), rows)
+    def add_many(self, new: Sequence[NewEntry], *, key_id: str, turn: SignerTurn, at: datetime) -> None:
+        """Insert entries that one signer chained in this order from ``turn`` on, and advance the signer once.
+
+        Raises:
+            StateConflictError: The turn is not the signer's next one, or an identity is taken.
+        """
+        if not new:
+            return
+        advance = {
+            "signer": key_id,
+            "from_seq": turn.seq,
+            "from_prev": turn.prev,
+            "to_seq": turn.seq + len(new),
+            "to_prev": hashlib.sha256(new[-1].envelope).hexdigest(),
+        }
+        if self._db.execute(_ADVANCE, advance).rowcount != 1:
+            raise StateConflictError(f"turn {turn.seq} is not the next one of signer {key_id}")
+        rows = [
+            {
+                "id": one.entry, "event_type": one.event.TYPE, "recording": one.event.recording,
+                "actor": one.event.actor, "at": at, "key_id": key_id, "seq": turn.seq + offset,
+                "envelope": one.envelope, "leaf_sha256": one.leaf_sha256,
+            }
+            for offset, one in enumerate(new)
+        ]  # fmt: skip
+        # One at a time the driver inserts in the order given, so ``added`` grows with ``seq``.
+        self._db.execute(_INSERT, rows)
+        disclosed = [
+            {"digest": given.digest, "entry": one.entry, "name": given.name, "text": given.text}
+            for one in new
+            for given in one.disclosures
+        ]
+        if disclosed:
+            self._db.execute(_DISCLOSE, disclosed)
 
     def unsequenced(self, limit: int) -> list[OutboxRow]:
         """Entries without an index, in an order in which every signer's ``seq`` grows."""

@@ -18,7 +18,7 @@ from evidence.clock import TimeReading, unix_ms
 from evidence.errors import ConfigError
 from evidence.events import Event, KeyAdded
 from evidence.ids import EntryId
-from evidence.ports import Outbox, SignerTurn
+from evidence.ports import NewEntry, Outbox, SignerTurn
 
 
 def _fresh_salt() -> bytes:
@@ -77,20 +77,19 @@ class EntryRecorder:
         """Like :meth:`record` for several events in their order; the signer's turn is asked for once.
 
         Raises:
-            EntryInvalidError, LimitExceededError: An event cannot be entered. Those before it were added: let the
-                transaction fail.
+            EntryInvalidError, LimitExceededError: An event cannot be entered; nothing was added.
         """
         if not events:
             return []
-        turn = outbox.next_turn(self._key.key_id)
-        identities = []
+        first = turn = outbox.next_turn(self._key.key_id)
+        new = []
         for event in events:
-            identity, envelope = self._record(outbox, event, at=at, turn=turn)
-            identities.append(identity)
-            turn = SignerTurn(turn.seq + 1, hashlib.sha256(envelope).hexdigest())
-        return identities
+            new.append(self._sign(event, at=at, turn=turn))
+            turn = SignerTurn(turn.seq + 1, hashlib.sha256(new[-1].envelope).hexdigest())
+        outbox.add_many(new, key_id=self._key.key_id, turn=first, at=at.wall)
+        return [one.entry for one in new]
 
-    def _record(self, outbox: Outbox, event: Event, *, at: TimeReading, turn: SignerTurn) -> tuple[EntryId, bytes]:
+    def _sign(self, event: Event, *, at: TimeReading, turn: SignerTurn) -> NewEntry:
         identity = self._new_id(unix_ms(at.wall))
         disclosed = disclosures.disclose_all(event.personal_values(), salt=self._salt)
         envelope = entry.seal(
@@ -102,14 +101,4 @@ class EntryRecorder:
             sd=[disclosure.digest for disclosure in disclosed],
             key=self._key,
         )
-        outbox.add(
-            entry=identity,
-            event=event,
-            envelope=envelope,
-            leaf_sha256=merkle.leaf_hash(envelope),
-            key_id=self._key.key_id,
-            turn=turn,
-            disclosures=disclosed,
-            at=at.wall,
-        )
-        return identity, envelope
+        return NewEntry(identity, event, envelope, merkle.leaf_hash(envelope), disclosed)

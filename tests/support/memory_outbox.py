@@ -13,7 +13,7 @@ from datetime import datetime
 from evidence.errors import StateConflictError
 from evidence.events import Event
 from evidence.ids import EntryId
-from evidence.ports import Disclosure, LogHead, OutboxRow, SignerTurn
+from evidence.ports import Disclosure, LogHead, NewEntry, OutboxRow, SignerTurn
 
 
 @dataclass
@@ -58,6 +58,14 @@ class MemoryOutbox:
         for disclosure in disclosures:
             assert disclosure.digest not in self.state.disclosures, "a salt was used twice"
             self.state.disclosures[disclosure.digest] = disclosure
+
+    def add_many(self, new: Sequence[NewEntry], *, key_id: str, turn: SignerTurn, at: datetime) -> None:
+        for one in new:
+            self.add(
+                entry=one.entry, event=one.event, envelope=one.envelope, leaf_sha256=one.leaf_sha256, key_id=key_id,
+                turn=turn, disclosures=one.disclosures, at=at,
+            )  # fmt: skip
+            turn = SignerTurn(turn.seq + 1, hashlib.sha256(one.envelope).hexdigest())
 
     def unsequenced(self, limit: int) -> list[OutboxRow]:
         waiting = (self.state.rows[entry] for entry in self.state.order)
