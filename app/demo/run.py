@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import click
 
 from api.web.i18n import translate
 from app.cli.command_serve import serve_app
-from app.control import ControlServer
+from app.control_server import ControlServer
 from app.demo.footage import MTP_SERIAL, OFFICER_CODE, Sources, lay_out
 from app.demo.mtp_recorder import plug_in
 from app.home import Home
@@ -134,11 +136,21 @@ def _wait(at_work: Running, *, sources: int, deadline: float, tell: Callable[[st
     return False
 
 
-def _free_port() -> int:
+def _port(wanted: int) -> int:
+    """The wanted port, or a free one where it is 0 or taken (another demonstration may be running)."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _program() -> str:
+    """How to call the ``liuhen`` of this environment from here."""
+    return os.path.relpath(Path(sys.prefix) / "bin" / "liuhen")
 
 
 def _summary(at_work: Running, *, port: int, passwords: _Passwords, seconds: float) -> None:
@@ -170,7 +182,7 @@ def _summary(at_work: Running, *, port: int, passwords: _Passwords, seconds: flo
     click.echo("  reviewer  /recordings (播放 play, 保管链 chain of custody, 立即校验 verify now)")
     click.echo("  auditor   /findings, /recordings")
     home = house.home.root
-    click.echo(f"  liuhen verify --home {home}")
+    click.echo(f"  {_program()} verify --home {home}")
     click.echo(f"  python3 verifier/liuhen_verify.py log {house.home.public_log} --vkey '{house.vkey}'")
     click.echo("")
 
@@ -192,7 +204,7 @@ def run_demo(home: Home, *, port: int, once: bool) -> None:
     passwords = _first_run(home, clock)
     usb_address = plug_in(sources.mtp_storage, serial=MTP_SERIAL)
     settings = _settings_with(home, sources, usb_address)
-    port = port or _free_port()
+    port = _port(port)
     with running(home, settings, clock=clock) as at_work:
         control = ControlServer(at_work, home.socket)
         control.start()
