@@ -50,6 +50,7 @@ class Verification:
     copies: int = 0
     findings: int = 0
     error: str = ""
+    code: str = ""
 
 
 class Checks:
@@ -111,7 +112,9 @@ class Checks:
             report = self._auditor.verify(actor, progress=self._note)
         except EvidenceError as error:
             _log.warning("verification_failed", code=error.code, what=error.what)
-            ended = Verification(running=False, verdict=UNKNOWN, at=self._clock.now().wall, error=error.what)
+            ended = Verification(
+                running=False, verdict=UNKNOWN, at=self._clock.now().wall, error=error.what, code=error.code
+            )
         else:
             ended = Verification(
                 running=False, verdict=report.verdict, at=self._clock.now().wall, entries=report.entries,

@@ -57,6 +57,8 @@ def last_verification(actor: ActorDep, services: ServicesDep) -> VerificationAns
 def log(actor: ActorDep, services: ServicesDep) -> LogAnswer:
     """Where the log is published, its verifier key and the newest checkpoint."""
     services.gate.require(actor, Action.SYSTEM_HEALTH)
-    checkpoint = services.log.directory / "checkpoint"
-    note = checkpoint.read_text(encoding="utf-8") if checkpoint.exists() else ""
+    try:
+        note = (services.log.directory / "checkpoint").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):  # not published yet, or its disk is away: health says which
+        note = ""
     return LogAnswer(directory=str(services.log.directory), vkey=services.log.vkey, checkpoint=note)

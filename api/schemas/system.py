@@ -48,6 +48,7 @@ class VerificationAnswer(Answer):
     copies: int = 0
     findings: int = 0
     error: str = ""
+    code: str = ""
 
 
 class LogAnswer(Answer):

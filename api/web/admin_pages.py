@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from api import problems
 from api.dependencies import ServicesDep
 from api.security import csrf as forgery
 from api.services import Services
@@ -112,8 +114,10 @@ def _refused(request: Request, services: Services, page: PageSession, error: Evi
         if isinstance(error, StateConflictError)
         else "That is not possible."
     )
-    message = translate(word, language_of(request))
-    return _people_page(request, services, page, status=409, message=f"{message} ({error.what})")
+    language = language_of(request)
+    message = translate(word, language) + ("" if language == "zh-CN" else f" ({error.what})")
+    status = int(problems.status_of(error))
+    return _people_page(request, services, page, status=status, message=message)
 
 
 @router.post("/people/agent")
@@ -209,7 +213,8 @@ def system(request: Request, services: ServicesDep, page: PageSession) -> HTMLRe
         verify = {"mark": running if last.running else verdict_mark(last.verdict), "at": last.at, "text": text}
     return render(
         request, "system.html", session=page, checks=health.checks, as_of=health.as_of, verify=verify,
-        health_words=words.HEALTH, reason_words=words.HEALTH_REASONS, values_text=words.values_text,
+        health_words=words.HEALTH, reason_words=words.HEALTH_REASONS,
+        values_text=partial(words.values_text, language=language_of(request)), error_words=words.ERRORS,
         may_verify=Action.VERIFY_RUN in services.gate.offered(page.actor),
         log_directory=services.log.directory, vkey=services.log.vkey,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from api.web import marks
+from api.web import marks, words
 from api.web.i18n import translate
 from api.web.marks import Mark
 from ingest.board import DockCard
@@ -45,7 +45,7 @@ def slot_view(card: DockCard, language: str) -> dict[str, Any]:
         "model": f"{device.vendor} {device.model}".strip() if device else card.docked.driver,
         "officer": card.officer_name,
         "state": {"code": card.state, "tone": mark.tone, "icon": mark.icon, "word": say(mark.word)},
-        "message": say(_ERRORS[error]) if error in _ERRORS else error,
+        "message": say(_ERRORS.get(error) or words.ERRORS.get(error, error)) if error else "",
         "battery_percent": offload.battery_percent if offload else None,
         "clock_offset_ms": offload.clock_offset_ms if offload and offload.clock_known else None,
         "free_bytes": offload.free_bytes if offload else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -15,11 +16,12 @@ from api.dependencies import COOKIE, LANGUAGE_COOKIE, ServicesDep, SettingsDep, 
 from api.routes.session import set_cookie
 from api.security import csrf as forgery
 from api.services import Services
-from api.web import admin_pages, words
+from api.web import admin_pages, custody_words, words
+from api.web.custody_lines import entry_line, note_lines
 from api.web.i18n import choose_language, translate
 from api.web.rendering import language_of, local_time, render
 from api.web.session import PageSession, back_path, page_session
-from catalogue.records import RecordingFilter, TimelineRow
+from catalogue.records import RecordingFilter
 from evidence.clock import BUREAU_ZONE, to_text
 from evidence.errors import (
     AccessDeniedError,
@@ -32,11 +34,6 @@ from evidence.ids import DeviceId, RecordingId, UnitId
 from evidence.model import Action, RecordingState, Verdict
 
 _SEE_OTHER = 303
-_STATES = (
-    ("stored", "Sealed"), ("released", "Sealed, cleared from the recorder"), ("acquired", "Copied, being stored"),
-    ("acquiring", "Being copied"), ("interrupted", "Interrupted"), ("discovered", "On the recorder"),
-    ("duplicate", "Duplicate of a kept recording"),
-)  # fmt: skip
 
 
 def redirect(path: str) -> RedirectResponse:
@@ -56,11 +53,11 @@ def error_page(request: Request, error: EvidenceError) -> Response:
     if getattr(error, "reason", "") == "password-change-required":
         return redirect("/password")
     language = language_of(request)
-    what, title = error.what, "This did not work"
-    if isinstance(error, AccessDeniedError):
+    what, title = error.what, words.ERRORS.get(error.code, "This did not work")
+    if isinstance(error, AccessDeniedError) and not isinstance(error, forgery.ForgedRequestError):
         title = "Access denied"
         reason = getattr(error, "reason", "")
-        what = translate(words.DENIALS.get(reason, "Your roles do not allow this."), language)
+        what = translate(custody_words.DENIALS.get(reason, "Your roles do not allow this."), language)
         what += " " + translate("The refusal has been entered in the chain of custody.", language)
     return render(
         request, "error.html", status=int(problems.status_of(error)), title=translate(title, language), what=what,
@@ -177,19 +174,21 @@ def wall(request: Request, services: ServicesDep, page: PageSession) -> Response
     devices = {row.id: row for row in services.reading.devices(page.actor)}
     kept = sum(overview.by_state.get(state, 0) for state in (RecordingState.STORED, RecordingState.RELEASED))
     moving = sum(overview.by_state.get(s, 0) for s in (RecordingState.ACQUIRING, RecordingState.ACQUIRED))
+    interrupted = overview.by_state.get(RecordingState.INTERRUPTED, 0)
     tiles = [
-        ("Recordings kept", kept, "/recordings"), ("On their way", moving, "/recordings?state=acquired"),
-        ("Interrupted", overview.by_state.get(RecordingState.INTERRUPTED, 0), "/recordings?state=interrupted"),
-        ("Quarantine", overview.quarantined, "/recordings?quarantined=true"),
-        ("Late hand-in", overview.late, "/recordings?late=true"),
+        ("kept", kept, "/recordings"), ("moving", moving, "/recordings?state=acquired"),
+        ("interrupted", interrupted, "/recordings?state=interrupted"),
+        ("quarantined", overview.quarantined, "/recordings?quarantined=true"),
+        ("late", overview.late, "/recordings?late=true"),
     ]  # fmt: skip
     if overview.open_findings is not None:
-        tiles.append(("Open findings", overview.open_findings, "/findings"))
+        tiles.append(("findings", overview.open_findings, "/findings"))
     lang = language_of(request)
     texts: dict[str, Any] = {key: translate(word, lang) for key, word in words.WALL.items()}
     texts["unknown"] = {"tone": "unknown", "icon": "question", "word": translate("Unknown", lang)}
     return render(
-        request, "wall.html", session=page, tiles=tiles, words=texts,
+        request, "wall.html", session=page, tiles=[(words.TILES[name], count, href) for name, count, href in tiles], words=texts,
+        stored_message=partial(words.stored_message, language=lang),
         offloads=[(row, devices.get(row.device)) for row in services.reading.offloads(page.actor, limit=12)],
     )  # fmt: skip
 
@@ -232,7 +231,7 @@ def recordings(request: Request, services: ServicesDep, page: PageSession) -> HT
     offered = services.gate.offered(page.actor)
     can_watch = Action.RECORDING_VIEW in offered
     return render(
-        request, "recordings.html", session=page, page=found, filter=wanted, query=query, states=_STATES,
+        request, "recordings.html", session=page, page=found, filter=wanted, query=query, states=list(words.STATES.items()),
         kinds=words.KINDS, reason_words=words.REASONS,
         devices=services.reading.devices(page.actor) if Action.DEVICE_LIST in offered else [],
         units=services.administration.units(page.actor) if Action.PEOPLE_LIST in offered else [],
@@ -267,41 +266,31 @@ def _recording_values(services: Services, view: RecordingView, language: str) ->
         recorder_time = local_time(row.started_at + timedelta(milliseconds=offset)).removesuffix(" +08:00")
     may_watch = view.watchable != "denied"
     return {
-        "view": view, "reason_words": words.REASONS, "kinds": words.KINDS, "event_words": words.EVENTS,
+        "view": view, "reason_words": words.REASONS, "kinds": words.KINDS, "event_words": custody_words.EVENTS,
         "source_words": words.SOURCES, "confidence_words": words.CONFIDENCE,
         "pictures": {d.kind for d in view.derivatives} if may_watch else set(),
         "domains": len({copy.domain for copy in view.copies}),
         "started_iso": to_text(row.started_at) if row.started_at else "",
         "offset_ms": "" if offset is None else str(offset), "recorder_time": recorder_time,
-        "names_of": services.directory.names(), "details": _details, "media_facts": _media_facts(row.facts),
+        "names_of": services.directory.names(), "media_facts": _media_facts(row.facts),
+        "details": partial(entry_line, language=language), "notes": note_lines(view.timeline, language),
         "player_words": {key: translate(word, language) for key, word in words.PLAYER.items()},
     }  # fmt: skip
 
 
-def _details(entry: TimelineRow) -> str:
-    """The few fields of an entry that a reader looks for."""
-    wanted = ("action", "reason", "outcome", "store", "at_byte", "from_byte", "kind", "verdict", "mode", "via")
-    parts = [str(entry.public[name]) for name in wanted if entry.public.get(name) not in (None, "", -1)]
-    copies = entry.public.get("copies")
-    if isinstance(copies, list):
-        parts += [f"{copy.get('store')} ({copy.get('domain')})" for copy in copies if isinstance(copy, dict)]
-    parts += [str(entry.disclosed[name]) for name in ("name", "detail", "reason") if entry.disclosed.get(name)]
-    return " · ".join(parts)
-
-
 def _media_facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
     video, audio = facts.get("video") or {}, facts.get("audio") or {}
-    out = [("Container", str(facts.get("container", "")))]
+    out = [("container", str(facts.get("container", "")))]
     if video:
         rate = video.get("frame_rate_milli", 0)
         out += [
-            ("Picture", f"{video.get('codec', '')} {video.get('width', 0)}×{video.get('height', 0)}"),
-            ("Frame rate", f"{rate / 1000:.3f}/s" if rate else ""),
+            ("picture", f"{video.get('codec', '')} {video.get('width', 0)}×{video.get('height', 0)}"),
+            ("rate", f"{rate / 1000:.3f}/s" if rate else ""),
         ]
     if audio:
-        out.append(("Sound", f"{audio.get('codec', '')} {audio.get('sample_rate_hz', 0)} Hz"))
-    out.append(("Time stamp in the container", str(facts.get("creation_time", ""))))
-    return [(label, value) for label, value in out if value]
+        out.append(("sound", f"{audio.get('codec', '')} {audio.get('sample_rate_hz', 0)} Hz"))
+    out.append(("stamp", str(facts.get("creation_time", ""))))
+    return [(words.MEDIA_FACTS[name], value) for name, value in out if value]
 
 
 @_pages.post("/recordings/{recording}/verify")

@@ -45,24 +45,6 @@ CONFIDENCE: Final = {
     "certain": "sure",
     "none": "not known",
 }
-EVENTS: Final = {
-    "recording.discovered": "Seen on the recorder",
-    "recording.acquiring": "Copying began",
-    "recording.interrupted": "Copying was interrupted",
-    "recording.acquired": "Every byte read once and digested",
-    "recording.duplicate": "Recognised as a duplicate",
-    "recording.stored": "Copies read back and matched; accession",
-    "recording.quarantined": "Put into quarantine",
-    "recording.described": "Examined",
-    "derivative.made": "Derivative made",
-    "recording.released": "Cleared from the recorder",
-    "recording.release-refused": "Clearing refused",
-    "recording.officer-bound": "Officer bound",
-    "access.allowed": "Accessed",
-    "access.denied": "Access denied",
-    "fixity.checked": "Fixity check",
-    "finding.raised": "Finding raised",
-}
 ROLES: Final = {
     "officer": "Officer",
     "station_operator": "Docking station operator",
@@ -92,7 +74,8 @@ FINDINGS: Final = {
     "blob-unrecorded": "Stored bytes without a record",
     "manifest-invalid": "A manifest is not valid",
     "too-few-copies": "Too few copies",
-    "too-few-domains": "Too few failure domains", "few-domains-here": "All stores lie in too few failure domains",
+    "too-few-domains": "Too few failure domains",
+    "few-domains-here": "All stores lie in too few failure domains",
     "not-published": "The log is not published everywhere",
     "store-unavailable": "A store does not answer",
     "not-examined": "A part could not be examined",
@@ -104,6 +87,13 @@ FINDINGS: Final = {
     "clock-implausible": "Implausible recorder clock",
     "clock-off": "Recorder clock far off",
     "late-hand-in": "Late hand-in",
+    "catalogue-unreadable": "The catalogue cannot be read",
+    "copy-bad": "A copy does not read back",
+    "read-back-failed": "A copy did not read back and was written again",
+    "bytes-lost": "Our first copy was lost and read again",
+    "source-changed": "The file on the recorder changed",
+    "source-missing": "A file is no longer on its recorder",
+    "clearing-failed": "The recorder did not clear a file",
 }
 HEALTH: Final = {
     "store": "Store",
@@ -148,6 +138,65 @@ HEALTH_REASONS: Final = {
     "open": "open",
     "none": "none",
 }
+#: Names of measured values on the system page; a name in seconds or bytes is shown with its unit.
+HEALTH_VALUES: Final = {
+    "kind": "kind",
+    "domain": "failure domain",
+    "protection": "protection",
+    "free": "free",
+    "floor": "reserved",
+    "domains": "failure domains",
+    "required": "required",
+    "stores": "stores",
+    "size": "entries",
+    "published": "published",
+    "age_s": "oldest waiting (s)",
+    "uncertainty_ms": "uncertainty (ms)",
+    "engine": "program",
+    "version": "version",
+    "failed": "failed",
+    "live": "waiting or running",
+    "open": "open",
+}
+HEALTH_VALUE_WORDS: Final = {
+    "local": "local disk",
+    "s3": "object storage",
+    "immutable": "write-once",
+    "mode-only": "file modes",
+    "object-lock": "object lock",
+    "none": "none",
+}
+STEPS: Final = {"log": "Custody log", "copies": "Copies", "catalogue": "Catalogue"}
+VERDICTS: Final = {
+    "good": "good",
+    "tampered": "tampered",
+    "policy-unmet": "policy-unmet",
+    "unknown": "unknown",
+}
+STATES: Final = {
+    "stored": "In the stores",
+    "released": "Sealed, cleared from the recorder",
+    "acquired": "Copied, being stored",
+    "acquiring": "Being copied",
+    "interrupted": "Interrupted",
+    "discovered": "On the recorder",
+    "duplicate": "Duplicate of a kept recording",
+}
+TILES: Final = {
+    "kept": "Recordings kept",
+    "moving": "On their way",
+    "interrupted": "Interrupted",
+    "quarantined": "Quarantine",
+    "late": "Late hand-in",
+    "findings": "Open findings",
+}
+MEDIA_FACTS: Final = {
+    "container": "Container",
+    "picture": "Picture",
+    "rate": "Frame rate",
+    "sound": "Sound",
+    "stamp": "Time stamp in the container",
+}
 ERRORS: Final = {
     "usage": "That cannot be done as asked",
     "config": "Configuration",
@@ -188,12 +237,15 @@ ERRORS: Final = {
     "log-rollback": "The database is older than the published log",
     "key-unavailable": "A key cannot be opened",
     "catalogue": "Database trouble",
+    "catalogue-unavailable": "The database does not answer",
     "state-conflict": "Already done or changed meanwhile",
     "home-locked": "Another process works on this home",
     "media": "Media trouble",
     "sandbox": "A media program failed",
     "job": "Background work trouble",
     "forged-request": "The page is out of date",
+    "evidence": "Something went wrong in the service",
+    "process-ended": "The service ended in between",
 }
 NOTICES: Final = {
     "single-domain": "All stores lie in one failure domain: one dead disk would take every copy. Recorders are not cleared.",
@@ -203,16 +255,9 @@ NOTICES: Final = {
     "disk-floor": "A store is nearly full: recorders keep their footage until space is made.",
     "clock-unsynchronised": "This machine's clock is not synchronised.",
 }
-DENIALS: Final = {
-    "needs-grant": "This footage is archived; watching it needs an approved request.",
-    "no-role": "Your roles do not allow this.",
-    "outside-unit": "It belongs to another unit.",
-    "not-own": "It is not your own recording.",
-    "inactive": "Your account is not active.",
-    "password-change-required": "Change your one-time password first.",
-}
 PLAYER: Final = {
     "video": "Recording",
+    "photo": "Photo",
     "play": "Play or pause",
     "back10": "Back 10 seconds",
     "forward10": "Forward 10 seconds",
@@ -225,6 +270,7 @@ PLAYER: Final = {
     "corrected": "corrected",
     "recorder": "recorder clock",
     "broken": "The browser cannot play this file.",
+    "show": "Show the picture in full",
     "failed": "The service did not answer.",
     "denied": "You may not watch this recording. The refusal has been entered.",
     "nopicture": "Your browser plays the sound but shows no picture: it lacks this video format.",
@@ -245,20 +291,25 @@ WALL: Final = {
 }
 
 
-def values_text(values: Mapping[str, str | int]) -> str:
-    """Measured values of a health check, byte counts in readable units."""
+def values_text(values: Mapping[str, str | int], language: str) -> str:
+    """Measured values of a health check, byte counts in readable units, in the page's language."""
     parts = []
     for name, value in values.items():
+        label = name.removesuffix("_bytes")
         shown = size_text(value) if name.endswith("_bytes") and isinstance(value, int) else str(value)
-        parts.append(f"{name.removesuffix('_bytes')}: {shown}")
+        shown = translate(HEALTH_VALUE_WORDS.get(shown, shown), language)
+        parts.append(f"{translate(HEALTH_VALUES.get(label, label), language)}: {shown}")
     return " · ".join(parts)
 
 
 def verification_text(last: Verification, language: str) -> str:
     """How a check of the whole home stands, in the page's language."""
     if last.running:
-        return f"{last.step} {last.done}/{last.total}" if last.total else ""
-    counted = translate(
+        step = translate(STEPS.get(last.step, last.step), language)
+        return f"{step} {last.done}/{last.total}" if last.total else ""
+    if last.code:
+        return error_text(last.code, last.error, language)
+    return translate(
         "{entries} entries, {recordings} recordings, {copies} copies, {findings} findings",
         language,
         entries=last.entries,
@@ -266,4 +317,15 @@ def verification_text(last: Verification, language: str) -> str:
         copies=last.copies,
         findings=last.findings,
     )
-    return last.error or counted
+
+
+def error_text(code: str, what: str, language: str) -> str:
+    """A lower room's error for a page: its meaning by code; the English sentence beside it only on the English page."""
+    title = translate(ERRORS.get(code, "This did not work"), language)
+    return title if language == "zh-CN" or not what else f"{title}: {what}"
+
+
+def stored_message(message: str, language: str) -> str:
+    """A message a row keeps as ``code: what`` (or a code alone)."""
+    code, _, what = message.partition(": ")
+    return error_text(code, what, language) if code in ERRORS else message

@@ -10,8 +10,25 @@ class LhPlayer extends HTMLElement {
     this.rate = Number(this.dataset.rateMilli) / 1000 || 25;
     this.started = this.dataset.started ? Date.parse(this.dataset.started) : null;
     this.offset = this.dataset.offsetMs === "" ? null : Number(this.dataset.offsetMs);
+    if (this.dataset.kind === "photo") { this.buildPhoto(); return; }
     this.build();
     this.bind();
+  }
+
+  // A photo: its poster until somebody asks for the whole picture, which is a viewing like any other.
+  buildPhoto() {
+    this.media = this.element("img", { alt: this.words.photo });
+    if (this.dataset.poster) this.media.src = this.dataset.poster; else this.media.hidden = true;
+    this.message = this.element("div", { class: "message", role: "status", hidden: "" });
+    const bar = this.element("div", { class: "bar" });
+    const show = this.button("show", this.words.show, async () => {
+      this.media.src = (await this.viewing()).url;
+      this.media.hidden = false;
+      bar.hidden = true;
+    });
+    this.media.addEventListener("error", () => this.say(this.words.broken));
+    bar.append(show);
+    this.append(this.media, this.message, bar);
   }
 
   element(tag, attributes, text) {
@@ -81,7 +98,7 @@ class LhPlayer extends HTMLElement {
     return this.opening;
   }
 
-  async request() {
+  async viewing() {
     const answer = await fetch(`/api/v1/recordings/${this.dataset.recording}/viewings`, {
       method: "POST", headers: { "X-Liuhen-Csrf": document.body.dataset.csrf },
     });
@@ -90,8 +107,11 @@ class LhPlayer extends HTMLElement {
       this.say(answer.status === 403 ? this.words.denied : this.words.failed);
       throw new Error(String(answer.status));
     }
-    const viewing = await answer.json();
-    this.media.src = viewing.url;
+    return answer.json();
+  }
+
+  async request() {
+    this.media.src = (await this.viewing()).url;
     await new Promise((resolve) => {
       this.media.addEventListener("loadedmetadata", resolve, { once: true });
       this.media.addEventListener("error", resolve, { once: true });

@@ -1,0 +1,146 @@
+"""One custody entry as a line for people: the few fields a reader looks for, in the page's language.
+
+A code without a word is shown as it stands in the log rather than left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from api.web import custody_words, marks, words
+from api.web.i18n import translate
+from api.web.units import size_text
+from catalogue.records import TimelineRow
+
+Say = Callable[[str], str]
+_DIGEST_SHOWN: Final = 16
+
+
+def entry_line(entry: TimelineRow, language: str) -> str:
+    """What an entry says beyond its name, time and actor; empty when that is all.
+
+    Args:
+        entry: The entry as the reader may see it.
+        language: The page's language.
+    """
+
+    def say(message: str) -> str:
+        return translate(message, language)
+
+    maker = _LINES.get(entry.event_type)
+    parts = maker(entry.public, entry.disclosed, say) if maker is not None else []
+    return " · ".join(part for part in parts if part)
+
+
+def note_lines(timeline: Sequence[TimelineRow], language: str) -> list[tuple[str, str]]:
+    """What the last examination measured: (word, figures). Empty where it noted nothing or the reader may not know."""
+    noted: list[str] = []
+    for entry in timeline:
+        if entry.event_type == "recording.described":
+            noted = [str(note) for note in entry.disclosed.get("evidence_notes") or []]
+    lines = []
+    for note in noted:
+        code, _, figures = note.partition(": ")
+        word = custody_words.NOTES.get(code)
+        told = "" if code == "end-not-stated" else figures
+        lines.append((translate(word, language) if word else code, told))
+    return lines
+
+
+def _word(table: Mapping[str, str], code: object, say: Say) -> str:
+    text = str(code or "")
+    return say(table[text]) if text in table else text
+
+
+def _discovered(public: Mapping[str, Any], disclosed: Mapping[str, Any], _say: Say) -> list[str]:
+    return [str(disclosed.get("path") or ""), size_text(public.get("size_bytes"))]
+
+
+def _from_byte(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    start = public.get("from_byte")
+    return [say("from byte") + f" {start:,}"] if isinstance(start, int) and start else []
+
+
+def _interrupted(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    at = public.get("at_byte")
+    place = [say("at byte") + f" {at:,}"] if isinstance(at, int) and at >= 0 else []
+    return [*place, _word(words.ERRORS, public.get("reason"), say)]
+
+
+def _acquired(public: Mapping[str, Any], _disclosed: Mapping[str, Any], _say: Say) -> list[str]:
+    digest = str(public.get("sha256") or "")
+    return [size_text(public.get("size_bytes")), f"SHA-256 {digest[:_DIGEST_SHOWN]}…" if digest else ""]
+
+
+def _stored(public: Mapping[str, Any], _disclosed: Mapping[str, Any], _say: Say) -> list[str]:
+    copies = public.get("copies")
+    return [
+        f"{copy.get('store')} ({copy.get('domain')})" for copy in copies if isinstance(copy, dict)
+    ] if isinstance(copies, list) else []  # fmt: skip
+
+
+def _quarantined(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    # Its figures stand with the notes of the examination.
+    return [_word(words.REASONS, public.get("reason"), say)]
+
+
+def _described(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    by_code = {str(verdict): mark.word for verdict, mark in marks.VERDICTS.items()}
+    return [_word(words.KINDS, public.get("kind"), say), _word(by_code, public.get("verdict"), say)]
+
+
+def _derivative(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    return [_word(custody_words.LOOKS, public.get("kind"), say), size_text(public.get("size_bytes"))]
+
+
+def _released(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    gone = say("it was no longer there") if public.get("already_absent") else ""
+    return [_word(custody_words.MODES, public.get("mode"), say), gone]
+
+
+def _refused(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    return [_word(words.ERRORS, public.get("reason"), say)]
+
+
+def _bound(public: Mapping[str, Any], disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    return [_word(words.CONFIDENCE, public.get("confidence"), say), str(disclosed.get("reason") or "")]
+
+
+def _access(public: Mapping[str, Any], disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    detail = str(disclosed.get("detail") or "")
+    shown = "" if detail == "show" else _word(custody_words.LOOKS, detail, say)
+    return [
+        _word(custody_words.ACTIONS, public.get("action"), say), shown, _word(custody_words.VIA, public.get("via"), say),
+        _word(custody_words.DENIALS, public.get("reason"), say),
+    ]  # fmt: skip
+
+
+def _fixity(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    part, _, outcome = str(public.get("outcome") or "").partition("-")
+    by_code = {code: mark.word for code, mark in marks.CHECKS.items()}
+    return [str(public.get("store") or ""), _word(custody_words.PARTS, part, say), _word(by_code, outcome, say)]
+
+
+def _finding(public: Mapping[str, Any], disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    kind = _word(words.FINDINGS, public.get("kind"), say)
+    return [kind, str(public.get("store") or ""), str(disclosed.get("detail") or "")]
+
+
+_LINES: Final[dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Say], list[str]]]] = {
+    "recording.discovered": _discovered,
+    "recording.acquiring": _from_byte,
+    "recording.interrupted": _interrupted,
+    "recording.acquired": _acquired,
+    "recording.stored": _stored,
+    "recording.quarantined": _quarantined,
+    "recording.described": _described,
+    "derivative.made": _derivative,
+    "recording.released": _released,
+    "recording.release-refused": _refused,
+    "recording.officer-bound": _bound,
+    "access.allowed": _access,
+    "access.denied": _access,
+    "fixity.checked": _fixity,
+    "finding.raised": _finding,
+}

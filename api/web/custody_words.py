@@ -1,0 +1,77 @@
+"""Words of custody entries and of the examination: codes of the log as message identities. The pages translate them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+EVENTS: Final = {
+    "recording.discovered": "Seen on the recorder",
+    "recording.acquiring": "Copying began",
+    "recording.interrupted": "Copying was interrupted",
+    "recording.acquired": "Every byte read once and digested",
+    "recording.duplicate": "Recognised as a duplicate",
+    "recording.stored": "Copies read back and matched; accession",
+    "recording.quarantined": "Put into quarantine",
+    "recording.described": "Examined",
+    "derivative.made": "Derivative made",
+    "recording.released": "Cleared from the recorder",
+    "recording.release-refused": "Clearing refused",
+    "recording.officer-bound": "Officer bound",
+    "access.allowed": "Accessed",
+    "access.denied": "Access denied",
+    "fixity.checked": "Fixity check",
+    "finding.raised": "Finding raised",
+}
+ACTIONS: Final = {
+    "recording.list": "list recordings",
+    "recording.show": "open the page",
+    "recording.view": "watch",
+    "recording.verify": "verify",
+    "recording.bind": "bind an officer",
+    "device.release": "clear the recorder",
+    "log.read": "read the log",
+    "finding.close": "close a finding",
+    "verify.run": "verify everything",
+}
+VIA: Final = {"web": "in the browser", "cli": "on the command line", "service": "by the service"}
+LOOKS: Final = {
+    "original": "original",
+    "viewing": "viewing copy",
+    "viewing copy": "viewing copy asked for",
+    "poster": "poster",
+    "sheet": "key frames",
+    "sheet-index": "times of the key frames",
+    "locate": "where the copies lie",
+}
+DENIALS: Final = {
+    "needs-grant": "This footage is archived; watching it needs an approved request.",
+    "no-role": "Your roles do not allow this.",
+    "outside-unit": "It belongs to another unit.",
+    "not-own": "It is not your own recording.",
+    "inactive": "Your account is not active.",
+    "unknown-agent": "Your account is not known.",
+    "own-rights": "Nobody changes their own rights.",
+    "password-change-required": "Change your one-time password first.",
+}
+MODES: Final = {"manual": "by a person", "automatic": "automatically"}
+PARTS: Final = {"recording": "recording", "manifest": "manifest"}
+#: Measurements of the examination; their figures follow as written in the log.
+NOTES: Final = {
+    "structure-beyond-end": "The file says it is longer than it is",
+    "index-missing": "The index is missing",
+    "never-closed": "The file was never closed",
+    "bytes-outside-structure": "Bytes outside the file's structure",
+    "zero-blocks": "Blocks of zeros",
+    "zero-tail": "Zeros at the end",
+    "end-not-stated": "This format does not state its end: a missing end cannot be noticed",
+    "shorter-than-stated": "Shorter than stated",
+    "frames-missing": "Frames are missing",
+    "packets-in-zero-blocks": "Packets lie in blocks of zeros",
+    "limit-reached": "The examination was ended at its limit",
+    "complaints": "The decoder complained",
+    "empty": "The file is empty",
+    "only-zeros": "Nothing but zeros",
+    "foreign-content": "The content is of another kind than the name",
+    "not-recognised": "The content is of no known format",
+    "picture-end-missing": "The end of the picture is missing",
+}
