@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 HOME_DIR ?= .home
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run demo test setup setup-test lint types imports unit interop crash bench bench-full vendor lock clean
+.PHONY: help run clean-demo test setup setup-test lint types imports unit interop crash bench bench-full vendor lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -68,6 +68,10 @@ vendor: ## fetch the pages' third-party files again from npm and check their int
 
 lock: ## recompute the locked dependencies (needs uv)
 	@tools/lock.sh
+
+clean-demo: ## remove the demonstration's home (its originals are immutable files, so plain rm refuses)
+	@test ! -e $(HOME_DIR) || chattr -R -f -i $(HOME_DIR) || true
+	@rm -rf $(HOME_DIR) $(HOME_DIR)-recorders
 
 clean: ## remove what the targets made (not a home)
 	@rm -rf $(VENV) .venv-interop build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
