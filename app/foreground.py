@@ -6,6 +6,7 @@ answer. Interrupted (Ctrl-C, kill), it leaves what the next run takes up at the 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,22 +16,32 @@ from app.offload_report import offload_json
 from app.wiring import House
 from catalogue.records import ProgressRow
 from devices.mass_storage.driver import MassStorageDriver
+from devices.registry import DriverRegistry
 from devices.watch_folder.driver import WatchFolderDriver
 from evidence.durable import exclusive_lock
-from evidence.errors import NotFoundError
+from evidence.errors import EvidenceError, NotFoundError
 from evidence.model import Actor, RecordingState
 from evidence.names import printable
-from evidence.ports import DockedDevice
+from evidence.ports import DockedDevice, JobEngine
 from flow import InlineEngine
 from ingest.docking import OffloadResult
-from ingest.session import RECONCILE_JOB, OffloadService
+from ingest.session import RECONCILE_JOB, OffloadService, secure_key
 
 OnProgress = Callable[[ProgressRow], None]
-_PENDING: Final = frozenset({RecordingState.ACQUIRED})
 _WAIT_S: Final = 0.2
+#: An engine takes a moment between two runs of a job; only a recording without a job for so long is given up.
+_GIVE_UP_S: Final = 5.0
 
 
-def docked_at(house: House, path: Path) -> DockedDevice:
+def progress_json(row: ProgressRow) -> dict[str, Any]:
+    """What a progress bar needs."""
+    return {
+        "stage": row.stage, "bytes_done": row.bytes_done, "bytes_total": row.bytes_total, "files_done": row.files_done,
+        "files_total": row.files_total, "rate_bytes_s": row.rate_bytes_s,
+    }  # fmt: skip
+
+
+def docked_at(registry: DriverRegistry, path: Path) -> DockedDevice:
     """The docked device for a path given by hand: a configured drop folder, else a mounted recorder or plain folder.
 
     Raises:
@@ -38,7 +49,7 @@ def docked_at(house: House, path: Path) -> DockedDevice:
     """
     if not path.is_dir():
         raise NotFoundError(f"{path} is no folder", todo="Give the folder where the recorder is mounted.")
-    for driver in house.registry.drivers:
+    for driver in registry.drivers:
         if isinstance(driver, WatchFolderDriver):
             for docked in driver.scan():
                 if docked.address == printable(bytes(path.absolute())):
@@ -46,8 +57,24 @@ def docked_at(house: House, path: Path) -> DockedDevice:
     return MassStorageDriver.docked_at(path)
 
 
+def docked_where(registry: DriverRegistry, where: str) -> DockedDevice:
+    """What is docked in a slot, or the folder of that path.
+
+    Raises:
+        NotFoundError: Neither.
+    """
+    docked = next((one for one in registry.scan() if one.slot == where), None)
+    if docked is not None:
+        return docked
+    if not Path(where).is_dir():
+        raise NotFoundError(f"nothing is docked at {where}", todo="See `liuhen devices scan`.")
+    return docked_at(registry, Path(where).absolute())
+
+
 def ingest(house: House, path: Path, actor: Actor, *, register: bool, on_progress: OnProgress | None) -> dict[str, Any]:
     """Offload a path, secure every recording, seal, and tell what came in.
+
+    Ctrl-C ends it at once: what was read is kept and secured by the next run.
 
     Raises:
         HomeLockedError: A service works on this home (hand the work to it instead).
@@ -59,30 +86,49 @@ def ingest(house: House, path: Path, actor: Actor, *, register: bool, on_progres
         offloads.start_up()
         jobs.start()
         try:
-            result = offloads.offload(docked_at(house, path), actor, register=register, on_progress=on_progress)
-        finally:
-            jobs.enqueue(RECONCILE_JOB, "", queue=offloads.dock_queue, key=RECONCILE_JOB, priority=1)
-            jobs.drain()
-            house.seal_pending()
+            result = offloads.offload(
+                docked_at(house.registry, path), actor, register=register, on_progress=on_progress
+            )
+        except EvidenceError as error:
+            if not error.fatal:  # what an earlier run left is secured although this recorder could not be read
+                _secure_all(house, offloads, jobs)
+            raise
+        _secure_all(house, offloads, jobs)
         return offload_json(house, result)
+
+
+def _secure_all(house: House, offloads: OffloadService, jobs: InlineEngine) -> None:
+    jobs.enqueue(RECONCILE_JOB, "", queue=offloads.dock_queue, key=RECONCILE_JOB, priority=1)
+    jobs.drain()
+    house.seal_pending()
 
 
 def ingest_beside(
     house: House, offloads: OffloadService, path: Path, actor: Actor, *, register: bool, on_progress: OnProgress | None,
-    timeout_s: float = 3600.0,
+    jobs: JobEngine, stop: threading.Event,
 ) -> dict[str, Any]:  # fmt: skip
-    """The same inside a serving process: its engine secures the recordings; returns when they are sealed."""
-    result = offloads.offload(docked_at(house, path), actor, register=register, on_progress=on_progress)
-    _wait_until_sealed(house, result, timeout_s=timeout_s)
+    """The same inside a serving process: its engine secures the recordings.
+
+    Returns when they are sealed and described, when the jobs of those that are not have failed (a store is away: the
+    reconciler tries again), or when the service stops.
+    """
+    docked = docked_at(house.registry, path)
+    result = offloads.offload(docked, actor, register=register, on_progress=on_progress)
+    _wait_until_sealed(house, result, jobs=jobs, stop=stop)
     return offload_json(house, result)
 
 
-def _wait_until_sealed(house: House, result: OffloadResult, *, timeout_s: float) -> None:
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
+def _wait_until_sealed(house: House, result: OffloadResult, *, jobs: JobEngine, stop: threading.Event) -> None:
+    idle_since = time.monotonic()
+    while not stop.wait(_WAIT_S):
         with house.catalogue.read() as uow:
-            rows = [uow.recordings.get(recording) for recording in result.acquired]
+            rows = [uow.recordings.get(recording) for recording in [*result.acquired, *result.known]]
         stored = [row for row in rows if row.state in {RecordingState.STORED, RecordingState.RELEASED}]
-        if not any(row.state in _PENDING for row in rows) and all(row.sealed and row.described for row in stored):
+        left = [row for row in rows if row.state is RecordingState.ACQUIRED]
+        left += [row for row in stored if not (row.sealed and row.described)]
+        if not left:
             return
-        time.sleep(_WAIT_S)
+        if not {secure_key(row.id) for row in left}.isdisjoint(jobs.live_keys()):
+            idle_since = time.monotonic()
+        elif time.monotonic() - idle_since > _GIVE_UP_S:
+            return

@@ -8,6 +8,7 @@ from typing import Any
 from app.wiring import House
 from catalogue import UnitOfWork
 from catalogue.records import RecordingRow
+from evidence.clock import to_text
 from evidence.ids import RecordingId
 from evidence.model import RecordingState
 from ingest.docking import OffloadResult
@@ -23,7 +24,7 @@ def recording_json(uow: UnitOfWork, row: RecordingRow, *, directory: dict[str, s
         "sealed": row.sealed,
         "kind": row.kind.value,
         "name": row.name,
-        "names": [name.name for name in uow.recordings.names(row.id)] or [row.name],
+        "names": list(dict.fromkeys([row.name, *(name.name for name in uow.recordings.names(row.id))])),
         "sha256": row.sha256.hex if row.sha256 else "",
         "sm3": row.sm3.hex if row.sm3 else "",
         "size_bytes": row.size_bytes,
@@ -37,15 +38,19 @@ def recording_json(uow: UnitOfWork, row: RecordingRow, *, directory: dict[str, s
         "duplicate_of": row.duplicate_of or "",
         "attached_to": row.attached_to or "",
         "copies": [
-            {"store": copy.store, "domain": copy.domain, "key": copy.key, "version": copy.version}
+            {
+                "store": copy.store, "domain": copy.domain, "key": copy.key, "version": copy.version,
+                "read_back_at": to_text(copy.read_back_at) if copy.read_back_at else "",
+            }
             for copy in (blob.copies if blob else ())
         ],
-    }
+    }  # fmt: skip
 
 
 def offload_json(house: House, result: OffloadResult) -> dict[str, Any]:
     """What one docking brought, as it stands now.
 
+    ``recordings`` is everything of this listing that is kept here; ``new`` tells what this docking itself brought.
     ``duplicates`` are files whose bytes were kept before: recognised by digest in this docking, or not read again because
     this recorder's file is held already.
     """
@@ -59,7 +64,9 @@ def offload_json(house: House, result: OffloadResult) -> dict[str, Any]:
             "offload": result.offload,
             "outcome": result.outcome,
             "message": result.error.diagnostics() if result.error else "",
-            "recordings": [recording_json(uow, row, directory=directory) for row in kept],
+            "recordings": [
+                {**recording_json(uow, row, directory=directory), "new": row.id not in known} for row in kept
+            ],
             "waiting": result.waiting,
             "refused": [{"name": name, "reason": reason} for name, reason in result.refused],
             "quarantined": [

@@ -22,10 +22,11 @@ from assurance.facts import evidence_facts
 from assurance.rebuild import rebuild
 from catalogue import Catalogue
 from catalogue.records import AgentRow, CredentialRow
-from chain_of_custody import EntryRecorder, NoteVerifier, keys
-from evidence.clock import SystemClock, unix_ms
+from chain_of_custody import EntryRecorder, NoteVerifier, Sealer, keys
+from evidence.clock import SystemClock, to_text, unix_ms
 from evidence.durable import exclusive_lock, fsync_dir
-from evidence.errors import CatalogueError, ConfigError, EvidenceError, StoreError
+from evidence.errors import CatalogueError, ConfigError, CustodyError, EvidenceError, IntegrityError, StoreError
+from evidence.events import AccessAllowed
 from evidence.model import Action
 from evidence.ports import Disclosure
 from people import credentials
@@ -84,6 +85,7 @@ def rebuild_home(
         try:
             if old is not None:
                 _authorise(old, home, settings, login=login, password=password, terminal=terminal)
+                _seal_what_waits(old, home, settings, stores)
             fresh_path = path.with_name(f"{path.name}.rebuilding")
             for leftover in path.parent.glob(f"{fresh_path.name}*"):
                 leftover.unlink()
@@ -91,7 +93,9 @@ def rebuild_home(
             try:
                 done = _fill(fresh, home, settings, stores, old=old, progress=progress)
                 if not check:
-                    done.one_time_password = _carry_over(fresh, old)
+                    done.one_time_password = _carry_over(
+                        fresh, old, recorder=EntryRecorder(keys.load(home.station_key), station=settings.station.name)
+                    )
             finally:
                 fresh.close()
         finally:
@@ -124,7 +128,25 @@ def _authorise(old: Catalogue, home: Home, settings: Settings, *, login: str, pa
     recorder = EntryRecorder(keys.load(home.station_key), station=settings.station.name)
     identity = Identity(old, recorder=recorder, clock=clock)
     actor = identity.cli_actor(os.getuid(), login=login, password=password, terminal=terminal)
-    Gate(old, recorder=recorder, clock=clock).require(actor, Action.REBUILD_RUN)
+    Gate(old, recorder=recorder, clock=clock).allowed(actor, Action.REBUILD_RUN)
+
+
+def _seal_what_waits(old: Catalogue, home: Home, settings: Settings, stores: StoreSet) -> None:
+    """Bring the entries that only the present catalogue holds into the log, so that they are not left behind with it.
+
+    Where the present catalogue does not fit the log (a restored backup), it stays as it is: it is what is being replaced.
+    """
+    try:
+        with Sealer(
+            old.outbox_transactions(), log_key=keys.load(home.log_key), origin=settings.station.origin,
+            published=[home.public_log, *(store.root / "log" / "public" for store in stores.local)], clock=SystemClock(),
+        ) as sealer:  # fmt: skip
+            while sealer.seal_once():
+                pass
+        archive = DisclosureArchive(load_key(home.disclosure_key), [store.root for store in stores.local])
+        archive.sync(old)
+    except (CustodyError, IntegrityError, CatalogueError) as error:
+        _log.warning("the present catalogue does not fit the log; its waiting entries stay in it: %s", error.what)
 
 
 def _disclosures(home: Home, stores: StoreSet) -> list[Disclosure]:
@@ -161,7 +183,7 @@ def _fill(
     return Rebuilt(report.entries, report.recordings, report.erased, report.unread, same=same)
 
 
-def _carry_over(fresh: Catalogue, old: Catalogue | None) -> str:
+def _carry_over(fresh: Catalogue, old: Catalogue | None, *, recorder: EntryRecorder) -> str:
     """What is no evidence: passwords, settings, account bindings. Without the old catalogue somebody must get in again."""
     with fresh.begin() as uow:
         people = uow.people.agents()
@@ -178,10 +200,12 @@ def _carry_over(fresh: Catalogue, old: Catalogue | None) -> str:
             if bound is not None:
                 uow.people.bind_os_user(os.getuid(), bound)
         return ""
-    return _let_somebody_in(fresh, people)
+    return _let_somebody_in(fresh, people, recorder=recorder)
 
 
-def _let_somebody_in(fresh: Catalogue, people: list[AgentRow]) -> str:
+def _let_somebody_in(fresh: Catalogue, people: list[AgentRow], *, recorder: EntryRecorder) -> str:
+    """A one-time password for one who may manage people. Nobody could be asked, so the log tells that it was made."""
+    at = SystemClock().now()
     with fresh.begin() as uow:
         manager = next(
             (p for p in people if p.active and p.login and any(r.role == _SECURITY for r in uow.people.roles(p.id))),
@@ -197,6 +221,11 @@ def _let_somebody_in(fresh: Catalogue, people: list[AgentRow]) -> str:
             )
         )  # fmt: skip
         uow.people.bind_os_user(os.getuid(), manager.id)
+        event = AccessAllowed(
+            actor=manager.id, action=Action.REBUILD_RUN, via="cli", at=to_text(at.wall),
+            detail="the catalogue was lost; the account that holds the keys rebuilt it and got a one-time password",
+        )  # fmt: skip
+        recorder.record(uow.outbox, event, at=at)
     return password
 
 

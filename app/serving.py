@@ -41,6 +41,7 @@ DISCLOSURES_JOB: Final = "disclosures"
 CLOCK_JOB: Final = "clock-mark"
 CARE_QUEUE: Final = "care"
 _STOP_TIMEOUT_S: Final = 20.0
+_REPLICATE_S: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -53,9 +54,19 @@ class Running:
     autodock: AutoDock
     app: FastAPI
     stop: threading.Event
+    trouble: list[EvidenceError]
+
+    @staticmethod
+    def fatal(error: EvidenceError) -> None:
+        """End the process when the error says that nothing on disk is known: no further write, not even a clean end."""
+        if error.fatal:
+            _log.critical("the service ends at once: %s: %s", error.code, error.diagnostics())
+            os._exit(error.exit_code)
 
 
-def _guarded(name: str, work: Callable[[], None], stop: threading.Event) -> threading.Thread:
+def _guarded(
+    name: str, work: Callable[[], None], stop: threading.Event, trouble: list[EvidenceError]
+) -> threading.Thread:
     """A thread whose failure stops the service: half a service would show a status that is not true."""
 
     def run() -> None:
@@ -63,10 +74,11 @@ def _guarded(name: str, work: Callable[[], None], stop: threading.Event) -> thre
             work()
         except EvidenceError as error:
             _log.critical("%s stopped: %s: %s", name, error.code, error.diagnostics())
-            if error.fatal:  # nothing on disk is known: no further write, not even a clean end
-                os._exit(error.exit_code)
+            Running.fatal(error)
+            trouble.append(error)
         except Exception:
             _log.critical("%s broke", name, exc_info=True)
+            trouble.append(EvidenceError(f"{name} broke", todo="Its message stands in the service's journal."))
         finally:
             stop.set()
 
@@ -127,12 +139,14 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
         LogRollbackError: The published log is ahead of the database (a restored backup).
     """
     stop = threading.Event()
+    trouble: list[EvidenceError] = []
     with contextlib.ExitStack() as stack:
         stack.enter_context(exclusive_lock(home.lock))
         house = build(home, settings, clock=clock, migrate=True)
         stack.callback(house.close)
         house.sealer.start_up()
         stack.callback(house.sealer.close)
+        stack.callback(_seal_the_rest, house, trouble)
         engine = DbosEngine(house.home.jobs_url(settings), clock=house.clock, executor_id=settings.station.name)
         offloads = house.offloads(engine)
         viewings = ViewingCopies(offloads.parts, jobs=engine, gate=house.gate)
@@ -150,10 +164,12 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
         )
         web = settings.web
         app = create_app(services, ApiSettings(secure_cookies=web.secure_cookies, allowed_hosts=web.allowed_hosts))
-        sealing = _guarded("sealer", lambda: house.sealer.run(stop, house.wake_sealer, on_error=_note), stop)
+        sealing = _guarded("sealer", lambda: house.sealer.run(stop, house.wake_sealer, on_error=_note), stop, trouble)
         stack.callback(_join, sealing, stop, house.wake_sealer.set)
+        replicating = _guarded("disclosures", lambda: _replicate(house, stop), stop, trouble)
+        stack.callback(_join, replicating, stop, lambda: None)
         if docks:
-            docking = _guarded("docks", lambda: autodock.run(stop, interval_s=settings.docks.poll_s), stop)
+            docking = _guarded("docks", lambda: autodock.run(stop, interval_s=settings.docks.poll_s), stop, trouble)
             stack.callback(_join, docking, stop, autodock.hint)
             for driver in _watch_folders(house, autodock.hint):
                 stack.callback(driver.stop)
@@ -161,7 +177,39 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
         stack.callback(schedule.stop)
         if settings.docks.clearing is not ClearingMode.NEVER and settings.storage.single_domain:
             _log.warning("recorders are cleared on one failure domain: storage.single_domain is set")
-        yield Running(house=house, engine=engine, offloads=offloads, autodock=autodock, app=app, stop=stop)
+        yield Running(
+            house=house, engine=engine, offloads=offloads, autodock=autodock, app=app, stop=stop, trouble=trouble
+        )
+
+
+def _replicate(house: House, stop: threading.Event) -> None:
+    """Keep the stores' disclosures close behind the log: a catalogue lost now costs the names of seconds, not minutes."""
+    done = -1
+    while not stop.wait(_REPLICATE_S):
+        try:
+            with house.catalogue.read() as uow:
+                head = uow.outbox.head()
+            size = head.published_size if head is not None else 0
+            if size != done:
+                house.archive.sync(house.catalogue)
+                done = size
+        except EvidenceError as error:  # the regular job says so each minute until it is mended
+            if error.fatal:
+                raise
+            _log.info("disclosures lag: %s", error.what)
+
+
+def _seal_the_rest(house: House, trouble: list[EvidenceError]) -> None:
+    """An orderly end leaves nothing unsealed; what this cannot do, the next start does."""
+    if trouble:
+        return
+    try:
+        while house.sealer.seal_once():
+            pass
+        house.archive.sync(house.catalogue)
+    except EvidenceError as error:
+        Running.fatal(error)
+        _note(error)
 
 
 def _note(error: EvidenceError) -> None:

@@ -28,7 +28,7 @@ from devices.usb_over_ip import UsbIpBackend
 from devices.watch_folder.driver import WatchFolderDriver
 from evidence.clock import Clock, SystemClock
 from evidence.digest import DigestSuite
-from evidence.errors import ConfigError, LogLockedError, StoreError
+from evidence.errors import ConfigError, EvidenceError, LogLockedError, StoreError
 from evidence.ids import AgentId
 from evidence.model import Actor
 from evidence.ports import BlobStore, DeviceDriver, JobEngine
@@ -242,12 +242,21 @@ def build(home: Home, settings: Settings, *, clock: Clock | None = None, migrate
 
 @contextlib.contextmanager
 def opened(home: Home, *, clock: Clock | None = None) -> Iterator[House]:
-    """A home's objects for one command; what the command entered is sealed at the end, also after an error."""
+    """A home's objects for one command; what the command entered is sealed at the end, also after an error.
+
+    After a fatal error nothing more is written: recovery at the next start decides (promise 6).
+    """
     house = build(home, home.require(), clock=clock)
     try:
-        yield house
-    finally:
         try:
+            yield house
+        except EvidenceError as error:
+            if not error.fatal:
+                house.seal_pending()
+            raise
+        except BaseException:
             house.seal_pending()
-        finally:
-            house.close()
+            raise
+        house.seal_pending()
+    finally:
+        house.close()

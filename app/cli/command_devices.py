@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from api.schemas.docks import device_answer
-from app.cli.common import acting, home_option, identity_options, json_option, print_json, say
-from app.foreground import docked_at
-from evidence.errors import NotFoundError
+from app.cli.common import (
+    acting,
+    home_option,
+    identity_options,
+    json_option,
+    password_for,
+    print_json,
+    say,
+    terminal,
+    the_home,
+)
+from app.control import ask, connection_to
+from app.foreground import docked_where
 from evidence.ids import AgentId, UnitId
 from flow import InlineEngine
 
@@ -64,22 +75,28 @@ def scan(home: str | None, *, as_json: bool) -> None:
 @click.option("--officer", default="", help="Identity of the officer it is issued to (long-term).")
 def register(where: str, *, home: str | None, as_json: bool, login: str, label: str, unit: str, officer: str) -> None:
     """Enter the recorder at WHERE (a slot of `devices scan`, or a folder) in the ledger."""
-    with acting(home, login) as (house, actor):
-        jobs = InlineEngine()
-        offloads = house.offloads(jobs)
-        docked = next((one for one in house.registry.scan() if one.slot == where), None)
-        if docked is None:
-            if not Path(where).is_dir():
-                raise NotFoundError(f"nothing is docked at {where}", todo="See `liuhen devices scan`.")
-            docked = docked_at(house, Path(where).absolute())
-        row = offloads.register_device(
-            docked,
-            actor,
-            label=label,
-            unit=UnitId(unit) if unit else None,
-            officer=AgentId(officer) if officer else None,
-        )
+    path = Path(where).absolute()
+    where = str(path) if path.is_dir() else where
+    with connection_to(the_home(home).socket) as service:
+        if service is not None:  # the service holds the docks: it registers and begins to read at once
+            request = {
+                "command": "register", "where": where, "label": label, "unit": unit, "officer": officer, "login": login,
+                "password": password_for(login), "terminal": terminal(),
+            }  # fmt: skip
+            answer = ask(service, request, on_progress=lambda _row: None)
+        else:
+            answer = _register_here(home, login, where, label=label, unit=unit, officer=officer)
     if as_json:
-        print_json(device_answer(row).model_dump(mode="json"))
+        print_json(answer)
     else:
-        click.echo(say("Registered: {serial}", serial=row.serial))
+        click.echo(say("Registered: {serial}", serial=answer["serial"]))
+
+
+def _register_here(home: str | None, login: str, where: str, *, label: str, unit: str, officer: str) -> dict[str, Any]:
+    with acting(home, login) as (house, actor):
+        row = house.offloads(InlineEngine()).register_device(
+            docked_where(house.registry, where), actor, label=label, unit=UnitId(unit) if unit else None,
+            officer=AgentId(officer) if officer else None,
+        )  # fmt: skip
+    told: dict[str, Any] = device_answer(row).model_dump(mode="json")
+    return told

@@ -19,12 +19,11 @@ from app.cli.common import (
     the_home,
     transfer_bar,
 )
-from app.control import ask, connection_to, progress_json
-from app.foreground import ingest as ingest_here
+from app.control import ask, connection_to
 
 
 def _show(result: dict[str, Any]) -> None:
-    for row in result["recordings"]:
+    for row in (row for row in result["recordings"] if row["new"]):
         sealed = say("Sealed") if row["sealed"] else say(row["state"])
         click.echo(f"  {row['name']}  {row['size_bytes']} B  {sealed}  sha256:{row['sha256'][:16]}…")
     for row in result["duplicates"]:
@@ -61,6 +60,9 @@ def ingest(path: Path, *, home: str | None, as_json: bool, login: str, register:
             }  # fmt: skip
             result = ask(service, request, on_progress=bar)
         else:
+            from app.foreground import ingest as ingest_here
+            from app.foreground import progress_json
+
             with acting(home, login) as (house, actor):
                 result = ingest_here(
                     house, path, actor, register=register, on_progress=lambda row: bar(progress_json(row))

@@ -7,12 +7,11 @@ from pathlib import Path
 import click
 
 from app.cli.common import acting, home_option, identity_options, json_option, print_json, say, step_bar, the_home
-from app.proofs import ProofDesk
 from chain_of_custody import NoteVerifier, keys
 from chain_of_custody.fsck import Signatures, verify_published
 from chain_of_custody.reader import LogReader
 from evidence.durable import publish
-from evidence.errors import IntegrityError
+from evidence.errors import IntegrityError, StoreError
 from evidence.ids import RecordingId
 
 
@@ -64,12 +63,17 @@ def checkpoint(home: str | None, *, as_json: bool) -> None:
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write.")
 def proof(recording: str, *, home: str | None, login: str, output: Path) -> None:
     """Write the proof bundle of one recording (c2sp.org/tlog-proof): with it and the media an outsider can check."""
+    from app.proofs import ProofDesk
+
     with acting(home, login) as (house, actor):
         desk = ProofDesk(
             house.catalogue, gate=house.gate, published=house.home.public_log, verifier=house.sealer.verifier
         )
         data = desk.bundle(actor, RecordingId(recording))
-    publish(output.absolute(), data, mode=0o644)
+    try:
+        publish(output.absolute(), data, mode=0o644)
+    except OSError as error:
+        raise StoreError(f"cannot write {output}: {error.strerror}") from error
     click.echo(say("Proof written: {path}", path=output))
 
 

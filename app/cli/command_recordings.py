@@ -71,7 +71,8 @@ def show(recording: str, *, home: str | None, as_json: bool, login: str) -> None
         with house.catalogue.read() as uow:
             flat = recording_json(uow, view.row, directory=directory)
     if as_json:
-        print_json({**flat, **detail_answer(view).model_dump(mode="json")})
+        detail = detail_answer(view).model_dump(mode="json")
+        print_json({**detail, "sightings": detail["names"], **flat})
         return
     _show(view)
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import socket
 import threading
-import time
+from collections.abc import Iterator
+from typing import Final
 
 import click
 import uvicorn
 
 from app.cli.common import home_option, say, the_home
-from app.control import ControlServer
+from app.control_server import ControlServer
 from app.serving import Running, running
+from evidence.errors import ConfigError
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class _Server(uvicorn.Server):
@@ -30,33 +37,67 @@ class _Server(uvicorn.Server):
         threading.Thread(target=wait, name="watch", daemon=True).start()
 
 
-def serve_app(at_work: Running, *, host: str, port: int) -> None:
-    """Serve the pages until Ctrl-C or until a part of the service stops."""
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket for the pages; port 0 takes a free one.
+
+    Raises:
+        ConfigError: The address is not ours or the port is taken.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=512)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"cannot serve on {host}:{port}: {why}", todo="Choose another --host or --port.") from error
+
+
+@contextlib.contextmanager
+def _signals_set(stop: threading.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT ask for an orderly end. uvicorn raises them once more when it has ended: they land here too."""
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def serve_app(at_work: Running, *, host: str, port: int, listening: socket.socket | None = None) -> None:
+    """Serve the pages until Ctrl-C, SIGTERM or until a part of the service stops.
+
+    Raises:
+        EvidenceError: The part that stopped says why; a supervisor starts the service again.
+    """
     config = uvicorn.Config(
         at_work.app, host=host, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False,
         timeout_graceful_shutdown=5,
     )  # fmt: skip
     server = _Server(config, at_work.stop)
-    server.watch()
-    server.run()
-    at_work.stop.set()
-    time.sleep(0)  # let the watching thread end
+    with _signals_set(at_work.stop), listening or listen(host, port) as pages:
+        server.watch()
+        server.run(sockets=[pages])
+        at_work.stop.set()
+    if at_work.trouble:
+        raise at_work.trouble[0]
 
 
 @click.command()
 @home_option
 @click.option("--host", help="Address to listen on (default from config.toml).")
-@click.option("--port", type=int, help="Port to listen on (default from config.toml).")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on, 0 for a free one (default from config.toml)."
+)
 def serve(home: str | None, *, host: str | None, port: int | None) -> None:
     """Run the service: pages, docks, jobs, sealer. Ends on Ctrl-C or SIGTERM."""
     target = the_home(home)
     settings = target.require()
-    address, number = host or settings.web.host, port or settings.web.port
-    with running(target, settings) as at_work:
+    address = settings.web.host if host is None else host
+    with listen(address, settings.web.port if port is None else port) as pages, running(target, settings) as at_work:
         control = ControlServer(at_work, target.socket)
         control.start()
+        number = pages.getsockname()[1]
         try:
             click.echo(say("Serving on http://{host}:{port}/ (Ctrl-C ends)", host=address, port=number))
-            serve_app(at_work, host=address, port=number)
+            serve_app(at_work, host=address, port=number, listening=pages)
         finally:
             control.stop()

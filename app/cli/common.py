@@ -7,20 +7,21 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from api.web import words
 from api.web.i18n import DEFAULT_LANGUAGE, LANGUAGES, translate
 from app.control import RemoteError
 from app.home import Home
 from app.settings import home_from
-from app.wiring import House, opened
 from evidence.errors import EvidenceError, UsageError
 from evidence.model import Actor
+
+if TYPE_CHECKING:  # building a home takes the whole program; commands that only tell a path do without
+    from app.wiring import House
 
 F = TypeVar("F", bound=Callable[..., Any])
 PASSWORD_VARIABLE = "LIUHEN_PASSWORD"  # noqa: S105 - the name of a variable
@@ -93,6 +94,8 @@ def actor_of(house: House, login: str) -> Actor:
 @contextlib.contextmanager
 def acting(option: str | None, login: str) -> Iterator[tuple[House, Actor]]:
     """A home's objects and who acts, for one command."""
+    from app.wiring import opened
+
     with opened(the_home(option)) as house:
         yield house, actor_of(house, login)
 
@@ -111,6 +114,8 @@ def report_error(error: EvidenceError, *, as_json: bool) -> int:
         told = {"code": code, "what": error.what, "kept": error.kept, "todo": error.todo}
         click.echo(json.dumps({"error": told}, ensure_ascii=False), err=True)
         return status
+    from api.web import words
+
     title = say(words.ERRORS.get(code, "This did not work"))
     click.secho(f"{title}: {error.diagnostics()} [{code}]", fg="red", err=True)
     return status

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
+import os
 import sys
+from typing import Final
 
 import click
 
-from app.cli import (
-    command_demo,
-    command_devices,
-    command_doctor,
-    command_ingest,
-    command_init,
-    command_log,
-    command_rebuild,
-    command_recordings,
-    command_serve,
-    command_storage,
-    command_user,
-    command_verify,
-)
 from app.cli.common import report_error
 from app.logging import configure
-from evidence.errors import EvidenceError
+from evidence.errors import EvidenceError, UsageError
 
-_VERSION = "0.1.0"
+_VERSION: Final = "0.1.0"
+#: 128 + SIGINT and 128 + SIGPIPE: what a shell expects of an ended or unheard program.
+_INTERRUPTED: Final = 130
+_UNHEARD: Final = 141
+_COMMANDS: Final = (
+    "init", "serve", "ingest", "devices", "recordings", "storage", "verify", "log", "rebuild", "user", "doctor", "demo",
+)  # fmt: skip
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Commands(click.Group):
+    """Commands by name; each is imported when it is wanted, so that a small one answers quickly."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"app.cli.command_{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(_VERSION, prog_name="liuhen")
 @click.option("--verbose", is_flag=True, help="Tell more on standard error.")
 def cli(*, verbose: bool) -> None:
@@ -39,30 +48,35 @@ def cli(*, verbose: bool) -> None:
     configure(verbose=verbose)
 
 
-for _command in (
-    command_init.init, command_serve.serve, command_ingest.ingest, command_devices.devices,
-    command_recordings.recordings, command_storage.storage, command_verify.verify, command_log.log,
-    command_rebuild.rebuild, command_user.user, command_doctor.doctor, command_demo.demo,
-):  # fmt: skip
-    cli.add_command(_command)
+def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return per way of ending
+    """Run one command; returns its exit status. Status 1 means tamper or loss, so nothing else may end with it."""
+    as_json = "--json" in arguments
+    try:
+        with cli.make_context("liuhen", arguments) as context:
+            cli.invoke(context)
+            return 0
+    except EvidenceError as error:
+        return report_error(error, as_json=as_json)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return UsageError.exit_code
+    except (click.Abort, KeyboardInterrupt, EOFError):
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away; what is left in the buffer must not complain when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _UNHEARD
+    except Exception:
+        logging.getLogger(__name__).exception("a defect of the program")
+        broken = EvidenceError("the program broke", todo="Please report it with the lines above.")
+        return report_error(broken, as_json=as_json)
 
 
 def main() -> None:
     """Entry point of the ``liuhen`` program."""
-    as_json = "--json" in sys.argv[1:]
-    try:
-        cli(standalone_mode=False)
-    except EvidenceError as error:
-        sys.exit(report_error(error, as_json=as_json))
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output went away
-        sys.exit(141)
+    sys.exit(run(sys.argv[1:]))
 
 
 if __name__ == "__main__":
