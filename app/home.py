@@ -5,12 +5,13 @@ Crash during ``init``: nothing of value exists yet; the command names what it fo
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.settings import CONFIG_NAME, Settings, load, parse
+from app.settings import CONFIG_NAME, Settings, load, parse, parse_text
 from chain_of_custody import keys
 from evidence.durable import make_dirs, publish_new
 from evidence.errors import ConfigError, StoreError
@@ -21,11 +22,11 @@ _TEMPLATE: Final = """\
 # Liuhen settings of this home. Every key is described in docs/settings.md; unknown keys are refused.
 
 [station]
-name = "{station}"
+name = {station}
 # The log's name; it stands in every checkpoint and can never change.
-origin = "{origin}"
+origin = {origin}
 
-[storage]
+{database}[storage]
 # Copies that are read back before a recording counts as stored, and failure domains before a recorder may be cleared.
 copies = 2
 domains = 2
@@ -45,7 +46,7 @@ path = "stores/second"
 
 [docks]
 # never | manual | automatic: when recorders are cleared after an offload.
-clearing = "{clearing}"
+clearing = {clearing}
 set_clock = true
 mount_roots = ["/run/liuhen/mounts"]
 watch_folders = []
@@ -127,24 +128,42 @@ class Home:
         return settings
 
 
-def lay_out(home: Home, *, station: str, origin: str, clearing: str) -> Settings:
+def first_config(*, station: str, origin: str, clearing: str, database: str = "") -> str:
+    """Text of a new home's settings: two stores in the home, pages on loopback.
+
+    Args:
+        station: Name of the station.
+        origin: Name of the custody log.
+        clearing: When recorders are cleared.
+        database: Address of a PostgreSQL database; empty for SQLite files in the home.
+    """
+    quoted = [json.dumps(value, ensure_ascii=False) for value in (station, origin, clearing, database)]
+    section = f"[database]\nurl = {quoted[3]}\n\n" if database else ""
+    return _TEMPLATE.format(station=quoted[0], origin=quoted[1], clearing=quoted[2], database=section)
+
+
+def lay_out(home: Home, *, config: str) -> Settings:
     """Write settings and keys of a new home. Durable on return.
 
+    Args:
+        home: An empty or missing folder.
+        config: Text of its ``config.toml``; checked before anything is written.
+
     Raises:
-        ConfigError: The folder is already a home, or holds something else.
+        ConfigError: The folder is already a home, or holds something else, or the settings are wrong.
     """
     if home.config.exists():
         raise ConfigError(f"{home.root} is already a home", kept="Nothing was changed.")
     if home.root.exists() and any(home.root.iterdir()):
         raise ConfigError(f"{home.root} is not empty", kept="Nothing was changed.", todo="Choose an empty folder.")
-    text = _TEMPLATE.format(station=station, origin=origin, clearing=clearing)
+    parse_text(config)
     try:
         make_dirs(home.root, 0o750)
         keys.generate(home.station_key)
         keys.generate(home.log_key)
         for folder in (home.lock.parent, home.scratch):
             make_dirs(folder, 0o750)
-        publish_new(home.config, text.encode("utf-8"), mode=0o640)
+        publish_new(home.config, config.encode("utf-8"), mode=0o640)
     except OSError as error:
         raise StoreError(f"cannot set up {home.root}: {os.strerror(error.errno or 0)}") from error
     return load(home.root)

@@ -141,12 +141,20 @@ def load(home: Path) -> Settings:
     """
     path = home / CONFIG_NAME
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError(f"{home} is no Liuhen home", todo=f"Make one with `liuhen init --home {home}`.") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
-    return parse(data)
+    return parse_text(text)
+
+
+def parse_text(text: str) -> Settings:
+    """Validate the text of a configuration; ConfigError when it is not TOML or a key is wrong."""
+    try:
+        return parse(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{CONFIG_NAME} cannot be read: {error}") from error
 
 
 def parse(data: dict[str, object]) -> Settings:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.home import Home, lay_out
-from app.settings import LocalStoreSettings
-from app.wiring import SERVICE_AGENT, build
+from app.settings import LocalStoreSettings, Settings
+from app.wiring import SERVICE_AGENT, build, digest_suite, s3_settings
 from assurance.disclosures import generate_key
-from evidence.clock import Clock
+from evidence.clock import Clock, SystemClock
 from evidence.durable import make_dirs
 from storage.local import LocalStore
+from storage.s3 import S3Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,23 +25,27 @@ class NewHome:
     domains: int
 
 
-def set_up(
-    home: Home, *, station: str, origin: str, clearing: str, login: str, os_uid: int, clock: Clock | None = None
-) -> NewHome:
+def set_up(home: Home, *, config: str, login: str, os_uid: int, clock: Clock | None = None) -> NewHome:
     """Set a home up in an empty folder. Durable on return.
 
     The first administrator can run the station and manage people; the account that runs this command is bound to them, so
     that commands of this account act in their name.
 
+    Args:
+        home: An empty or missing folder.
+        config: Text of its settings (``app.home.first_config``, or one's own with other stores or another database).
+        login: Log-in of the first administrator.
+        os_uid: Account of this machine that is bound to them.
+        clock: The time; the machine's by default.
+
     Raises:
-        ConfigError: The folder is a home or not empty, or a name does not serve.
+        ConfigError: The folder is a home or not empty, or a setting does not serve.
         StoreError: Something could not be written; remove the folder and begin again.
+        CatalogueError: The database does not answer, or is not empty.
     """
-    settings = lay_out(home, station=station, origin=origin, clearing=clearing)
+    settings = lay_out(home, config=config)
     generate_key(home.disclosure_key)
-    for store in settings.storage.stores:
-        if isinstance(store, LocalStoreSettings):
-            LocalStore.create(home.store_path(store.path), store.name)
+    _make_stores(home, settings, clock=clock or SystemClock())
     make_dirs(home.public_log.parent)
     house = build(home, settings, clock=clock, migrate=True)
     try:
@@ -58,3 +63,15 @@ def set_up(
     finally:
         house.sealer.close()
         house.close()
+
+
+def _make_stores(home: Home, settings: Settings, *, clock: Clock) -> None:
+    for wanted in settings.storage.stores:
+        if isinstance(wanted, LocalStoreSettings):
+            LocalStore.create(home.store_path(wanted.path), wanted.name)
+            continue
+        store = S3Store(s3_settings(wanted), name=wanted.name, suite=digest_suite(), clock=clock)
+        try:
+            store.ensure_bucket()
+        finally:
+            store.close()

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import blake3
 
@@ -28,8 +28,9 @@ from devices.usb_over_ip import UsbIpBackend
 from devices.watch_folder.driver import WatchFolderDriver
 from evidence.clock import Clock, SystemClock
 from evidence.digest import DigestSuite
-from evidence.errors import ConfigError, EvidenceError, LogLockedError, StoreError
+from evidence.errors import ConfigError, EvidenceError, LogLockedError, StoreError, StoreUnavailableError
 from evidence.ids import AgentId
+from evidence.log_place import LogPlace
 from evidence.model import Actor
 from evidence.ports import BlobStore, DeviceDriver, JobEngine
 from ingest.parts import Parts
@@ -80,16 +81,28 @@ def build_stores(home: Home, settings: Settings, *, suite: DigestSuite, clock: C
     return StoreSet(primary, stores[1:])
 
 
-def _s3_store(wanted: S3StoreSettings, *, suite: DigestSuite, clock: Clock) -> S3Store:
-    store = S3Store(
-        S3Settings(
-            endpoint=wanted.endpoint, bucket=wanted.bucket, access=_secret(wanted.access_key_file),
-            secret=_secret(wanted.secret_key_file), region=wanted.region, ca=wanted.ca_file, mode=wanted.mode,
-            domain=wanted.domain,
-            prefix=wanted.prefix, first_retention_days=wanted.first_retention_days,
-        ),
-        name=wanted.name, suite=suite, clock=clock,
+def s3_settings(wanted: S3StoreSettings) -> S3Settings:
+    """Settings of a bucket with its keys read from their files; ConfigError when one cannot be read."""
+    return S3Settings(
+        endpoint=wanted.endpoint, bucket=wanted.bucket, access=_secret(wanted.access_key_file),
+        secret=_secret(wanted.secret_key_file), region=wanted.region, ca=wanted.ca_file, mode=wanted.mode,
+        domain=wanted.domain, prefix=wanted.prefix, first_retention_days=wanted.first_retention_days,
     )  # fmt: skip
+
+
+def published_places(home: Home, stores: StoreSet) -> list[Path | LogPlace]:
+    """Where the log is published: the home, then beside the blobs of every store, folder or bucket (promise 1)."""
+    beside: list[Path | LogPlace] = []
+    for store in stores.all:
+        if isinstance(store, LocalStore):
+            beside.append(store.root / "log" / "public")
+        elif isinstance(store, S3Store):
+            beside.append(store.log)
+    return [home.public_log, *beside]
+
+
+def _s3_store(wanted: S3StoreSettings, *, suite: DigestSuite, clock: Clock) -> S3Store:
+    store = S3Store(s3_settings(wanted), name=wanted.name, suite=suite, clock=clock)
     try:
         store.probe()
     except StoreError as error:  # intake goes on; protection is shown as "none" until the probe has passed
@@ -143,9 +156,9 @@ class House:
     wake_sealer: threading.Event
 
     @property
-    def published(self) -> list[Any]:
-        """Published log directories, the primary first."""
-        return [self.home.public_log, *(store.root / "log" / "public" for store in self.stores.local)]
+    def published(self) -> list[Path | LogPlace]:
+        """Where the log is published, the primary directory first."""
+        return published_places(self.home, self.stores)
 
     @property
     def vkey(self) -> str:
@@ -191,17 +204,26 @@ class House:
         return service
 
     def seal_pending(self) -> None:
-        """Seal what a command has entered, unless a serving process does that already."""
+        """Seal what a command has entered, unless a serving process does that already.
+
+        A copy of the log that does not answer is no failure of the command: its entries are durable, and nothing counts as
+        sealed, hence no recorder is cleared, until that copy has caught up.
+        """
         try:
             with self.sealer as sealer:
                 while sealer.seal_once():
                     pass
                 self.archive.sync(self.catalogue)
+        except StoreUnavailableError as error:
+            _log.warning("sealing goes on later: %s", error.diagnostics())
         except LogLockedError:
             _log.debug("another process seals this log")
 
     def close(self) -> None:
-        """Release the database."""
+        """Release the database and connections to buckets."""
+        for store in self.stores.all:
+            if isinstance(store, S3Store):
+                store.close()
         self.catalogue.close()
 
 
@@ -227,7 +249,7 @@ def build(home: Home, settings: Settings, *, clock: Clock | None = None, migrate
     local = stores.local
     sealer = Sealer(
         catalogue.outbox_transactions(), log_key=keys.load(home.log_key), origin=settings.station.origin,
-        published=[home.public_log, *(store.root / "log" / "public" for store in local)], clock=clock,
+        published=published_places(home, stores), clock=clock,
     )  # fmt: skip
     return House(
         home=home, settings=settings, clock=clock, suite=suite, catalogue=catalogue, stores=stores, recorder=recorder,

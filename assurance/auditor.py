@@ -19,6 +19,7 @@ from evidence.digest import SHA256, Digest
 from evidence.errors import NotFoundError, StateConflictError
 from evidence.events import AccessAllowed, FixityChecked
 from evidence.ids import FindingId, RecordingId
+from evidence.log_place import LogPlace
 from evidence.model import Action, Actor, Copy, ObjectScope
 from evidence.ports import Authoriser, BlobStore, CustodyRecorder
 
@@ -44,7 +45,7 @@ class AuditorParts:
     recorder: CustodyRecorder
     clock: Clock
     stores: Sequence[BlobStore]
-    published: Sequence[Path]
+    published: Sequence[Path | LogPlace]
     vkey: str
     policy: CopyPolicy
 

@@ -25,6 +25,7 @@ from evidence.clock import Clock
 from evidence.durable import free_bytes
 from evidence.errors import EvidenceError, StoreUnavailableError
 from evidence.limits import FREE_SPACE_FLOOR_BYTES
+from evidence.log_place import LogPlace
 from evidence.ports import BlobStore, JobEngine
 
 #: Programs that the sandbox runs.
@@ -78,7 +79,7 @@ class HealthParts:
 
     catalogue: Catalogue
     stores: Sequence[BlobStore]
-    published: Sequence[Path]
+    published: Sequence[Path | LogPlace]
     verifier: NoteVerifier
     clock: Clock
     policy: CopyPolicy

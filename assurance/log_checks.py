@@ -31,6 +31,7 @@ from chain_of_custody.verify import FindingKind
 from evidence import canonical, events
 from evidence.errors import EvidenceError
 from evidence.limits import SEAL_BATCH_MAX
+from evidence.log_place import LogPlace
 from evidence.ports import Disclosure, LogHead, Outbox, OutboxRow
 
 #: An entry that no published checkpoint covers after this long is told; a running sealer needs about a second.
@@ -75,7 +76,7 @@ def fingerprint(entry: str, public: dict[str, Any], disclosed: dict[str, Any]) -
 
 
 def check_log(
-    catalogue: Catalogue, *, published: Sequence[Path], vkey: str, now: datetime, progress: VerifyProgress
+    catalogue: Catalogue, *, published: Sequence[Path | LogPlace], vkey: str, now: datetime, progress: VerifyProgress
 ) -> LogFacts:
     """Examine every published directory and all entries of the database.
 
@@ -99,10 +100,10 @@ def check_log(
 
 
 def _check_directory(
-    catalogue: Catalogue, directory: Path, vkey: str, *, name: str, head: LogHead | None
+    catalogue: Catalogue, directory: Path | LogPlace, vkey: str, *, name: str, head: LogHead | None
 ) -> list[Finding]:
     """One published directory by itself, and its entries against the database's (whose signatures are checked once)."""
-    if not directory.parent.is_dir():
+    if isinstance(directory, Path) and not directory.parent.is_dir():
         return [Finding(kind="store-unavailable", store=name, detail="the disk of this published log is not there")]
     comparison = _Comparison(catalogue, name)
     report = verify_published(directory, vkey, signatures=Signatures.NONE, on_entry=comparison.feed)

@@ -39,6 +39,7 @@ from evidence.errors import (
 from evidence.events import Event, RecordingDiscovered, RecordingDuplicate
 from evidence.ids import EntryId, RecordingId, UnitId
 from evidence.limits import SEAL_BATCH_MAX
+from evidence.log_place import LogPlace
 from evidence.ports import BlobStore, Disclosure, LogHead
 
 Progress = Callable[[str, int, int], None]
@@ -65,7 +66,7 @@ class _Replay:
 def rebuild(
     into: Catalogue,
     *,
-    published: Path,
+    published: Path | LogPlace,
     vkey: str,
     disclosures: Iterable[Disclosure],
     stores: Iterable[BlobStore],
@@ -75,7 +76,7 @@ def rebuild(
 
     Args:
         into: A migrated catalogue without a log.
-        published: A published log directory, of any failure domain.
+        published: A copy of the published log, of any failure domain.
         vkey: The log's verifier key text.
         disclosures: Personal values that still exist (``DisclosureArchive.read_all``).
         stores: Stores, asked for the sizes of manifests.

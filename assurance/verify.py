@@ -28,6 +28,7 @@ from catalogue.records import BlobRow
 from chain_of_custody.checkpoint import NoteVerifier
 from evidence.clock import Clock
 from evidence.errors import CatalogueUnavailableError, EvidenceError, HomeLockedError
+from evidence.log_place import LogPlace
 from evidence.ports import BlobStore
 
 
@@ -47,7 +48,7 @@ def verify_home(
     catalogue: Catalogue,
     *,
     stores: Iterable[BlobStore],
-    published: Sequence[Path],
+    published: Sequence[Path | LogPlace],
     vkey: str,
     clock: Clock,
     policy: CopyPolicy | None = None,
@@ -58,7 +59,7 @@ def verify_home(
     Args:
         catalogue: Its database.
         stores: Its stores (a ``StoreSet`` or any iterable), each read in full.
-        published: Published log directories, the primary first.
+        published: Where the published log lies, the primary directory first.
         vkey: The log's verifier key text, best from somewhere else than the home.
         clock: For how long entries have waited.
         policy: What must be met for exit code 0 instead of 3.

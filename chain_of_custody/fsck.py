@@ -19,7 +19,8 @@ from chain_of_custody.merkle import HASH_BYTES, leaf_hash
 from chain_of_custody.reader import LogReader, width_at
 from chain_of_custody.tiles import TILE_WIDTH, GrowingTree, Tile, path_of
 from chain_of_custody.verify import EntryAudit, FindingKind, LogFinding
-from evidence.errors import EntryInvalidError, EvidenceError, NotFoundError
+from evidence.errors import EntryInvalidError, EvidenceError, NotFoundError, StoreUnavailableError
+from evidence.log_place import LogPlace
 
 #: With ``sample``, one signature of this many is checked (and those of the opening and of all keys).
 SAMPLE_EVERY: Final = 16
@@ -48,7 +49,7 @@ class LogReport:
         finding_count: How many there were.
     """
 
-    directory: Path
+    directory: Path | LogPlace
     checkpoint: Checkpoint | None = None
     entries: int = 0
     signatures: int = 0
@@ -67,7 +68,7 @@ class LogReport:
 
 
 def verify_published(
-    directory: Path,
+    directory: Path | LogPlace,
     vkey: str,
     *,
     signatures: Signatures = Signatures.ALL,
@@ -77,7 +78,7 @@ def verify_published(
     """Check a published directory against the log's verifier key.
 
     Args:
-        directory: The published directory; it is only read.
+        directory: The published directory, or another place that holds a copy; it is only read.
         vkey: The log's verifier key text, from somewhere else than the directory.
         signatures: How many entry signatures to verify.
         on_entry: Called with each index and envelope, for callers that compare them with something.
@@ -96,6 +97,9 @@ def verify_published(
         checkpoint = report.checkpoint = reader.checkpoint()
     except NotFoundError as error:
         report.add(LogFinding(FindingKind.CHECKPOINT_MISSING, error.what))
+        return report
+    except StoreUnavailableError as error:
+        report.add(LogFinding(FindingKind.UNREADABLE, error.what))
         return report
     except EvidenceError as error:
         report.add(LogFinding(FindingKind.CHECKPOINT_INVALID, error.what))

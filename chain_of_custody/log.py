@@ -30,7 +30,7 @@ from chain_of_custody.checkpoint import Checkpoint, NoteVerifier, check_key_name
 from chain_of_custody.durable_files import as_store_errors
 from chain_of_custody.keys import ROLE_LOG, SigningKey
 from chain_of_custody.merkle import leaf_hash
-from chain_of_custody.publish import FetchRows, PublishedDirectory, create_published_directory
+from chain_of_custody.publish import FetchRows, PublishedDirectory
 from chain_of_custody.recorder import EntryRecorder
 from chain_of_custody.recover import check_head, refuse_rollback, tree_at
 from chain_of_custody.tiles import GrowingTree
@@ -51,6 +51,7 @@ from evidence.errors import (
 )
 from evidence.events import LogOpened
 from evidence.limits import SEAL_BATCH_MAX, SEAL_INTERVAL_S
+from evidence.log_place import LogPlace
 from evidence.ports import LogHead, Outbox, OutboxRow, OutboxTransactions
 
 #: Entries sequenced in one transaction: 16 full tiles, so that a burst of thousands is covered within a second.
@@ -65,7 +66,7 @@ class Sealer:
         transactions: Opens database transactions.
         log_key: Signs checkpoints; never the station's key.
         origin: Name of the log; it stands in every checkpoint.
-        published: Published directories, the primary first, then the replicas.
+        published: The primary published directory first, then the replicas: folders, or places such as a bucket.
         clock: The injected clock.
     """
 
@@ -75,13 +76,16 @@ class Sealer:
         *,
         log_key: SigningKey,
         origin: str,
-        published: Sequence[Path],
+        published: Sequence[Path | LogPlace],
         clock: Clock,
     ) -> None:
         if not published:
             raise ConfigError("the log has no published directory")
         if len(set(published)) != len(published):
             raise ConfigError("a published directory is named twice")
+        if not isinstance(published[0], Path):
+            raise ConfigError("the primary published directory is a folder of this machine")
+        self._lock_path = published[0].parent / LOCK_NAME
         self._transactions = transactions
         self._key = log_key
         self._origin = check_key_name(origin)
@@ -114,7 +118,7 @@ class Sealer:
         """
         self._take_lock()
         for directory in self._directories:
-            create_published_directory(directory.directory)
+            directory.create()
         with self._transactions() as outbox:
             if outbox.head() is None:
                 for directory in self._directories:
@@ -285,11 +289,12 @@ class Sealer:
     def _fetch_with(self, fresh: Sequence[OutboxRow], size: int) -> FetchRows:
         """Rows of this cycle from memory, all others from the database."""
         first = size - len(fresh)
+        numbered = [replace(row, index=at) for at, row in enumerate(fresh, first)]
 
         def fetch(start: int, end: int) -> Sequence[OutboxRow]:
             if start < first or not fresh:
                 return self._fetch(start, end)
-            return [replace(row, index=at) for at, row in enumerate(fresh[start - first : end - first], start)]
+            return numbered[start - first : end - first]
 
         return fetch
 
@@ -298,9 +303,8 @@ class Sealer:
         if self._locked:
             return
         try:
-            path = self._directories[0].directory.parent / LOCK_NAME
-            with as_store_errors(path):
-                self._lock.enter_context(exclusive_lock(path))
+            with as_store_errors(self._lock_path):
+                self._lock.enter_context(exclusive_lock(self._lock_path))
         except HomeLockedError as error:
             raise LogLockedError("another sealer holds this log", todo="Run one `liuhen serve` for a home.") from error
         self._locked = True

@@ -1,4 +1,4 @@
-"""One published directory of the log: tiles and bundles derived from the database, the checkpoint last.
+"""One copy of the published log, in a folder or a bucket: tiles and bundles derived from the database, the checkpoint last.
 
 Everything here can be made again from the sequenced rows. A directory that lags behind, for whatever reason, is brought up
 by the very code of a normal cycle: load its right edge, add rows, write, compare the root with the signed head, and only
@@ -12,16 +12,15 @@ Source: C2SP tlog-tiles; docs/formats/log.md; docs/invariants.md 2, 4, 6.
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from chain_of_custody import durable_files
 from chain_of_custody.checkpoint import NOTE_BYTES_MAX, Checkpoint, NoteVerifier, open_checkpoint
+from chain_of_custody.folder import LogFolder, place_of
 from chain_of_custody.merkle import leaf_hash
 from chain_of_custody.tiles import (
+    BUNDLE_BYTES_MAX,
     CHECKPOINT_NAME,
     ENTRIES,
     TILE_WIDTH,
@@ -38,9 +37,11 @@ from evidence.errors import (
     DigestMismatchError,
     EntryInvalidError,
     LogRollbackError,
+    NotFoundError,
     SplitViewError,
     StoreUnavailableError,
 )
+from evidence.log_place import LogPlace
 from evidence.ports import LogHead, OutboxRow
 
 #: Sequenced rows with start <= index < end.
@@ -55,26 +56,28 @@ def create_published_directory(directory: Path) -> None:
     The sealer itself never makes one: a directory that is missing means a disk that is not mounted, and writing into its
     empty mount point would claim a copy that does not exist.
     """
-    with durable_files.as_store_errors(directory):
-        durable_files.make_dirs(directory)
-        if not directory.is_dir():
-            raise StoreUnavailableError(f"{directory} is not a directory")
+    LogFolder(directory).create()
 
 
 class PublishedDirectory:
     """A published directory that can be brought to a head.
 
     Args:
-        directory: Where; it must exist (:func:`create_published_directory`).
+        directory: Where; a folder must exist (:func:`create_published_directory`).
         verifier: The log's verifier key.
     """
 
-    def __init__(self, directory: Path, *, verifier: NoteVerifier) -> None:
+    def __init__(self, directory: Path | LogPlace, *, verifier: NoteVerifier) -> None:
         self.directory = directory
+        self._place = place_of(directory)
         self._verifier = verifier
         self._note = b""
         self._tree: GrowingTree | None = None
         self._tail: list[bytes] = []
+
+    def create(self) -> None:
+        """Make the place, empty, when a log is opened."""
+        self._place.create()
 
     def checkpoint(self) -> Checkpoint | None:
         """The published checkpoint with its signature checked; None when nothing was published yet.
@@ -127,9 +130,10 @@ class PublishedDirectory:
             SplitViewError: Its tiles and the database are different logs. DigestMismatchError: a tile was altered.
             NotDurableError: Fatal.
         """
+        if self._place.remote and self._tree is not None and self._note == head.note:
+            return  # we wrote this very head; release and verification read it back, an idle second need not
         try:
-            with durable_files.as_store_errors(self.directory):
-                self._bring_to(head, fetch)
+            self._bring_to(head, fetch)
         except BaseException:
             self._tree = None  # what is on the disk is not known: read it again next time
             raise
@@ -140,15 +144,14 @@ class PublishedDirectory:
         Raises:
             StoreUnavailableError: The directory is missing or does not answer. CustodyError: ``head`` is not published.
         """
-        with durable_files.as_store_errors(self.directory):
-            tree = self._load(self.check_not_ahead(head), fetch)
+        tree = self._load(self.check_not_ahead(head), fetch)
         if (tree.size, tree.root()) != (head.size, head.root):
             raise CustodyError(f"{self.directory} does not hold the head of {head.size} entries")
         return tree.copy()
 
     def _bring_to(self, head: LogHead, fetch: FetchRows) -> None:
         published = self.check_not_ahead(head)
-        mounted = self._identity()
+        mounted = self._place.identity()
         tree = self._load(published, fetch)
         if published is not None and published.size == head.size == tree.size:
             return
@@ -163,30 +166,20 @@ class PublishedDirectory:
                 todo="Run `liuhen verify`; keep the directory as it is.",
             )
         self._write_partials(tree)
-        if self._identity() != mounted:  # unmounted meanwhile: what we wrote last may stand on another disk
+        if self._place.identity() != mounted:  # unmounted meanwhile: what we wrote last may stand on another disk
             raise StoreUnavailableError(f"the disk of {self.directory} went away while it was written")
         if published is None or published.size < head.size:
-            durable_files.publish(self.directory / CHECKPOINT_NAME, head.note)
+            self._place.publish(CHECKPOINT_NAME, head.note)
         self._note = self._read_note()
         for tile in full:
             self._sweep(tile.level, tile.index)
 
-    def _identity(self) -> tuple[int, int]:
-        status = self.directory.stat()
-        return status.st_dev, status.st_ino
-
     def _read_note(self) -> bytes:
-        if not self.directory.is_dir():
-            raise StoreUnavailableError(
-                f"the published log directory {self.directory} is missing", todo="Mount its disk, or make it again."
-            )
+        self._place.identity()  # a place that is missing has not published nothing: it is not there
         try:
-            with (self.directory / CHECKPOINT_NAME).open("rb") as file:
-                note = file.read(NOTE_BYTES_MAX + 1)
-        except FileNotFoundError:
+            note = self._place.read(CHECKPOINT_NAME, limit_bytes=NOTE_BYTES_MAX)
+        except NotFoundError:
             return b""
-        except OSError as error:
-            raise StoreUnavailableError(f"cannot read {self.directory}: {os.strerror(error.errno or 0)}") from error
         if not note:
             raise EntryInvalidError(f"the checkpoint in {self.directory} is empty")
         return note
@@ -212,9 +205,13 @@ class PublishedDirectory:
         tiles = []
         for level, index, width in edge_of(published.size):
             try:
-                data = (self.directory / path_of(level, index, width=width)).read_bytes()
+                data = self._place.read(path_of(level, index, width=width), limit_bytes=BUNDLE_BYTES_MAX)
                 tiles.append(Tile(level, index, tuple(decode_tile(data, width=width))))
-            except (OSError, EntryInvalidError):
+            except (NotFoundError, EntryInvalidError):
+                return None
+            except StoreUnavailableError:
+                if self._place.remote:  # the server is away, its files are not: try again later
+                    raise
                 return None
         tree = GrowingTree.from_edge(published.size, tiles)
         return tree if tree.root() == published.root else None
@@ -230,13 +227,13 @@ class PublishedDirectory:
         del self._tail[: len(self._tail) // TILE_WIDTH * TILE_WIDTH]
         for path, data in files:
             self._refuse_other_bytes(path, data)
-        durable_files.publish_many([(self.directory / path, data) for path, data in files])
+        self._place.publish_many(files)
         return full
 
     def _refuse_other_bytes(self, path: str, data: bytes) -> None:
         """A full tile never changes (promise 4): one that stands there from before a crash has the same bytes."""
-        with contextlib.suppress(FileNotFoundError):
-            if (self.directory / path).read_bytes() != data:
+        with contextlib.suppress(NotFoundError):
+            if self._place.read(path, limit_bytes=BUNDLE_BYTES_MAX) != data:
                 raise DigestMismatchError(
                     f"{path} in {self.directory} exists with other bytes; nothing was overwritten",
                     todo="Run `liuhen verify`; keep the directory as it is.",
@@ -247,22 +244,21 @@ class PublishedDirectory:
         if self._tail:
             path = path_of(ENTRIES, tree.size // TILE_WIDTH, width=len(self._tail))
             files.append((path, encode_bundle(self._tail)))
-        durable_files.publish_many([(self.directory / path, data) for path, data in files])
+        self._place.publish_many(files)
 
     def _sweep(self, level: int, index: int) -> None:
         """Remove partial versions of a tile whose full one is published. Best effort: a left-over is only untidy."""
         for kind in (level, ENTRIES) if level == 0 else (level,):
-            shutil.rmtree(self.directory / partial_dir(kind, index), ignore_errors=True)
+            self._place.remove_partials(partial_dir(kind, index))
 
     def _sweep_after_crash(self, size: int) -> None:
         """Remove what a crash between two steps can leave: partial tiles beside full ones, and temporary files."""
-        places = {self.directory}
+        folders = {""}
         for level, index, width in edge_of(size):
-            places.add((self.directory / path_of(level, index, width=width)).parent)
+            folders.add(path_of(level, index, width=width).rpartition("/")[0])
             if index:
                 self._sweep(level, index - 1)
-        for temporary in [path for place in places for path in place.glob(".*.tmp")]:
-            temporary.unlink(missing_ok=True)
+        self._place.remove_temporary(sorted(folders))
 
 
 def checked_rows(rows: Sequence[OutboxRow], start: int) -> Sequence[OutboxRow]:

@@ -8,7 +8,6 @@ Source: C2SP tlog-tiles; docs/formats/log.md.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final
 
 from chain_of_custody import merkle
 from chain_of_custody.checkpoint import NOTE_BYTES_MAX, Checkpoint, NoteVerifier, open_checkpoint
+from chain_of_custody.folder import place_of
 from chain_of_custody.merkle import HASH_BYTES, leaf_hash
 from chain_of_custody.tiles import (
     BUNDLE_BYTES_MAX,
@@ -27,7 +27,8 @@ from chain_of_custody.tiles import (
     decode_tile,
     path_of,
 )
-from evidence.errors import DigestMismatchError, EntryInvalidError, NotFoundError, StoreUnavailableError
+from evidence.errors import DigestMismatchError, EntryInvalidError, NotFoundError
+from evidence.log_place import LogPlace
 
 _TILES_CACHED: Final = 512
 
@@ -41,12 +42,13 @@ class LogReader:
     """A published directory, read lazily. Thread-safe; the checkpoint is read again at each call.
 
     Args:
-        directory: The published directory.
+        directory: The published directory: a folder, or another place that holds a copy.
         verifier: The log's verifier key.
     """
 
-    def __init__(self, directory: Path, *, verifier: NoteVerifier) -> None:
+    def __init__(self, directory: Path | LogPlace, *, verifier: NoteVerifier) -> None:
         self.directory = directory
+        self._place = place_of(directory)
         self.verifier = verifier
         self._tile = lru_cache(_TILES_CACHED)(self._read_tile)
 
@@ -75,13 +77,7 @@ class LogReader:
             NotFoundError: It is not there. EntryInvalidError: larger than allowed.
             StoreUnavailableError: It cannot be read.
         """
-        try:
-            with (self.directory / path).open("rb") as file:
-                data = file.read(limit_bytes + 1)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise NotFoundError(f"{path} is missing from the published log") from error
-        except OSError as error:
-            raise StoreUnavailableError(f"cannot read {path}: {os.strerror(error.errno or 0)}") from error
+        data = self._place.read(path, limit_bytes=limit_bytes)
         if len(data) > limit_bytes:
             raise EntryInvalidError(f"{path} is larger than it can be")
         return data

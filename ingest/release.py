@@ -21,11 +21,11 @@ from pathlib import Path
 from catalogue import UnitOfWork
 from catalogue.records import DeviceRow, RecordingRow
 from chain_of_custody import NoteVerifier
+from chain_of_custody.folder import place_of
 from chain_of_custody.proof import proof_for, verify_proof
 from chain_of_custody.reader import LogReader
 from evidence.clock import to_text
 from evidence.digest import SHA256, Digest
-from evidence.durable import failure_domain
 from evidence.errors import (
     DeviceGoneError,
     DeviceUnsupportedError,
@@ -36,6 +36,7 @@ from evidence.errors import (
 )
 from evidence.events import RecordingReleased, ReleaseRefused
 from evidence.ids import OffloadId, RecordingId
+from evidence.log_place import LogPlace
 from evidence.model import Actor, Cap, ClearingMode, RecordingState, ReleaseReceipt, SourceKey, SourceObject
 from evidence.ports import DeviceSession
 from evidence.transfer import transfer
@@ -48,9 +49,9 @@ _KEPT = frozenset({RecordingState.STORED, RecordingState.RELEASED})
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The published log: its directories and the key that its checkpoints are signed with."""
+    """The published log: where its copies lie, and the key that its checkpoints are signed with."""
 
-    directories: tuple[Path, ...]
+    directories: tuple[Path | LogPlace, ...]
     verifier: NoteVerifier
 
 
@@ -234,7 +235,7 @@ class Releaser:
         return domains
 
     def _published(self, kept: RecordingRow) -> tuple[set[str], int]:
-        """Domains whose published log proves the entry, read from the directories themselves; the smallest tree size."""
+        """Domains whose published log proves the entry, read from the places themselves; the smallest tree size."""
         domains: set[str] = set()
         sizes: list[int] = []
         index = -1 if kept.stored_index is None else kept.stored_index
@@ -248,7 +249,7 @@ class Releaser:
                 )
                 if verdict.entry.id != kept.stored_entry:
                     raise PolicyUnmetError(f"the log in {directory} has another entry at {index}")
-                domains.add(failure_domain(directory))
+                domains.add(place_of(directory).domain)
                 sizes.append(verdict.checkpoint.size)
             except (EvidenceError, OSError) as error:
                 _log.warning("the published log in %s does not prove %s: %s", directory, kept.id, error)

@@ -22,6 +22,7 @@ from devices.session import Leases, recorder_key
 from evidence.clock import unix_ms
 from evidence.errors import DeviceBusyError, EvidenceError, InvalidInputError, JobError, PolicyUnmetError, Retry
 from evidence.ids import AgentId, DeviceId, OffloadId, RecordingId, UnitId
+from evidence.log_place import LogPlace
 from evidence.model import Action, Actor, ClearingMode, ObjectScope, RecordingState
 from evidence.ports import Authoriser, DeviceSession, DockedDevice, JobEngine
 from ingest import ledger, reconcile
@@ -84,7 +85,7 @@ class OffloadService:
         jobs: Engine for what need not wait (declared by :meth:`declare_jobs`).
         authoriser: The gate every act passes.
         service: The program itself, as the actor of what the dock does alone.
-        published: Published log directories, the primary first.
+        published: Where the published log lies, the primary directory first.
         verifier: The log's verifier key.
         parse_name: The file-name table.
     """
@@ -98,7 +99,7 @@ class OffloadService:
         jobs: JobEngine,
         authoriser: Authoriser,
         service: Actor,
-        published: Sequence[Path],
+        published: Sequence[Path | LogPlace],
         verifier: NoteVerifier,
         parse_name: ParseName = file_names.parse,
     ) -> None:

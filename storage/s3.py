@@ -40,6 +40,7 @@ from storage.reading import CHUNK_BYTES, StreamRange, check_size, checked_chunks
 from storage.s3_bucket import ProbeReport
 from storage.s3_client import RACED, S3Settings, code_of, connect, s3_errors
 from storage.s3_holds import HoldReferences
+from storage.s3_log import S3Log
 from storage.s3_versions import PART_BYTES, S3Versions, Version, whole_second
 from storage.tree import check_name
 
@@ -65,12 +66,15 @@ class S3Store:
         self._client = connect(settings)
         self._versions = S3Versions(self._client, settings)
         self._holds = HoldReferences(self._client, settings, clock=clock)
+        #: The copy of the published log beside the blobs.
+        self.log = S3Log(settings, name=name)
         self._protected = False
         self._guards = [threading.Lock() for _ in range(_GUARDS)]
 
     def close(self) -> None:
         """Close connections."""
         self._client.close()
+        self.log.close()
 
     @property
     def properties(self) -> StoreProperties:

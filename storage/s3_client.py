@@ -100,8 +100,8 @@ class S3Settings:
         return self.domain or f"s3:{urlsplit(self.endpoint).hostname}"
 
 
-def connect(settings: S3Settings) -> S3Client:
-    """Make a client; no request is sent yet."""
+def connect(settings: S3Settings, *, attempts: int = 4) -> S3Client:
+    """Make a client that tries each request so many times; none is sent yet."""
     return boto3.client(
         "s3",
         endpoint_url=settings.endpoint,
@@ -114,7 +114,7 @@ def connect(settings: S3Settings) -> S3Client:
             s3={"addressing_style": "path"},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            retries={"mode": "standard", "max_attempts": 4},
+            retries={"mode": "standard", "max_attempts": attempts},
             connect_timeout=settings.connect_timeout_s,
             read_timeout=settings.read_timeout_s,
             max_pool_connections=16,

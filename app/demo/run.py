@@ -22,7 +22,7 @@ from app.cli.command_serve import serve_app
 from app.control_server import ControlServer
 from app.demo.footage import MTP_SERIAL, OFFICER_CODE, Sources, lay_out
 from app.demo.mtp_recorder import plug_in
-from app.home import Home
+from app.home import Home, first_config
 from app.serving import Running, running
 from app.settings import Settings
 from app.setup import set_up
@@ -71,8 +71,8 @@ def _first_run(home: Home, clock: Clock) -> _Passwords:
     if home.config.exists():
         return _Passwords({})
     made = set_up(
-        home, station="demo-station", origin="liuhen.local/demo-station", clearing="never", login=_ADMIN,
-        os_uid=os.getuid(), clock=clock,
+        home, config=first_config(station="demo-station", origin="liuhen.local/demo-station", clearing="never"),
+        login=_ADMIN, os_uid=os.getuid(), clock=clock,
     )  # fmt: skip
     return _Passwords({_ADMIN: made.one_time_password})
 

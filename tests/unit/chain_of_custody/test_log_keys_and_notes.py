@@ -21,7 +21,6 @@ from evidence.errors import (
     LimitExceededError,
     SignatureInvalidError,
     StoreError,
-    StoreUnavailableError,
 )
 from support.custody import ORIGIN, fixed_key
 
@@ -86,9 +85,9 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError):
         keys.generate(tmp_path / "file" / "key")
-    with pytest.raises(StoreUnavailableError):
+    with pytest.raises(StoreError):
         create_published_directory(tmp_path / "file")
-    with pytest.raises(StoreUnavailableError):
+    with pytest.raises(StoreError):
         create_published_directory(tmp_path / "file" / "public")
 
 
