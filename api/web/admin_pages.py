@@ -75,7 +75,7 @@ def register(
     services.docks.register(
         page.actor, slot, label=label.strip(), unit=_optional_unit(unit), officer=AgentId(officer) if officer else None
     )
-    return _see("/")
+    return _see("/wall")
 
 
 @router.post("/docks/retry")
@@ -85,7 +85,7 @@ def retry(
     """Try a slot again now."""
     forgery.require_token(csrf, page.csrf)
     services.docks.retry(page.actor, slot)
-    return _see("/")
+    return _see("/wall")
 
 
 # --- people -----------------------------------------------------------------------------------------------------------

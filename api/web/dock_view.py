@@ -18,6 +18,7 @@ _STATES: Final = {
     "interrupted": Mark(marks.WARN, "pause", "Interrupted"),
     "failed": Mark(marks.BAD, "stop", "Failed, will be tried again"),
 }
+_SEALED_BUT_WAITING: Final = Mark(marks.WARN, "clock", "Sealed; a file is still being written")
 _ERRORS: Final = {
     "device-gone": "The recorder was unplugged. What was read is kept; it goes on at the same byte.",
     "device-busy": "Another program or another recorder with the same serial number holds it.",
@@ -35,6 +36,8 @@ def slot_view(card: DockCard, language: str) -> dict[str, Any]:
         return translate(message, language)
 
     mark = _STATES.get(card.state, marks.NOT_KNOWN)
+    if card.state == "sealed" and card.offload is not None and card.offload.waiting:
+        mark = _SEALED_BUT_WAITING
     device, offload, progress = card.device, card.offload, card.progress
     error = card.outcome.error if card.outcome is not None else ""
     return {

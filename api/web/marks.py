@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from access.deadlines import HandIn
+from access.views import DayState, DayVerdict
+from assurance.health import Level
 from catalogue.records import RecordingRow
 from evidence.model import DeviceState, OffloadState, RecordingState, Verdict
 
@@ -33,11 +36,10 @@ _STATES: Final = {
     RecordingState.DUPLICATE: Mark(UNKNOWN, "copy", "Duplicate of a kept recording"),
 }
 HAND_IN: Final = {
-    "on-time": Mark(GOOD, "check", "Handed in on time"),
-    "due-soon": Mark(WARN, "clock", "Due soon"),
-    "open": Mark(BUSY, "clock", "Hand-in running"),
-    "late": Mark(BAD, "warn", "Late hand-in"),
-    "unknown": NOT_KNOWN,
+    HandIn.ON_TIME: Mark(GOOD, "check", "Handed in on time"),
+    HandIn.DUE_SOON: Mark(WARN, "clock", "Due soon"),
+    HandIn.LATE: Mark(BAD, "warn", "Late hand-in"),
+    HandIn.UNKNOWN: NOT_KNOWN,
 }
 VERDICTS: Final = {
     Verdict.INTACT: Mark(GOOD, "check", "Intact"),
@@ -49,17 +51,17 @@ VERDICTS: Final = {
     Verdict.UNKNOWN: NOT_KNOWN,
 }
 DAY: Final = {
-    "in": Mark(GOOD, "seal", "In and sealed"),
-    "sealing": Mark(BUSY, "clock", "Stored, being sealed"),
-    "storing": Mark(BUSY, "arrow-down", "Copied, being stored"),
-    "transferring": Mark(BUSY, "arrow-down", "Being copied"),
-    "on-device": Mark(WARN, "box", "Still on the recorder"),
-    "duplicate": Mark(UNKNOWN, "copy", "Duplicate of a kept recording"),
+    DayState.IN: Mark(GOOD, "seal", "In and sealed"),
+    DayState.SEALING: Mark(BUSY, "clock", "Stored, being sealed"),
+    DayState.STORING: Mark(BUSY, "arrow-down", "Copied, being stored"),
+    DayState.TRANSFERRING: Mark(BUSY, "arrow-down", "Being copied"),
+    DayState.ON_DEVICE: Mark(WARN, "box", "Still on the recorder"),
+    DayState.DUPLICATE: Mark(UNKNOWN, "copy", "Duplicate of a kept recording"),
 }
 DAY_VERDICT: Final = {
-    "all-in": Mark(GOOD, "seal", "All known recordings are in and sealed"),
-    "not-all": Mark(WARN, "warn", "Not all recordings are in yet"),
-    "nothing-known": Mark(UNKNOWN, "question", "No recordings known for this day"),
+    DayVerdict.ALL_IN: Mark(GOOD, "seal", "All known recordings are in and sealed"),
+    DayVerdict.NOT_ALL: Mark(WARN, "warn", "Not all recordings are in yet"),
+    DayVerdict.NOTHING_KNOWN: Mark(UNKNOWN, "question", "No recordings known for this day"),
 }
 DEVICES: Final = {
     DeviceState.PENDING: Mark(WARN, "question", "Not registered"),
@@ -73,10 +75,10 @@ OFFLOADS: Final = {
     OffloadState.FAILED: Mark(BAD, "stop", "Failed"),
 }
 HEALTH: Final = {
-    "ok": Mark(GOOD, "check", "Good"),
-    "warn": Mark(WARN, "warn", "Attention"),
-    "bad": Mark(BAD, "stop", "Bad"),
-    "unknown": NOT_KNOWN,
+    Level.OK: Mark(GOOD, "check", "Good"),
+    Level.WARN: Mark(WARN, "warn", "Attention"),
+    Level.BAD: Mark(BAD, "stop", "Bad"),
+    Level.UNKNOWN: NOT_KNOWN,
 }
 CHECKS: Final = {
     "good": Mark(GOOD, "check", "Read back and matches"),
@@ -86,6 +88,16 @@ CHECKS: Final = {
 }
 QUARANTINE: Final = Mark(WARN, "warn", "Quarantine")
 IMPORTANT: Final = Mark(WARN, "star", "Device mark")
+
+
+_RUNNING: Final = Mark(BUSY, "clock", "Hand-in running")
+
+
+def hand_in_mark(row: RecordingRow, stands: HandIn) -> Mark:
+    """How a recording stands against its 24 hours; "on time" is said only of what has been handed in."""
+    if stands is HandIn.ON_TIME and row.stored_at is None:
+        return _RUNNING
+    return HAND_IN[stands]
 
 
 def recording_mark(row: RecordingRow) -> Mark:

@@ -165,13 +165,23 @@ def language(lang: str = "", back: str = "/") -> Response:
 
 # --- the wall ---------------------------------------------------------------------------------------------------------
 @_pages.get("/")
-def wall(request: Request, services: ServicesDep, page: PageSession) -> Response:
-    """The dock wall for those who dock; their own recordings for everybody else."""
+def first_page(services: ServicesDep, page: PageSession) -> Response:
+    """Where a person's work begins: the docks, the recordings, their own recordings, or the system."""
     offered = services.gate.offered(page.actor)
-    if Action.OFFLOAD_LIST not in offered:
-        return redirect("/my" if Action.RECORDING_LIST in offered else "/system")
+    if {Action.DEVICE_LIST, Action.OFFLOAD_LIST} <= offered:
+        return redirect("/wall")
+    if Action.RECORDING_LIST in offered:
+        return redirect("/recordings" if Action.FINDING_LIST in offered else "/my")
+    return redirect("/system")
+
+
+@_pages.get("/wall")
+def wall(request: Request, services: ServicesDep, page: PageSession) -> Response:
+    """The docks, live, and how the recordings stand."""
+    offered = services.gate.offered(page.actor)
     overview = services.reading.overview(page.actor)
-    devices = {row.id: row for row in services.reading.devices(page.actor)}
+    ledger = services.reading.devices(page.actor) if Action.DEVICE_LIST in offered else []
+    devices = {row.id: row for row in ledger}
     kept = sum(overview.by_state.get(state, 0) for state in (RecordingState.STORED, RecordingState.RELEASED))
     moving = sum(overview.by_state.get(s, 0) for s in (RecordingState.ACQUIRING, RecordingState.ACQUIRED))
     interrupted = overview.by_state.get(RecordingState.INTERRUPTED, 0)

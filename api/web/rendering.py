@@ -36,7 +36,7 @@ class MenuItem:
 
 
 MENU: Final = (
-    MenuItem("/", "Dock wall", Action.OFFLOAD_LIST),
+    MenuItem("/wall", "Dock wall", Action.OFFLOAD_LIST),
     MenuItem("/my", "My recordings", Action.RECORDING_LIST),
     MenuItem("/recordings", "Recordings", Action.RECORDING_LIST),
     MenuItem("/devices", "Recorders", Action.DEVICE_LIST),
