@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -30,10 +31,15 @@ _WRITER_WAIT_S = 30.0
 
 
 class _Writer:
-    """Queues this process's writers on SQLite: waiting in the database would poll, and starve whoever polls slowest."""
+    """Queues this process's writers on SQLite, first come, first served.
+
+    Waiting in the database would poll, and a plain lock goes to whoever asks at the right moment: under load either lets
+    one thread wait for seconds while others commit hundreds of times.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._guard = threading.Lock()
+        self._waiting: deque[tuple[threading.Lock, int]] = deque()
         self._holder: int | None = None
 
     @contextmanager
@@ -41,14 +47,45 @@ class _Writer:
         me = threading.get_ident()
         if self._holder == me:
             raise CatalogueError("a write transaction inside of a write transaction would wait for itself")
-        if not self._lock.acquire(timeout=_WRITER_WAIT_S):
-            raise CatalogueUnavailableError("another write transaction lasts too long", kept="Nothing was changed.")
-        self._holder = me
+        self._take(me)
         try:
             yield
         finally:
-            self._holder = None
-            self._lock.release()
+            self._pass_on()
+
+    def _take(self, me: int) -> None:
+        ticket = (threading.Lock(), me)
+        with self._guard:
+            if self._holder is None:
+                self._holder = me
+                return
+            ticket[0].acquire()
+            self._waiting.append(ticket)
+        try:
+            if ticket[0].acquire(timeout=_WRITER_WAIT_S):
+                return
+        except BaseException:  # interrupted while waiting: nobody may hand the turn to a thread that left
+            if not self._left(ticket):
+                self._pass_on()
+            raise
+        if self._left(ticket):
+            raise CatalogueUnavailableError("another write transaction lasts too long", kept="Nothing was changed.")
+
+    def _left(self, ticket: tuple[threading.Lock, int]) -> bool:
+        """Leave the queue; False when the turn was given to us meanwhile."""
+        with self._guard:
+            if ticket not in self._waiting:
+                return False
+            self._waiting.remove(ticket)
+            return True
+
+    def _pass_on(self) -> None:
+        with self._guard:
+            if self._waiting:
+                given, self._holder = self._waiting.popleft()
+                given.release()
+            else:
+                self._holder = None
 
 
 class Catalogue:

@@ -194,6 +194,9 @@ class CatalogueOutbox:
 
     def _rows(self, statement: sa.Executable) -> list[OutboxRow]:
         return [
-            OutboxRow(**{**row, "envelope": bytes(row["envelope"]), "leaf_sha256": bytes(row["leaf_sha256"])})
+            OutboxRow(
+                row["entry"], row["event_type"], row["recording"], bytes(row["envelope"]), bytes(row["leaf_sha256"]),
+                row["index"],
+            )
             for row in self._db.all(statement)
-        ]
+        ]  # fmt: skip

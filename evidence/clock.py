@@ -64,6 +64,7 @@ class _Timex(ctypes.Structure):
     ]
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME_ERROR = 5
 _TIMESYNCD_FLAG = Path("/run/systemd/timesync/synchronized")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -92,12 +93,13 @@ class SystemClock:
 
 def utc_from_ms(unix_ms: int) -> datetime:
     """Aware UTC from Unix milliseconds."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=unix_ms)
+    return _EPOCH + timedelta(milliseconds=unix_ms)
 
 
 def unix_ms(moment: datetime) -> int:
     """Unix milliseconds of an aware datetime."""
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    since = moment - _EPOCH
+    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
 
 
 def to_text(moment: datetime) -> str:

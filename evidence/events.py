@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from evidence.errors import EntryInvalidError
 
@@ -24,6 +24,26 @@ Json = Any
 def personal(default: object = None) -> Any:
     """Declare a field whose value never enters a leaf in clear."""
     return field(default=default, metadata={"personal": True})
+
+
+class _FieldNames(NamedTuple):
+    public: tuple[str, ...]
+    personal: tuple[str, ...]
+
+
+_FIELD_NAMES: dict[type[Event], _FieldNames] = {}
+
+
+def _field_names(event_type: type[Event]) -> _FieldNames:
+    """Looked up once per type: a busy log makes thousands of entries a second."""
+    known = _FIELD_NAMES.get(event_type)
+    if known is None:
+        fields = dataclasses.fields(event_type)
+        known = _FIELD_NAMES[event_type] = _FieldNames(
+            tuple(f.name for f in fields if not f.metadata.get("personal")),
+            tuple(f.name for f in fields if f.metadata.get("personal")),
+        )
+    return known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +63,11 @@ class Event:
 
     def public(self) -> dict[str, Json]:
         """Fields that stand in the leaf in clear."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if not f.metadata.get("personal")}
+        return {name: getattr(self, name) for name in _field_names(type(self)).public}
 
     def personal_values(self) -> dict[str, Json]:
         """Fields that become disclosures (absent values are left out)."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.metadata.get("personal")}
+        values = {name: getattr(self, name) for name in _field_names(type(self)).personal}
         return {name: value for name, value in values.items() if value is not None}
 
 

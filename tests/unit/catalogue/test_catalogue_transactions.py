@@ -124,6 +124,50 @@ def test_many_writers_take_their_turns(catalogue: Catalogue) -> None:
         assert all(uow.settings.get(f"{number}.{step}") for number in range(8) for step in range(10))
 
 
+def test_writers_on_sqlite_are_served_in_the_order_in_which_they_came(sqlite_url: str) -> None:
+    catalogue = Catalogue.open(sqlite_url, migrate=True)
+    order: list[int] = []
+
+    def write(number: int) -> None:
+        with catalogue.begin():
+            order.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(20)]
+    with catalogue.begin():
+        for position, thread in enumerate(threads, 1):
+            thread.start()
+            while len(catalogue._writer._waiting) < position:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert order == list(range(20))
+    catalogue.close()
+
+
+def test_a_writer_that_waits_too_long_leaves_the_queue_and_the_others_go_on(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue = Catalogue.open(sqlite_url, migrate=True)
+    monkeypatch.setattr("catalogue.catalogue._WRITER_WAIT_S", 0.05)
+    refused: list[EvidenceError] = []
+
+    def write() -> None:
+        try:
+            with catalogue.begin():
+                pass
+        except EvidenceError as error:
+            refused.append(error)
+
+    with catalogue.begin():
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    assert [type(error) for error in refused] == [CatalogueUnavailableError]
+    write()
+    assert len(refused) == 1
+    catalogue.close()
+
+
 def test_what_was_committed_survives_the_hard_end_of_the_server_and_the_next_act_finds_it_again() -> None:
     server = PostgresServer()
     try:
