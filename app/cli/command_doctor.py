@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from app.cli.common import home_option, json_option, print_json, say, the_home
+from app.control import connection_to
 from app.home import Home
 from app.web_services import health_parts_of
 from app.wiring import opened
@@ -24,7 +25,7 @@ _FIXES: Final = {
     "too-few": "Add a store on another disk or server.", "weak-protection": "Run the freezing unit, or as root.",
     "unsynchronised": "Enable time synchronisation (systemd-timesyncd or chrony).", "missing": "apt-get install ffmpeg",
     "nearly-full": "Make room or add a disk.", "floor-reached": "Make room or add a disk.",
-    "not-running-here": "Start it with `liuhen serve`.", "unavailable": "Mount the disk or start the server it lies on.",
+    "unavailable": "Mount the disk or start the server it lies on.",
     "open": "See `Findings` in the pages.", "seal-behind": "Look at the service's journal.",
 }  # fmt: skip
 
@@ -39,7 +40,10 @@ class _Line:
 
 def _machine() -> Iterator[_Line]:
     yield _Line(
-        "ok" if sys.version_info >= (3, 11) else "bad", "Python", sys.version.split()[0], "Python 3.11 or newer."
+        "ok" if sys.version_info >= (3, 11) else "bad",
+        "Python",
+        sys.version.split()[0],
+        "" if sys.version_info >= (3, 11) else "Python 3.11 or newer.",
     )
     for program, package in (
         ("ffmpeg", "ffmpeg"),
@@ -59,14 +63,22 @@ def _machine() -> Iterator[_Line]:
     yield _Line("ok", "self-test", f"{selftest.run()} cryptographic checks passed")
 
 
+def _serve(home: Home, serving: bool) -> str:
+    return "" if serving else f"liuhen serve --home {home.root}"
+
+
 def _home(home: Home) -> Iterator[_Line]:
     try:
-        with opened(home) as house:
+        with opened(home) as house, connection_to(home.socket) as service:
             found = health(health_parts_of(house, None))
+            serving = service is not None
     except EvidenceError as error:
         yield _Line("bad", "home", error.what, error.todo)
         return
+    yield _Line("ok" if serving else "warn", "service", "running" if serving else "not running", _serve(home, serving))
     for check in found.checks:
+        if check.name == "jobs":  # belongs to the service's process; the line above tells of it
+            continue
         values = " ".join(f"{name}={value}" for name, value in check.values.items())
         detail = " ".join(part for part in (check.subject, check.reason, values) if part)
         fix = "" if check.level == "ok" else _FIXES.get(check.reason, "")

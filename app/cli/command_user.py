@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import click
 
-from app.cli.common import acting, home_option, identity_options, json_option, print_json, say
+from app.cli.common import (
+    acting,
+    home_option,
+    identity_options,
+    json_option,
+    new_password,
+    password_for,
+    print_json,
+    say,
+    terminal,
+    the_home,
+)
 from app.wiring import House
 from evidence.errors import NotFoundError
 from evidence.ids import AgentId, UnitId
@@ -125,3 +136,19 @@ def reset_password(agent: str, *, home: str | None, as_json: bool, login: str) -
         print_json({"one_time_password": password})
     else:
         click.echo(say("One-time password (shown only now): {password}", password=password))
+
+
+@user.command()
+@click.argument("login")
+@home_option
+def passwd(login: str, *, home: str | None) -> None:
+    """Change one's own password (a one-time password too): the old one from LIUHEN_PASSWORD, the new one from
+    LIUHEN_NEW_PASSWORD, or both asked. Every session of LOGIN ends.
+    """  # noqa: D205 - click shows the whole sentence
+    from app.wiring import opened
+
+    old, new = password_for(login), new_password()
+    with opened(the_home(home)) as house:
+        proved = house.identity.log_in(login, password=old, address=terminal(), via="cli")
+        house.identity.change_password(proved.actor, old=old, new=new)
+    click.echo(say("The password was changed."))

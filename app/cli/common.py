@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # building a home takes the whole program; commands that only
 
 F = TypeVar("F", bound=Callable[..., Any])
 PASSWORD_VARIABLE = "LIUHEN_PASSWORD"  # noqa: S105 - the name of a variable
+NEW_PASSWORD_VARIABLE = "LIUHEN_NEW_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 def language() -> str:
@@ -76,6 +77,16 @@ def password_for(login: str) -> str:
         if not sys.stdin.isatty():
             raise UsageError(f"no password for {login}", todo=f"Set {PASSWORD_VARIABLE}.")
         given = str(click.prompt(say("Password"), hide_input=True))
+    return given
+
+
+def new_password() -> str:
+    """A new password: from the environment, else asked twice on the terminal."""
+    given = os.environ.get(NEW_PASSWORD_VARIABLE)
+    if given is None:
+        if not sys.stdin.isatty():
+            raise UsageError("no new password", todo=f"Set {NEW_PASSWORD_VARIABLE}.")
+        given = str(click.prompt(say("New password"), hide_input=True, confirmation_prompt=True))
     return given
 
 
