@@ -87,6 +87,11 @@ def _one(
         _clear_bad(parts, store, sha256, error)
         put()
         store.verify(sha256, read_back)
+    return read_back_copy(parts, store, sha256)
+
+
+def read_back_copy(parts: Parts, store: BlobStore, sha256: Digest) -> Copy:
+    """The facts of a copy that has just been read back and matched."""
     stat = store.stat(sha256)
     properties = store.properties
     return Copy(

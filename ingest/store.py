@@ -34,7 +34,7 @@ from evidence.ids import RecordingId
 from evidence.model import RecordingState
 from ingest import manifests
 from ingest.acquire import say_interrupted
-from ingest.copies import Spread, as_facts, hold, spread
+from ingest.copies import Spread, as_facts, hold, read_back_copy, spread
 from ingest.parts import Parts, raise_finding
 from ingest.states import HANDED_IN
 
@@ -89,6 +89,7 @@ def _store(parts: Parts, row: RecordingRow) -> RecordingRow:
     try:
         _adopt(parts, row, sha256)
         parts.stores.primary.verify(sha256, read_back)
+        first = read_back_copy(parts, parts.stores.primary, sha256)
     except (BlobNotFoundError, DigestMismatchError) as error:
         return _read_again(parts, row, error)
     copies = spread(
@@ -97,8 +98,9 @@ def _store(parts: Parts, row: RecordingRow) -> RecordingRow:
         size_bytes=row.size_bytes,
         read_back=read_back,
         source=lambda: parts.stores.primary.open(sha256),
-        stores=parts.stores.all,
+        stores=parts.stores.others,
     )
+    copies.copies.insert(0, first)
     _require_enough(parts, copies)
     with parts.catalogue.read() as uow:
         manifest = manifests.build(uow, row)

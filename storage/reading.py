@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
-from evidence.digest import SHA256, Digest, DigestSuite
+from evidence.digest import SHA256, Digest, DigestSuite, Hasher
 from evidence.errors import DigestMismatchError, EvidenceError, InvalidInputError, LimitExceededError, StoreError
 from evidence.limits import RECORDING_BYTES_MAX
 
 CHUNK_BYTES = 1 << 20
+_WORTH_A_THREAD_BYTES = 8 << 20
 
 
 def check_size(size_bytes: int) -> None:
@@ -42,16 +45,39 @@ def checked_chunks(
     """
     hasher = suite.new(SHA256)
     done = 0
-    while chunk := _read(source, chunk_bytes):
-        done += len(chunk)
-        if done > size_bytes:
-            raise DigestMismatchError(f"the stream is longer than the stated {size_bytes} bytes")
-        hasher.update(chunk)
-        yield chunk
+    with _beside(hasher, size_bytes) as update:
+        while chunk := _read(source, chunk_bytes):
+            done += len(chunk)
+            if done > size_bytes:
+                raise DigestMismatchError(f"the stream is longer than the stated {size_bytes} bytes")
+            update(chunk)
+            yield chunk
     if done != size_bytes:
         raise DigestMismatchError(f"the stream ended after {done} of {size_bytes} bytes")
     if hasher.hexdigest() != sha256.hex:
         raise DigestMismatchError(f"the stream's bytes are not {sha256}")
+
+
+@contextlib.contextmanager
+def _beside(hasher: Hasher, size_bytes: int) -> Iterator[Callable[[bytes], object]]:
+    """Digest one chunk while the caller writes it and reads the next; small blobs are not worth a thread.
+
+    Every chunk has been digested when the block ends without an exception.
+    """
+    if size_bytes < _WORTH_A_THREAD_BYTES:
+        yield hasher.update
+        return
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="digest") as lane:
+        last: list[Future[object]] = []
+
+        def update(chunk: bytes) -> None:
+            while last:
+                last.pop().result()
+            last.append(lane.submit(hasher.update, chunk))
+
+        yield update
+        while last:
+            last.pop().result()
 
 
 def _read(source: BinaryIO, chunk_bytes: int) -> bytes:
