@@ -268,6 +268,7 @@ PLAYER: Final = {
     "full": "Full screen",
     "position": "Position",
     "corrected": "corrected",
+    "uncorrected": "not corrected",
     "recorder": "recorder clock",
     "broken": "The browser cannot play this file.",
     "show": "Show the picture in full",

@@ -58,10 +58,22 @@ class LhPlayer extends HTMLElement {
       this.button("back10", "−10", () => this.jump(-10)), this.button("back1", "‹", () => this.step(-1)),
       this.button("forward1", "›", () => this.step(1)), this.button("forward10", "+10", () => this.jump(10)),
       this.button("slower", "<", () => this.speed(-1)), this.speedLabel, this.button("faster", ">", () => this.speed(1)),
-      this.button("full", "⛶", () => this.media.requestFullscreen && this.media.requestFullscreen()), this.clock,
+      this.fullScreen(), this.clock,
     );
     this.append(this.media, this.message, bar);
     this.show();
+  }
+
+  fullScreen() {
+    const node = this.button("full", "", () => this.media.requestFullscreen && this.media.requestFullscreen());
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    svg.setAttribute("class", "icon");
+    svg.setAttribute("aria-hidden", "true");
+    const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+    use.setAttribute("href", "/static/icons.svg#expand");
+    svg.append(use);
+    node.append(svg);
+    return node;
   }
 
   bind() {
@@ -159,7 +171,7 @@ class LhPlayer extends HTMLElement {
     const lines = [position];
     if (this.started !== null) {
       const corrected = this.started + seconds * 1000;
-      lines.push(`${this.words.corrected} ${this.stamp(corrected)} +08:00`);
+      lines.push(`${this.words[this.dataset.clock]} ${this.stamp(corrected)} +08:00`);
       if (this.offset !== null) lines.push(`${this.words.recorder} ${this.stamp(corrected + this.offset)}`);
     }
     this.clock.replaceChildren(...lines.map((line) => this.element("div", {}, line)));
