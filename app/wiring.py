@@ -266,7 +266,11 @@ def build(home: Home, settings: Settings, *, clock: Clock | None = None, migrate
 def opened(home: Home, *, clock: Clock | None = None) -> Iterator[House]:
     """A home's objects for one command; what the command entered is sealed at the end, also after an error.
 
-    After a fatal error nothing more is written: recovery at the next start decides (promise 6).
+    After a fatal error nothing more is written: recovery at the next start decides (promise 6). A store that is away only
+    delays sealing, because the entries are durable in the catalogue.
+
+    Raises:
+        IntegrityError, CustodyError: The log does not fit the catalogue; the command itself has done its work.
     """
     house = build(home, home.require(), clock=clock)
     try:
@@ -274,11 +278,26 @@ def opened(home: Home, *, clock: Clock | None = None) -> Iterator[House]:
             yield house
         except EvidenceError as error:
             if not error.fatal:
-                house.seal_pending()
+                _seal_later(house)
             raise
         except BaseException:
-            house.seal_pending()
+            _seal_later(house)
             raise
-        house.seal_pending()
+        try:
+            house.seal_pending()
+        except StoreError as error:
+            if error.fatal:
+                raise
+            _log.warning("what this command entered is sealed later: %s", error.diagnostics())
     finally:
         house.close()
+
+
+def _seal_later(house: House) -> None:
+    """Seal after an error that is on its way to the caller: trouble with the log must not hide it."""
+    try:
+        house.seal_pending()
+    except EvidenceError as error:
+        if error.fatal:
+            raise
+        _log.warning("what this command entered is sealed later: %s", error.diagnostics())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from app.cli.common import acting, home_option, identity_options, json_option, print_json, say, step_bar
+from app.cli.common import acting, home_option, identity_options, json_option, print_json, report_error, say, step_bar
 from app.web_services import auditor_of
+from evidence.errors import EvidenceError
 from evidence.ids import RecordingId
 
 _COLOURS = {"good": "green", "policy-unmet": "yellow"}
@@ -24,8 +25,15 @@ def verify(recording: str | None, *, home: str | None, as_json: bool, login: str
     if recording is not None:
         _verify_one(home, login, RecordingId(recording), as_json=as_json)
         return
-    with acting(home, login) as (house, actor), step_bar(hidden=as_json) as bar:
-        report = auditor_of(house).verify(actor, progress=bar)
+    report = None
+    try:
+        with acting(home, login) as (house, actor), step_bar(hidden=as_json) as bar:
+            report = auditor_of(house).verify(actor, progress=bar)
+    except EvidenceError as error:
+        # A damaged log takes no new entry, not even that somebody verified; the report is what tells why.
+        if report is None or error.fatal:
+            raise
+        report_error(error, as_json=as_json)
     if as_json:
         print_json(report.to_json())
     else:
