@@ -42,7 +42,8 @@ def slot_view(card: DockCard, language: str) -> dict[str, Any]:
     error = card.outcome.error if card.outcome is not None else ""
     return {
         "slot": card.docked.slot,
-        "port": card.docked.slot,
+        # A folder's name; its whole path is of no use at the dock.
+        "port": card.docked.slot.rstrip("/").rpartition("/")[2],
         "driver": card.docked.driver,
         "title": (device.label or device.serial) if device else card.docked.address,
         "model": f"{device.vendor} {device.model}".strip() if device else card.docked.driver,
