@@ -1,19 +1,18 @@
-"""Which bytes a browser gets for a recording: the original where browsers play it, else the latest viewing copy. Pure."""
+"""Which bytes a browser gets for a recording: the original where browsers play it, else the latest viewing copy. Pure.
+
+The examination decided which step of the ladder serves (``facts["viewing"]``, see :mod:`media.ladder`); nothing is decided anew.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from access.views import Watchable
 from catalogue.records import DerivativeRow, RecordingRow
 from evidence.digest import Digest
-from media.facts import AudioFacts, MediaFacts, VideoFacts
-from media.ladder import ViewingPlan, plan, viewing_media_type
-
-T = TypeVar("T", VideoFacts, AudioFacts)
+from media.ladder import ViewingPlan
 
 #: Kind of the derivative a browser plays in place of the original.
 VIEWING: Final = "viewing"
@@ -37,10 +36,10 @@ def chosen(row: RecordingRow, derivatives: Sequence[DerivativeRow]) -> Choice | 
     if copies:
         last = max(copies, key=lambda derivative: derivative.made_at)
         return Choice(kind=VIEWING, sha256=last.sha256, size_bytes=last.size_bytes, media_type=last.media_type)
-    facts = _facts(row.facts)
-    if facts is None or plan(facts) is not ViewingPlan.ORIGINAL:
+    media_type = row.facts.get("media_type")
+    if row.facts.get("viewing") != ViewingPlan.ORIGINAL or not _is_played(media_type):
         return None
-    return Choice(kind="original", sha256=row.sha256, size_bytes=row.size_bytes, media_type=viewing_media_type(facts))
+    return Choice(kind="original", sha256=row.sha256, size_bytes=row.size_bytes, media_type=str(media_type))
 
 
 def watchable(row: RecordingRow, derivatives: Sequence[DerivativeRow]) -> Watchable:
@@ -50,23 +49,14 @@ def watchable(row: RecordingRow, derivatives: Sequence[DerivativeRow]) -> Watcha
         return Watchable.COPY if choice.kind == VIEWING else Watchable.ORIGINAL
     if not row.described:
         return Watchable.NOT_YET
-    facts = _facts(row.facts)
-    return Watchable.NOTHING if facts is None or plan(facts) is ViewingPlan.NONE else Watchable.TO_MAKE
+    wanted = row.facts.get("viewing")
+    return Watchable.TO_MAKE if wanted in (ViewingPlan.REMUX, ViewingPlan.TRANSCODE) else Watchable.NOTHING
 
 
-def _facts(untrusted: Mapping[str, Any]) -> MediaFacts | None:
-    """What the ladder has to know, read back from the catalogue; None where the row holds no such facts."""
-    if not isinstance(untrusted.get("content"), str):
-        return None
-    return MediaFacts(
-        content=untrusted["content"],
-        video=_part(VideoFacts, untrusted.get("video")),
-        audio=_part(AudioFacts, untrusted.get("audio")),
+def _is_played(media_type: object) -> bool:
+    """Sound, pictures and motion only: whatever stands in the catalogue, nothing is sent that a browser would run."""
+    return (
+        isinstance(media_type, str)
+        and media_type.startswith(("video/", "audio/", "image/"))
+        and media_type != "image/svg+xml"
     )
-
-
-def _part(kind: type[T], untrusted: object) -> T | None:
-    if not isinstance(untrusted, Mapping) or not isinstance(untrusted.get("codec"), str):
-        return None
-    known = {field.name for field in dataclasses.fields(kind)}
-    return kind(**{name: value for name, value in untrusted.items() if name in known})
