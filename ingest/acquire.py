@@ -161,8 +161,7 @@ def _say_acquiring(parts: Parts, row: RecordingRow, from_byte: int, offload: Off
             to=RecordingState.ACQUIRING,
             offload=offload,
             bytes_acquired=from_byte,
-            interrupted_reason="",
-        )
+        )  # why the last reading stopped stays on the row, as in the log: verification folds the same entries
         event = RecordingAcquiring(recording=row.id, offload=offload, from_byte=from_byte, at=to_text(at.wall))
         parts.enter(uow, event, at=at)
 

@@ -1,188 +1,170 @@
-"""Killed at a chosen system call, run again: everything comes in once, reads back, and the log is whole.
+"""Killed at every system call, run again: everything comes in once, reads back, verifies as good, and the log is whole.
 
-By default a few kill points of every kind of call are taken, spread over the run; ``LIUHEN_CRASH_SHARD=1/4`` takes every
-point of the first quarter, ``1/1`` every single one.
+Every call that writes, forces, names, resizes or protects something in the home while a card is taken in, stored and sealed
+is a kill point, in every thread of the program: all calls are seen once by strace, then a fresh process is killed by strace
+just before each of them in turn, and another fresh process must find a sound home, finish the work and find it complete.
+``LIUHEN_CRASH_SHARD=2/5`` takes every fifth point from the second on, ``1/1`` all of them; the default is stated by SHARDS.
 """
 
 from __future__ import annotations
 
 import os
-import re
+import random
 import shutil
-import subprocess
-import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from support.kill_points import KillPoint, fingerprint, kill, shard, watch
 from support.mounts import loop_ext4
 from support.recorders import gb_name, make_gb_tree
+from support.zygote import Zygote
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(1800)]
 
-ROOT = Path(__file__).parents[2]
-DRIVER = Path(__file__).with_name("crash_driver.py")
-CALLS = (
-    "write", "pwrite64", "fsync", "fdatasync", "ftruncate", "link", "linkat", "rename", "renameat", "unlink", "unlinkat",
-    "openat", "mkdir", "mkdirat", "fchmod",
-)  # fmt: skip
-POINTS_BY_DEFAULT = 3
-_LINE = re.compile(r"^(?P<tid>\d+) +(?P<call>\w+)\(")
-
-
-def driver(home: Path, card: Path, act: str, *, strace: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [*strace, sys.executable, str(DRIVER), str(home), str(card), act]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
-
-
-def points(trace: Path, home: Path) -> dict[str, list[int]]:
-    """For each call, the ordinals (per thread, as strace counts them) of those that touch the home."""
-    seen: dict[tuple[str, str], int] = {}
-    found: dict[str, set[int]] = {}
-    for line in trace.read_text(errors="replace").splitlines():
-        match = _LINE.match(line)
-        if match is None:
-            continue
-        key = (match["tid"], match["call"])
-        seen[key] = seen.get(key, 0) + 1
-        if str(home) in line:
-            found.setdefault(match["call"], set()).add(seen[key])
-    return {call: sorted(ordinals) for call, ordinals in found.items()}
-
-
-def chosen(own: list[int]) -> list[int]:
-    shard = os.environ.get("LIUHEN_CRASH_SHARD")
-    if shard:
-        number, of = (int(part) for part in shard.split("/"))
-        return own[number - 1 :: of]
-    step = max(1, len(own) // POINTS_BY_DEFAULT)
-    return own[step // 2 :: step][:POINTS_BY_DEFAULT]
+SHARDS = 1  # by default: all points in every run
+SLICES = 24  # tests among which the points are dealt, so that workers share them
+FIRST, SECOND, THIRD = 1, 2, 3  # attempts: none repeats the clock or the random numbers of another
 
 
 def make_card(root: Path) -> Path:
-    """Two recordings and an important-mark twin of the second."""
-    second = os.urandom(150_000)
+    """Two recordings and an important-mark twin of the second, always the same."""
+    dice = random.Random(20_261_122)
+    second = dice.randbytes(150_000)
     media = {
-        gb_name(counter=1): os.urandom(200_000),
+        gb_name(counter=1): dice.randbytes(200_000),
         gb_name(counter=2): second,
         gb_name(counter=2, mark="_IMP"): second,
     }
     return make_gb_tree(root, {f"DCIM/{name}": data for name, data in media.items()})
 
 
-@pytest.fixture
-def card(tmp_path: Path) -> Path:
-    return make_card(tmp_path / "card")
-
-
 @dataclass
-class CleanRun:
-    """An undisturbed run: a home to start from, the card, and where it touched the home."""
+class Bench:
+    """A zygote, a card, and homes in which a run can begin."""
 
-    template: Path
-    card: Path
-    points: dict[str, list[int]]
+    zygote: Zygote
+    root: Path
+
+    @property
+    def home(self) -> Path:
+        return self.root / "home"
+
+    @property
+    def card(self) -> Path:
+        return self.root / "card"
+
+    @property
+    def trace(self) -> Path:
+        return self.root / "trace"
+
+    def fresh(self) -> None:
+        """The home as it was before anything was docked."""
+        shutil.rmtree(self.home, ignore_errors=True)
+        shutil.copytree(self.root / "template", self.home)
+
+    def do(self, act: str, attempt: int, *, home: Path | None = None) -> int:
+        return self.zygote.run(home or self.home, self.card, act, attempt)
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> CleanRun:
-    root = tmp_path_factory.mktemp("clean")
-    template, home, trace, card = root / "template", root / "home", root / "trace", make_card(root / "card")
-    assert driver(template, card, "init").returncode == 0
-    fresh(template, home)
-    calls = ",".join(f"?{call}" for call in CALLS)
-    tracing = ("strace", "-f", "--seccomp-bpf", "-qq", "-y", "-e", f"trace={calls}", "-o", str(trace))
-    done = driver(home, card, "run", strace=tracing)
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = points(trace, home)
-    assert sum(map(len, found.values())) > 60, "the run was not seen"
-    return CleanRun(template, card, found)
+def bench() -> Iterator[Bench]:
+    """In memory where there is such a file system: what a killed process wrote is the same there, and no disk is waited for."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with (
+        tempfile.TemporaryDirectory(prefix="liuhen-crash-", dir=memory) as directory,
+        Zygote("crash_driver", directory=Path(directory), path=[Path(__file__).parent]) as zygote,
+    ):
+        root = Path(directory)
+        bench = Bench(zygote, root)
+        make_card(bench.card)
+        assert bench.do("init", 0) == 0, zygote.said
+        bench.home.rename(root / "template")
+        yield bench
 
 
-def fresh(template: Path, home: Path) -> Path:
-    shutil.rmtree(home, ignore_errors=True)
-    shutil.copytree(template, home)
-    return home
+@pytest.fixture(scope="module")
+def points(bench: Bench, request: pytest.FixtureRequest) -> list[KillPoint]:
+    """Every kill point of this run's shard, seen twice alike."""
+    seen = []
+    for _ in range(2):
+        bench.fresh()
+        seen.append(watch(bench.zygote, bench.home, bench.home, bench.card, "run", FIRST, trace=bench.trace))
+    assert seen[0] == seen[1], "two runs must make the same calls, or a point would mean nothing"
+    assert {point.call for point in seen[0]} >= {"write", "pwrite64", "fsync", "linkat", "rename", "unlink", "mkdirat"}
+    assert {point.thread for point in seen[0]} > {0}, "bytes are written by threads of their own"
+    mine, stated = shard(seen[0], of=SHARDS)
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        said = f"kill points: shard {stated}, {len(mine)} of {len(seen[0])} (list {fingerprint(seen[0])})"
+        os.write(2, f"\n{said}, dealt to {SLICES} tests\n".encode())
+    return mine
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("part", range(SLICES))
 def test_a_kill_at_any_system_call_loses_nothing_and_repeats_nothing(
-    tmp_path: Path, clean: CleanRun, call: str
+    bench: Bench, points: list[KillPoint], part: int
 ) -> None:
-    home = tmp_path / "home"
-    taken = chosen(clean.points.get(call, []))
-    killed = 0
-    for ordinal in taken:
-        fresh(clean.template, home)
-        # Not with --seccomp-bpf, which is only good for watching: strace 6.1 injects nothing then.
-        inject = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e")
-        dead = driver(home, clean.card, "run", strace=(*inject, f"inject={call}:signal=KILL:when={ordinal}"))
-        killed += dead.returncode != 0
-        again = driver(home, clean.card, "finish")
-        assert again.returncode == 0, (call, ordinal, again.stderr[-2000:])
-        assert again.stdout.count("stored") == 2, (call, ordinal, again.stdout)
-        assert again.stdout.count("duplicate") == 1, (call, ordinal, again.stdout)
-    assert killed >= len(taken) * 3 // 4, "most kill points must really have been reached"
+    for point in points[part::SLICES]:
+        bench.fresh()
+        kill(bench.zygote, point, bench.home, bench.home, bench.card, "run", FIRST, trace=bench.trace)
+        again = bench.do("finish", SECOND)
+        said = bench.zygote.said
+        assert again == 0, (point, said[-2000:])
+        assert (said.count('"stored"'), said.count('"duplicate"')) == (2, 1), (point, said)
 
 
 @pytest.mark.parametrize(
-    "fault",
-    ["fsync:error=EIO:when=3", "write:retval=1000:when=2", "pwrite64:error=ENOSPC:when=9", "linkat:error=EIO:when=1"],
+    ("thread", "fault"),
+    [
+        (0, "fsync:error=EIO:when=3"),
+        (1, "fsync:error=EIO:when=1"),
+        (1, "write:retval=1000:when=2"),
+        (0, "pwrite64:error=ENOSPC:when=9"),
+        (0, "linkat:error=EIO:when=1"),
+    ],
 )
-def test_a_lying_or_failing_system_call_never_ends_in_a_false_word(tmp_path: Path, card: Path, fault: str) -> None:
-    home = tmp_path / "home"
-    assert driver(home, card, "init").returncode == 0
-    call = fault.split(":", maxsplit=1)[0]
-    strace = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={fault}")
-    driver(home, card, "run", strace=strace)
-    for _ in range(2):  # a lie found by the read-back is mended at the next docking
-        again = driver(home, card, "run")
-        assert again.returncode == 0, again.stderr[-2000:]
-    checked = driver(home, card, "check")
+def test_a_lying_or_failing_system_call_never_ends_in_a_false_word(bench: Bench, thread: int, fault: str) -> None:
+    bench.fresh()
+    strace = ["-y", "-o", str(bench.trace), "-e", f"trace={fault.partition(':')[0]}", "-e", f"inject={fault}"]
+    bench.zygote.traced(bench.home, bench.card, "run", FIRST, strace=strace, thread=thread)
+    assert "INJECTED" in bench.trace.read_text(errors="replace")
+    for attempt in (SECOND, THIRD):  # a lie found by the read-back is mended at the next docking
+        assert bench.do("run", attempt) == 0, bench.zygote.said[-2000:]
     # What was found wrong on the way is told as a finding and nothing else differs.
-    assert checked.returncode == 0 or "home.findings()" in checked.stderr, checked.stderr[-2000:]
+    sound = bench.do("check", THIRD + 1) == 0
+    assert sound or "home.findings()" in bench.zygote.said, bench.zygote.said[-2000:]
 
 
 @pytest.mark.root
 @pytest.mark.parametrize("call", ["fsync", "linkat", "unlink", "rename"])
-def test_a_power_cut_loses_nothing_that_was_said(tmp_path: Path, card: Path, call: str) -> None:
+def test_a_power_cut_loses_nothing_that_was_said(tmp_path: Path, bench: Bench, call: str) -> None:
     """The disk loses everything that was not forced to it: the file system is shut down without flushing its journal."""
     disk, image = tmp_path / "disk", tmp_path / "disk.img"
+    home = disk / "home"
     with loop_ext4(disk, image):
-        assert driver(disk / "home", card, "init").returncode == 0
+        assert bench.do("init", 0, home=home) == 0
         os.sync()
-        inject = (
-            "strace",
-            "-f",
-            "-qq",
-            "-o",
-            "/dev/null",
-            "-e",
-            f"trace={call}",
-            "-e",
-            f"inject={call}:signal=KILL:when=6",
-        )
-        driver(disk / "home", card, "run", strace=inject)
+        inject = ["-o", str(bench.trace), "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when=6"]
+        assert bench.zygote.traced(home, bench.card, "run", FIRST, strace=inject) == -9
         power_cut(disk)
     with loop_ext4(disk, image):
-        again = driver(disk / "home", card, "run")
-        assert again.returncode == 0, again.stderr[-2000:]
-        checked = driver(disk / "home", card, "check")
-        assert checked.returncode == 0, checked.stderr[-2000:]
+        assert bench.do("finish", SECOND, home=home) == 0, bench.zygote.said[-2000:]
 
 
 @pytest.mark.root
-def test_after_a_power_cut_at_the_end_everything_said_is_still_there(tmp_path: Path, card: Path) -> None:
+def test_after_a_power_cut_at_the_end_everything_said_is_still_there(tmp_path: Path, bench: Bench) -> None:
     disk, image = tmp_path / "disk", tmp_path / "disk.img"
+    home = disk / "home"
     with loop_ext4(disk, image):
-        assert driver(disk / "home", card, "init").returncode == 0
-        assert driver(disk / "home", card, "run").returncode == 0
+        assert bench.do("init", 0, home=home) == 0
+        assert bench.do("run", FIRST, home=home) == 0
         power_cut(disk)
     with loop_ext4(disk, image):
-        checked = driver(disk / "home", card, "check")
-        assert checked.returncode == 0, checked.stderr[-2000:]
+        assert bench.do("check", SECOND, home=home) == 0, bench.zygote.said[-2000:]
 
 
 def power_cut(directory: Path) -> None:

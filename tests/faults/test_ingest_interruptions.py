@@ -79,6 +79,18 @@ def test_an_interrupted_recording_says_why_and_how_far_it_came(home: Home, card:
     assert (offload.state, offload.message[:11]) == (OffloadState.INTERRUPTED, "device-gone")
 
 
+def test_a_recording_that_was_interrupted_and_then_came_in_verifies_as_good(home: Home, card: FaultyCard) -> None:
+    """Its row must be what its entries fold to at every step, the reason of the last interruption included."""
+    card.left, card.error = 1_000_000, DeviceGoneError
+    interrupted = home.offload(card.docked).interrupted[0]
+    assert home.verify().verdict == "good"
+    card.left = None
+    home.offload(card.docked)
+    assert home.row(interrupted).state is RecordingState.STORED
+    verified = home.verify()
+    assert (verified.verdict, verified.recordings) == ("good", 2)
+
+
 @pytest.mark.parametrize("error", [MediumError, DeviceTimeoutError, DeviceProtocolError])
 def test_trouble_with_one_file_does_not_keep_the_others_out(home: Home, card: FaultyCard, error: type) -> None:
     card.left, card.error = 100, error

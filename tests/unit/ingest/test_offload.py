@@ -170,8 +170,7 @@ def test_r04_footage_of_yesterday_morning_is_late_and_shown_as_due(home: Home, t
 
 def test_r04_the_officer_is_bound_by_the_code_in_the_name_with_his_confidence(home: Home, tmp_path: Path) -> None:
     officer = AgentId.new(5)
-    with home.catalogue.begin() as uow:
-        uow.people.add_agent(AgentRow(id=officer, kind="person", name="officer one", officer_code=OFFICER_CODE))
+    home.add_agents(AgentRow(id=officer, kind="person", name="officer one", officer_code=OFFICER_CODE))
     result = home.offload(make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name()}": CLIP}))
     row = home.row(result.acquired[0])
     assert (row.officer, row.officer_source, row.officer_confidence) == (officer, "name", "high")
