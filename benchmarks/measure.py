@@ -73,6 +73,21 @@ def timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds on the wall and seconds of processor time of all threads of this process."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def costed(action: Callable[[], object]) -> Cost:
+    """Both costs of one run: what others do to the machine shows on the wall, hardly in processor time."""
+    cpu_s = time.process_time()
+    wall_s = timed(action)
+    return Cost(wall_s, time.process_time() - cpu_s)
+
+
 def forget(*files: Path) -> None:
     """Drop clean pages of files from the page cache, so that the next reader meets the medium."""
     for file in files:

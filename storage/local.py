@@ -24,12 +24,14 @@ from typing import BinaryIO, Literal
 from evidence.clock import Clock
 from evidence.digest import Digest, DigestSuite
 from evidence.durable import (
+    drop_cache,
     failure_domain,
     free_bytes,
     fsync_dir,
     fsync_file,
     link_new,
     link_open,
+    start_write_back,
     write_all,
 )
 from evidence.errors import (
@@ -41,7 +43,7 @@ from evidence.errors import (
     StoreError,
     StoreFullError,
 )
-from evidence.limits import FREE_SPACE_FLOOR_BYTES
+from evidence.limits import FREE_SPACE_FLOOR_BYTES, WRITE_BEHIND_BYTES
 from evidence.model import BlobStat, PutReceipt, StoreProperties
 from storage import layout, protection, tree
 from storage.files import BlobFiles, NotAFileError
@@ -157,9 +159,7 @@ class LocalStore(BlobFiles):
             return self._put_again(chunks, sha256, size_bytes, retain_until)
         self.require_room(size_bytes)
         with os_errors("write a blob"), self._tree.scratch() as file:
-            for chunk in chunks:
-                write_all(file.fd, chunk)
-            fsync_file(file.fd)
+            _write_durably(file.fd, chunks)
             with self._guard(sha256):
                 created = self._link(file, sha256, retain_until)
             return self._receipt(sha256, size_bytes, created=created)
@@ -299,9 +299,7 @@ class LocalStore(BlobFiles):
         self.require_room(size_bytes)
         chunks = checked_chunks(source, sha256=sha256, size_bytes=size_bytes, suite=self._suite)
         with os_errors("repair a blob"), self._tree.scratch() as file:
-            for chunk in chunks:
-                write_all(file.fd, chunk)
-            fsync_file(file.fd)
+            _write_durably(file.fd, chunks)
             with self._guard(sha256), self._tree.made_folder(layout.blob_folder(sha256)) as folder:
                 with contextlib.suppress(BlobConflictError, BlobNotFoundError):
                     self._require_same(file.fd, sha256)
@@ -426,6 +424,19 @@ class LocalStore(BlobFiles):
         return PutReceipt(
             key=layout.blob_key(sha256), version="", sha256=sha256, size_bytes=size_bytes, created=created
         )
+
+
+def _write_durably(fd: int, chunks: Iterator[bytes]) -> None:
+    """Write and fsync. Data is pushed out behind the writer, so that the fsync finds little left and memory stays free."""
+    written = pushed = 0
+    for chunk in chunks:
+        write_all(fd, chunk)
+        written += len(chunk)
+        if written - pushed >= WRITE_BEHIND_BYTES:
+            start_write_back(fd, pushed, written - pushed)
+            drop_cache(fd, 0, pushed)
+            pushed = written
+    fsync_file(fd)
 
 
 def _conflict(sha256: Digest) -> BlobConflictError:
