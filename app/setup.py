@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.home import Home, lay_out
-from app.settings import LocalStoreSettings, Settings
+from app.settings import LocalStoreSettings, Settings, parse_text
 from app.wiring import SERVICE_AGENT, build, digest_suite, s3_settings
 from assurance.disclosures import generate_key
+from catalogue import Catalogue
 from evidence.clock import Clock, SystemClock
 from evidence.durable import make_dirs
+from evidence.errors import ConfigError
 from storage.local import LocalStore
 from storage.s3 import S3Store
 
@@ -39,10 +41,11 @@ def set_up(home: Home, *, config: str, login: str, os_uid: int, clock: Clock | N
         clock: The time; the machine's by default.
 
     Raises:
-        ConfigError: The folder is a home or not empty, or a setting does not serve.
+        ConfigError: The folder is a home or not empty, a setting does not serve, or the database belongs to another home.
         StoreError: Something could not be written; remove the folder and begin again.
-        CatalogueError: The database does not answer, or is not empty.
+        CatalogueError: The database does not answer.
     """
+    _require_unused_database(parse_text(config))
     settings = lay_out(home, config=config)
     generate_key(home.disclosure_key)
     _make_stores(home, settings, clock=clock or SystemClock())
@@ -63,6 +66,21 @@ def set_up(home: Home, *, config: str, login: str, os_uid: int, clock: Clock | N
     finally:
         house.sealer.close()
         house.close()
+
+
+def _require_unused_database(settings: Settings) -> None:
+    """Two homes in one database would be two logs in one outbox."""
+    if not settings.database.url:
+        return
+    catalogue = Catalogue.open(settings.database.url, migrate=True)
+    try:
+        with catalogue.read() as uow:
+            if uow.outbox.head() is not None or uow.people.agents():
+                raise ConfigError(
+                    "the database belongs to another home", kept="Nothing was changed.", todo="Give an empty database."
+                )
+    finally:
+        catalogue.close()
 
 
 def _make_stores(home: Home, settings: Settings, *, clock: Clock) -> None:

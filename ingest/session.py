@@ -278,10 +278,16 @@ class OffloadService:
             return bool(uow.recordings.of_device(device, states={RecordingState.ACQUIRED}))
 
     def has_to_clear(self, device: DeviceId) -> bool:
-        """Whether automatic clearing would find something of this recorder that is sealed and still on it."""
+        """Whether automatic clearing would find something still on this recorder: all of it sealed, some of it unflagged.
+
+        What only waits for its seal is waited for: cleared without it, the recorder would be looked at again much later.
+        """
         with self.parts.catalogue.read() as uow:
             rows = uow.recordings.of_device(device, states={RecordingState.STORED, RecordingState.DUPLICATE})
-            return any(row.sealed or row.duplicate_of for row in rows if row.released_at is None)
+        left = [row for row in rows if row.released_at is None]
+        if any(row.state is RecordingState.STORED and not row.sealed for row in left):
+            return False
+        return any(not row.quarantine_reason for row in left)
 
     # --- the parts of an act ------------------------------------------------------------------------------------------
     @contextlib.contextmanager

@@ -113,6 +113,7 @@ class MassStorageSession:
     def __init__(self, device: DockedDevice) -> None:
         self._path = original_bytes(device.address)
         self._tree = Tree(Path(os.fsdecode(self._path)))
+        self._named_by_file = False
         try:
             self._identity = self._identify()
         except BaseException:
@@ -145,8 +146,13 @@ class MassStorageSession:
         return DeviceStatus(capacity_bytes=capacity, free_bytes=free)
 
     def list_objects(self) -> Iterator[SourceObject]:
-        """Every regular file, in byte order of paths folder by folder."""
+        """Every regular file, in byte order of paths folder by folder; not the serial file that tells who the recorder is.
+
+        That file is the recorder's own: taken for footage it would be cleared, and the recorder would be a stranger then.
+        """
         for found in self._tree.walk():
+            if self._named_by_file and len(found.parts) == 1 and found.parts[0].lower() == protocol.SERIAL_FILE:
+                continue
             yield source_of(found)
 
     def open_read(self, source: SourceObject, *, offset: int = 0) -> AbstractContextManager[ByteSource]:
@@ -194,6 +200,7 @@ class MassStorageSession:
     def _serial(self, mount: protocol.Mount | None) -> tuple[str, str]:
         """The best serial there is, and where it came from; the recorder's own word first."""
         if serial := self._serial_file():
+            self._named_by_file = True
             return serial, "file"
         if mount is not None:
             if serial := protocol.serial_of_label(_block_name(mount.device, _BY_LABEL)):

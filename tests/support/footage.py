@@ -6,6 +6,9 @@ that needs a missing one fails: silently skipping would prove nothing.
 
 from __future__ import annotations
 
+import os
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 from evidence import sandbox
@@ -154,3 +157,11 @@ def concat_list(target: Path, *, of: Path) -> Path:
     """An ffmpeg concat script under a video's name: a naive player would read another file."""
     target.write_text(f"ffconcat version 1.0\nfile '{of}'\n", "utf-8")
     return target
+
+
+def clips(folder: Path) -> Iterator[bytes]:
+    """Ever different small recordings that can be watched: two painted seconds, and a free box of random bytes behind them."""
+    folder.mkdir(parents=True)
+    painting = painted(folder / "clip.mp4", "testsrc2=size=160x120:rate=10", seconds=2).read_bytes()
+    while True:
+        yield painting + struct.pack(">I4s", 16, b"free") + os.urandom(8)

@@ -40,6 +40,17 @@ def test_the_serial_file_is_read_when_it_looks_like_a_serial(tmp_path, text, ser
     assert (identity.serial, identity.serial_source) == (serial, "file") if serial else identity.serial_source == "path"
 
 
+def test_the_file_that_tells_the_serial_is_no_footage_and_can_therefore_not_be_cleared(tmp_path):
+    make_gb_tree(tmp_path, {"sn.txt": b"8888888", "DCIM/sn.txt": b"8888888", "DCIM/a.mp4": b"a"})
+    session = MassStorageDriver().open(MassStorageDriver.docked_at(tmp_path))
+    assert [source.key.path for source in session.list_objects()] == ["DCIM/a.mp4", "DCIM/sn.txt"]
+    session.close()
+    (tmp_path / "sn.txt").write_bytes(b"not a serial!")
+    session = MassStorageDriver().open(MassStorageDriver.docked_at(tmp_path))
+    assert "sn.txt" in [source.key.path for source in session.list_objects()]
+    session.close()
+
+
 def test_a_serial_file_below_the_root_is_somebody_elses(tmp_path):
     make_gb_tree(tmp_path, {"backup/sn.txt": b"8888888"})
     assert identity_of(tmp_path).serial_source == "path"
