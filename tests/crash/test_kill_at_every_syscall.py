@@ -3,7 +3,7 @@
 Every call that writes, forces, names, resizes or protects something in the home while a card is taken in, stored and sealed
 is a kill point, in every thread of the program: all calls are seen once by strace, then a fresh process is killed by strace
 just before each of them in turn, and another fresh process must find a sound home, finish the work and find it complete.
-``LIUHEN_CRASH_SHARD=2/5`` takes every fifth point from the second on, ``1/1`` all of them; the default is stated by SHARDS.
+All of them are taken in every run; ``LIUHEN_CRASH_SHARD=2/5`` takes only every fifth point from the second on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from support.zygote import Zygote
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(1800)]
 
-SHARDS = 1  # by default: all points in every run
 SLICES = 24  # tests among which the points are dealt, so that workers share them
 FIRST, SECOND, THIRD = 1, 2, 3  # attempts: none repeats the clock or the random numbers of another
 
@@ -96,7 +95,7 @@ def points(bench: Bench, request: pytest.FixtureRequest) -> list[KillPoint]:
     assert seen[0] == seen[1], "two runs must make the same calls, or a point would mean nothing"
     assert {point.call for point in seen[0]} >= {"write", "pwrite64", "fsync", "linkat", "rename", "unlink", "mkdirat"}
     assert {point.thread for point in seen[0]} > {0}, "bytes are written by threads of their own"
-    mine, stated = shard(seen[0], of=SHARDS)
+    mine, stated = shard(seen[0])
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         said = f"kill points: shard {stated}, {len(mine)} of {len(seen[0])} (list {fingerprint(seen[0])})"

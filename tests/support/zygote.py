@@ -10,6 +10,7 @@ Usage: python -m support.zygote MODULE (whose ``main(*arguments)`` is run); orde
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import itertools
 import json
@@ -84,6 +85,7 @@ def _told(**facts: object) -> None:
 
 def serve(program: Callable[..., None]) -> None:
     """Fork one child per order, one after the other; tell that it stopped (if it does) and how it ended."""
+    gc.freeze()  # what was imported is never collected, so children need not copy its pages
     for line in sys.stdin:
         assert len([*Path("/proc/self/task").iterdir()]) == 1, "a zygote with threads must not fork"
         order = json.loads(line)
