@@ -13,10 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from access import Gate, Identity
 from app.home import Home
 from app.settings import Settings
-from app.wiring import SERVICE_AGENT, build_stores, digest_suite
+from app.wiring import SERVICE_AGENT, build_stores, digest_suite, published_places, require_action
 from assurance.disclosures import DisclosureArchive, load_key
 from assurance.facts import evidence_facts
 from assurance.rebuild import rebuild
@@ -84,7 +83,10 @@ def rebuild_home(
         old = _open_old(home, settings)
         try:
             if old is not None:
-                _authorise(old, home, settings, login=login, password=password, terminal=terminal)
+                # Where the present catalogue is lost, the account that owns the home and its keys must do.
+                require_action(
+                    home, settings, old, Action.REBUILD_RUN, login=login, password=password, terminal=terminal
+                )
                 _seal_what_waits(old, home, settings, stores)
             fresh_path = path.with_name(f"{path.name}.rebuilding")
             for leftover in path.parent.glob(f"{fresh_path.name}*"):
@@ -122,15 +124,6 @@ def _open_old(home: Home, settings: Settings) -> Catalogue | None:
     return old
 
 
-def _authorise(old: Catalogue, home: Home, settings: Settings, *, login: str, password: str, terminal: str) -> None:
-    """Ask the present catalogue. Where it is lost, the account that owns the home and its keys must do."""
-    clock = SystemClock()
-    recorder = EntryRecorder(keys.load(home.station_key), station=settings.station.name)
-    identity = Identity(old, recorder=recorder, clock=clock)
-    actor = identity.cli_actor(os.getuid(), login=login, password=password, terminal=terminal)
-    Gate(old, recorder=recorder, clock=clock).allowed(actor, Action.REBUILD_RUN)
-
-
 def _seal_what_waits(old: Catalogue, home: Home, settings: Settings, stores: StoreSet) -> None:
     """Bring the entries that only the present catalogue holds into the log, so that they are not left behind with it.
 
@@ -139,7 +132,7 @@ def _seal_what_waits(old: Catalogue, home: Home, settings: Settings, stores: Sto
     try:
         with Sealer(
             old.outbox_transactions(), log_key=keys.load(home.log_key), origin=settings.station.origin,
-            published=[home.public_log, *(store.root / "log" / "public" for store in stores.local)], clock=SystemClock(),
+            published=published_places(home, stores), clock=SystemClock(),
         ) as sealer:  # fmt: skip
             while sealer.seal_once():
                 pass

@@ -31,7 +31,7 @@ from evidence.digest import DigestSuite
 from evidence.errors import ConfigError, EvidenceError, LogLockedError, StoreError, StoreUnavailableError
 from evidence.ids import AgentId
 from evidence.log_place import LogPlace
-from evidence.model import Actor
+from evidence.model import Action, Actor
 from evidence.ports import BlobStore, DeviceDriver, JobEngine
 from ingest.parts import Parts
 from ingest.session import OffloadService
@@ -260,6 +260,22 @@ def build(home: Home, settings: Settings, *, clock: Clock | None = None, migrate
         reading=Reading(catalogue, gate=gate, clock=clock, files={store.properties.name: store for store in local}),
         directory=Directory(catalogue), registry=build_drivers(settings), wake_sealer=threading.Event(),
     )  # fmt: skip
+
+
+def require_action(
+    home: Home, settings: Settings, catalogue: Catalogue, action: Action, *, login: str, password: str, terminal: str,
+    detail: str = "",
+) -> None:  # fmt: skip
+    """Let a person act on a home whose parts cannot all be built yet; the act is entered, a refusal too.
+
+    Raises:
+        AuthenticationError, AccessDeniedError: Not them, or not theirs to do.
+    """
+    clock = SystemClock()
+    recorder = EntryRecorder(keys.load(home.station_key), station=settings.station.name)
+    identity = Identity(catalogue, recorder=recorder, clock=clock)
+    actor = identity.cli_actor(os.getuid(), login=login, password=password, terminal=terminal)
+    Gate(catalogue, recorder=recorder, clock=clock).allowed(actor, action, detail=detail)
 
 
 @contextlib.contextmanager

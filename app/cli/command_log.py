@@ -28,18 +28,27 @@ def _verifier(home: str | None) -> tuple[Path, NoteVerifier]:
 
 @log.command()
 @home_option
-def path(home: str | None) -> None:
+@json_option
+def path(home: str | None, *, as_json: bool) -> None:
     """Print the published directory: copy it as it is, any C2SP tlog-tiles verifier reads it."""
     target = the_home(home)
     target.require()
-    click.echo(target.public_log)
+    if as_json:
+        print_json({"path": str(target.public_log)})
+    else:
+        click.echo(target.public_log)
 
 
 @log.command()
 @home_option
-def vkey(home: str | None) -> None:
+@json_option
+def vkey(home: str | None, *, as_json: bool) -> None:
     """Print the verifier key of the log. Hand it over apart from the log."""
-    click.echo(_verifier(home)[1].text())
+    text = _verifier(home)[1].text()
+    if as_json:
+        print_json({"vkey": text})
+    else:
+        click.echo(text)
 
 
 @log.command()
@@ -59,9 +68,10 @@ def checkpoint(home: str | None, *, as_json: bool) -> None:
 @log.command()
 @click.argument("recording")
 @home_option
+@json_option
 @identity_options
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write.")
-def proof(recording: str, *, home: str | None, login: str, output: Path) -> None:
+def proof(recording: str, *, home: str | None, as_json: bool, login: str, output: Path) -> None:
     """Write the proof bundle of one recording (c2sp.org/tlog-proof): with it and the media an outsider can check."""
     from app.proofs import ProofDesk
 
@@ -74,7 +84,10 @@ def proof(recording: str, *, home: str | None, login: str, output: Path) -> None
         publish(output.absolute(), data, mode=0o644)
     except OSError as error:
         raise StoreError(f"cannot write {output}: {error.strerror}") from error
-    click.echo(say("Proof written: {path}", path=output))
+    if as_json:
+        print_json({"path": str(output.absolute()), "size_bytes": len(data)})
+    else:
+        click.echo(say("Proof written: {path}", path=output))
 
 
 @log.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Final
@@ -12,7 +13,7 @@ from typing import Final
 import click
 import uvicorn
 
-from app.cli.common import home_option, say, the_home
+from app.cli.common import home_option, json_option, print_json, say, the_home
 from app.control_server import ControlServer
 from app.serving import Running, running
 from evidence.errors import ConfigError
@@ -81,14 +82,22 @@ def serve_app(at_work: Running, *, host: str, port: int, listening: socket.socke
         raise at_work.trouble[0]
 
 
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
 @click.command()
 @home_option
+@json_option
 @click.option("--host", help="Address to listen on (default from config.toml).")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port to listen on, 0 for a free one (default from config.toml)."
 )
-def serve(home: str | None, *, host: str | None, port: int | None) -> None:
-    """Run the service: pages, docks, jobs, sealer. Ends on Ctrl-C or SIGTERM."""
+def serve(home: str | None, *, as_json: bool, host: str | None, port: int | None) -> None:
+    """Run the service: pages, docks, jobs, sealer. Ends on Ctrl-C or SIGTERM.
+
+    Exit status 0 after an orderly end, else that of the error that stopped a part of it.
+    """
     target = the_home(home)
     settings = target.require()
     address = settings.web.host if host is None else host
@@ -97,7 +106,11 @@ def serve(home: str | None, *, host: str | None, port: int | None) -> None:
         control.start()
         number = pages.getsockname()[1]
         try:
-            click.echo(say("Serving on http://{host}:{port}/ (Ctrl-C ends)", host=address, port=number))
+            if as_json:
+                print_json({"url": f"http://{_bracketed(address)}:{number}/", "home": str(target.root)})
+            else:
+                click.echo(say("Serving on http://{host}:{port}/ (Ctrl-C ends)", host=_bracketed(address), port=number))
+            sys.stdout.flush()
             serve_app(at_work, host=address, port=number, listening=pages)
         finally:
             control.stop()

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import click
 
-from app.cli.common import acting, home_option, identity_options, json_option, print_json, the_home
+from app.cli.common import (
+    acting,
+    home_option,
+    identity_options,
+    json_option,
+    password_for,
+    print_json,
+    terminal,
+    the_home,
+)
 from app.settings import LocalStoreSettings
 from app.web_services import auditor_of, health_parts_of
+from app.wiring import opened, require_action
+from catalogue import Catalogue
 from chain_of_custody import create_published_directory
 from evidence.ids import RecordingId
 from evidence.model import Action
@@ -37,23 +50,38 @@ def locate(recording: str, *, home: str | None, as_json: bool, login: str) -> No
 
 @storage.command("init")
 @home_option
+@json_option
 @identity_options
-def init_(home: str | None, *, login: str) -> None:
-    """Make the configured buckets (versions, Object Lock, default retention) and the folders of new local stores."""
+def init_(home: str | None, *, as_json: bool, login: str) -> None:
+    """Make the configured buckets (versions, Object Lock, default retention) and the folders of new local stores.
+
+    An existing store is left as it is. Mount every store's disk first: an unmounted one would get a new, empty store below it.
+    """
     target = the_home(home)
     settings = target.require()
+    with contextlib.closing(Catalogue.open(target.database_url(settings))) as catalogue:
+        require_action(
+            target, settings, catalogue, Action.SETTING_CHANGE, login=login, password=password_for(login),
+            terminal=terminal(), detail="storage init",
+        )  # fmt: skip
     for wanted in settings.storage.stores:
         if isinstance(wanted, LocalStoreSettings):
             root = target.store_path(wanted.path)
             LocalStore.create(root, wanted.name)
             create_published_directory(root / "log" / "public")
-    with acting(home, login) as (house, actor):
-        house.gate.allowed(actor, Action.SETTING_CHANGE, detail="storage init")
+    told = []
+    with opened(target) as house:
         for store in house.stores.all:
             if isinstance(store, S3Store):
                 store.ensure_bucket()
-                report = store.probe()
-                click.echo(f"{store.properties.name}: {'object-lock' if report.protected else 'NOT PROTECTED'}")
+                store.probe()
+            properties = store.properties
+            told.append({"store": properties.name, "kind": properties.kind, "protection": properties.protection})
+    if as_json:
+        print_json(told)
+        return
+    for row in told:
+        click.echo(f"{row['store']}\t{row['kind']}\t{row['protection']}")
 
 
 @storage.command()

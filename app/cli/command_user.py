@@ -113,14 +113,18 @@ def create_unit(name: str, *, home: str | None, as_json: bool, login: str, code:
 @click.argument("agent")
 @click.argument("role", type=click.Choice(sorted(ROLES)))
 @home_option
+@json_option
 @identity_options
 @click.option("--unit", default="", help="Only for this unit and those below it.")
 @click.option("--revoke", is_flag=True, help="Take the role away.")
-def role(agent: str, role: str, *, home: str | None, login: str, unit: str, revoke: bool) -> None:
+def role(agent: str, role: str, *, home: str | None, as_json: bool, login: str, unit: str, revoke: bool) -> None:
     """Grant ROLE to AGENT (identity, log-in or officer number), or take it away."""
     with acting(home, login) as (house, actor):
         act = house.administration.revoke_role if revoke else house.administration.grant_role
-        act(actor, agent=_agent(house, agent), role=role, unit=UnitId(unit) if unit else None)
+        who = _agent(house, agent)
+        act(actor, agent=who, role=role, unit=UnitId(unit) if unit else None)
+    if as_json:
+        print_json({"id": who, "role": role, "unit": unit, "granted": not revoke})
 
 
 @user.command("reset-password")
@@ -141,7 +145,8 @@ def reset_password(agent: str, *, home: str | None, as_json: bool, login: str) -
 @user.command()
 @click.argument("login")
 @home_option
-def passwd(login: str, *, home: str | None) -> None:
+@json_option
+def passwd(login: str, *, home: str | None, as_json: bool) -> None:
     """Change one's own password (a one-time password too): the old one from LIUHEN_PASSWORD, the new one from
     LIUHEN_NEW_PASSWORD, or both asked. Every session of LOGIN ends.
     """  # noqa: D205 - click shows the whole sentence
@@ -151,4 +156,7 @@ def passwd(login: str, *, home: str | None) -> None:
     with opened(the_home(home)) as house:
         proved = house.identity.log_in(login, password=old, address=terminal(), via="cli")
         house.identity.change_password(proved.actor, old=old, new=new)
-    click.echo(say("The password was changed."))
+    if as_json:
+        print_json({"login": login, "changed": True})
+    else:
+        click.echo(say("The password was changed."))
