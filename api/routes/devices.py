@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import time
-from collections.abc import Iterator
-from typing import Annotated, Final
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from api.dependencies import ActorDep, ServicesDep
@@ -26,7 +27,7 @@ from api.web.rendering import language_of
 from evidence.clock import to_text
 from evidence.errors import EvidenceError
 from evidence.ids import AgentId, UnitId
-from evidence.model import Actor
+from evidence.model import Action, Actor
 
 router = APIRouter(tags=["docks"])
 _EVERY_S: Final = 1.0
@@ -37,16 +38,20 @@ _EVENTS_MAX: Final = 600
 @router.get("/docks", operation_id="listDocks")
 def docks(request: Request, actor: ActorDep, services: ServicesDep) -> DocksAnswer:
     """What is docked now."""
-    cards = services.docks.cards(actor)
-    slots = [slot_view(card, language_of(request)) for card in cards]
+    slots = _slots(services, actor, language_of(request))
     return DocksAnswer(slots=slots, as_of=services.clock.now().wall)
 
 
-def _events(services: Services, actor: Actor, language: str) -> Iterator[str]:
+def _slots(services: Services, actor: Actor, language: str) -> list[dict[str, Any]]:
+    return [slot_view(card, language) for card in services.docks.cards(actor)]
+
+
+async def _events(services: Services, actor: Actor, language: str) -> AsyncIterator[str]:
+    # Waiting costs no thread: many walls may hang on one service. Only the look itself runs on a worker thread.
     last = ""
     for beat in range(_EVENTS_MAX):
         try:
-            slots = [slot_view(card, language) for card in services.docks.cards(actor)]
+            slots = await run_in_threadpool(_slots, services, actor, language)
         except EvidenceError:
             return  # the right was taken away or the database is gone: the wall turns to "unknown"
         text = json.dumps(slots, ensure_ascii=False, sort_keys=True)
@@ -54,12 +59,13 @@ def _events(services: Services, actor: Actor, language: str) -> Iterator[str]:
             body = json.dumps({"as_of": to_text(services.clock.now().wall), "slots": slots}, ensure_ascii=False)
             yield f"event: docks\ndata: {body}\n\n"
             last = text
-        time.sleep(_EVERY_S)
+        await asyncio.sleep(_EVERY_S)
 
 
 @router.get("/docks/events", operation_id="dockEvents", response_class=StreamingResponse)
 def events(request: Request, actor: ActorDep, services: ServicesDep) -> StreamingResponse:
     """Server-sent events for the wall: the whole picture at every change, and a sign of life every five seconds."""
+    services.gate.require(actor, Action.OFFLOAD_LIST)  # a stream that has begun can no longer refuse
     stream = _events(services, actor, language_of(request))
     return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 

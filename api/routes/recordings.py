@@ -117,9 +117,8 @@ def request_viewing_copy(recording: str, actor: ActorDep, services: ServicesDep)
     return Response(status_code=202)
 
 
-@router.api_route(
-    "/{recording}/media", methods=["GET", "HEAD"], operation_id="streamRecording", response_class=Response
-)
+@router.get("/{recording}/media", operation_id="streamRecording", response_class=Response)
+@router.head("/{recording}/media", include_in_schema=False, response_class=Response)
 def media(
     recording: str,
     request: Request,

@@ -1,0 +1,233 @@
+"""Every route x every role, at the browser's side, over real recordings. A new route without a row fails here.
+
+A row says what an allowed person is answered and who is allowed; everybody else is refused, and each refusal is an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+import pytest
+from fastapi import FastAPI
+
+from api.routes import devices as dock_routes
+from evidence.model import Actor
+from people.roles import ROLES
+from support import footage
+from support.web_home import Visitor, WebHome
+
+SEES = {"officer", "station_operator", "unit_leader", "legal_reviewer", "auditor", "retention_manager"}
+WATCHES = {"officer", "unit_leader", "legal_reviewer"}
+DOCKS = {"station_operator"}
+LEDGER = {"station_operator", "unit_leader", "auditor", "retention_manager", "system_administrator"}
+FINDS = {
+    "station_operator", "unit_leader", "legal_reviewer", "auditor", "retention_manager", "system_administrator",
+    "audit_administrator",
+}  # fmt: skip
+KNOWS_PEOPLE = {"unit_leader", "auditor", "security_administrator", "audit_administrator"}
+MANAGES = {"security_administrator"}
+HEALTH = {"station_operator", "auditor", "system_administrator", "security_administrator", "audit_administrator"}
+CHECKS = {"auditor", "system_administrator", "audit_administrator"}
+ALL = set(ROLES)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one route answers. ``anyone``: it needs no session, and answers this."""
+
+    allowed: frozenset[str]
+    status: frozenset[int]
+    body: dict[str, object] = field(default_factory=dict)
+    form: bool = False
+    anyone: int | None = None
+
+
+def row(allowed: set[str], *status: int, anyone: int | None = None, form: bool = False, **body: object) -> Row:
+    return Row(frozenset(allowed), frozenset(status), body, form, anyone)
+
+
+A = "/api/v1"
+TABLE: dict[tuple[str, str], Row] = {
+    ("GET", f"{A}/openapi.json"): row(ALL, 200, anyone=200),
+    ("POST", f"{A}/session"): row(ALL, 401, anyone=401, login="nobody", password="wrong"),
+    ("GET", f"{A}/session"): row(ALL, 200),
+    ("DELETE", f"{A}/session"): row(ALL, 204),
+    ("PUT", f"{A}/session/password"): row(ALL, 401, old="wrong", new="something much longer"),
+    ("GET", f"{A}/recordings"): row(SEES, 200),
+    ("GET", f"{A}/recordings/{{recording}}"): row(SEES, 200),
+    ("GET", f"{A}/recordings/{{recording}}/timeline"): row(SEES, 200),
+    ("POST", f"{A}/recordings/{{recording}}/verify"): row(SEES, 200),
+    ("GET", f"{A}/recordings/{{recording}}/proof"): row(SEES, 200),
+    ("POST", f"{A}/recordings/{{recording}}/viewings"): row(WATCHES, 200),
+    ("POST", f"{A}/recordings/{{recording}}/viewing-copy"): row(WATCHES, 202),
+    ("GET", f"{A}/recordings/{{recording}}/media"): row(WATCHES, 200),
+    ("HEAD", f"{A}/recordings/{{recording}}/media"): row(WATCHES, 200),
+    ("GET", f"{A}/recordings/{{recording}}/pictures/{{kind}}"): row(WATCHES, 200),
+    ("GET", f"{A}/docks"): row(SEES, 200),
+    ("GET", f"{A}/docks/events"): row(SEES, 200),
+    ("POST", f"{A}/docks/register"): row(DOCKS, 200, slot="{slot}", label="资产 1"),
+    ("POST", f"{A}/docks/retry"): row(DOCKS, 202, slot="{slot}"),
+    ("GET", f"{A}/devices"): row(LEDGER, 200),
+    ("GET", f"{A}/offloads"): row(SEES, 200),
+    ("GET", f"{A}/units"): row(KNOWS_PEOPLE, 200),
+    ("POST", f"{A}/units"): row(MANAGES, 201, name="执法{n}科"),
+    ("GET", f"{A}/agents"): row(KNOWS_PEOPLE, 200),
+    ("POST", f"{A}/agents"): row(MANAGES, 201, name="甲{n}", login="login{n}"),
+    ("POST", f"{A}/agents/{{agent}}/roles"): row(MANAGES, 204, role="auditor"),
+    ("POST", f"{A}/agents/{{agent}}/roles/revoke"): row(MANAGES, 204, role="auditor"),
+    ("POST", f"{A}/agents/{{agent}}/password"): row(MANAGES, 200),
+    ("GET", f"{A}/health"): row(HEALTH, 200),
+    ("GET", f"{A}/findings"): row(FINDS, 200),
+    ("POST", f"{A}/verification"): row(CHECKS, 202, 409),
+    ("GET", f"{A}/verification"): row(HEALTH, 200),
+    ("GET", f"{A}/log"): row(HEALTH, 200),
+    ("GET", "/"): row(ALL, 303),
+    ("GET", "/login"): row(ALL, 200, anyone=200),
+    ("POST", "/login"): row(ALL, 401, anyone=401, form=True, login="nobody", password="wrong"),
+    ("POST", "/logout"): row(ALL, 303, form=True),
+    ("GET", "/password"): row(ALL, 200),
+    ("POST", "/password"): row(ALL, 422, form=True, old="wrong", new="something much longer", again="something else"),
+    ("GET", "/language"): row(ALL, 303, anyone=303),
+    ("GET", "/wall"): row(SEES, 200),
+    ("GET", "/recordings"): row(SEES, 200),
+    ("GET", "/recordings/{recording}"): row(SEES, 200),
+    ("POST", "/recordings/{recording}/verify"): row(SEES, 200),
+    ("POST", "/recordings/{recording}/viewing-copy"): row(WATCHES, 303, form=True),
+    ("GET", "/my"): row(SEES, 200),
+    ("GET", "/devices"): row(LEDGER, 200),
+    ("POST", "/docks/register"): row(DOCKS, 303, form=True, slot="{slot}"),
+    ("POST", "/docks/retry"): row(DOCKS, 303, form=True, slot="{slot}"),
+    ("GET", "/people"): row(KNOWS_PEOPLE, 200),
+    ("POST", "/people/agent"): row(MANAGES, 200, form=True, name="乙{n}", login="person{n}"),
+    ("POST", "/people/unit"): row(MANAGES, 303, form=True, name="执法{n}队"),
+    ("POST", "/people/role"): row(MANAGES, 303, 409, form=True, agent="{agent}", role="auditor", change="grant"),
+    ("POST", "/people/password"): row(MANAGES, 200, form=True, agent="{agent}"),
+    ("GET", "/findings"): row(FINDS, 200),
+    ("GET", "/system"): row(HEALTH, 200),
+    ("POST", "/system/verify"): row(CHECKS, 303, 409, form=True),
+}  # fmt: skip
+
+
+def routes_of(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """Every method and path this application answers; mounted folders of static files have no methods."""
+    for route in app.routes:
+        if hasattr(route, "effective_route_contexts"):
+            for inner in route.effective_route_contexts():
+                yield from ((method, inner.path) for method in inner.methods or ())
+        else:
+            yield from ((method, route.path) for method in getattr(route, "methods", None) or () if method != "HEAD")
+
+
+def test_r18_every_route_has_a_row_in_the_table(web: WebHome) -> None:
+    found = set(routes_of(web.app))
+    assert len(found) > 50
+    assert found == set(TABLE)
+
+
+@pytest.fixture(scope="module")
+def values(web: WebHome, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the paths and bodies of the table are filled in with: a recording, a slot nobody has registered, a person."""
+    fresh = web.dock(tmp_path_factory.mktemp("fresh") / "card", {"DCIM/new.wav": footage.voice_wav()})
+    spare = web.house.administration.create_agent(web.administrator, name="备用", login="spare").agent
+    return {"recording": web.recordings["talk"].id, "kind": "poster", "slot": fresh.slot, "agent": spare.id}
+
+
+_NUMBERS = count(1)
+
+
+def ask(visitor: Visitor, method: str, path: str, wanted: Row, values: dict[str, str]):
+    filled = {**values, "n": next(_NUMBERS)}
+    body = {name: str(value).format(**filled) for name, value in wanted.body.items()}
+    where = path.format(**filled)
+    if wanted.form:
+        return visitor.request(
+            method, where, data={"csrf": visitor.csrf, **body}, headers={"origin": "http://127.0.0.1"}
+        )
+    return visitor.request(method, where, **({"json": body} if body else {}))
+
+
+@pytest.fixture
+def short_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wall's live events end after the first picture instead of after ten minutes."""
+    monkeypatch.setattr(dock_routes, "_EVENTS_MAX", 1)
+    monkeypatch.setattr(dock_routes, "_EVERY_S", 0.0)
+
+
+@pytest.mark.usefixtures("short_events")
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_r09_r18_each_role_reaches_exactly_its_routes_and_each_refusal_is_entered(
+    web: WebHome, values: dict[str, str], officer: Actor, role: str
+) -> None:
+    actor = officer if role == "officer" else web.person(role, role)
+    wrong: list[str] = []
+    refusals = 0
+    for (method, path), wanted in TABLE.items():
+        answer = ask(web.visitor(actor), method, path, wanted, values)
+        allowed = role in wanted.allowed or wanted.anyone is not None
+        refusals += answer.status_code == 403
+        if answer.status_code not in (wanted.status if allowed else {403}):
+            wrong.append(
+                f"{method} {path}: {answer.status_code} {answer.text[:200] if answer.status_code >= 400 else ''}"
+            )
+    assert wrong == []
+    entered = [entry for entry in web.entries("access.denied") if entry["actor"] == actor.agent]
+    assert len(entered) == refusals
+
+
+def test_r09_nobody_reaches_anything_without_a_session(web: WebHome, values: dict[str, str]) -> None:
+    for (method, path), wanted in TABLE.items():
+        answer = ask(web.visitor(), method, path, wanted, values)
+        if wanted.anyone is not None:
+            assert answer.status_code == wanted.anyone, path
+        elif path.startswith("/api/"):
+            assert answer.status_code == 401, path
+            assert answer.headers["content-type"] == "application/problem+json"
+        else:
+            assert answer.status_code == 303, path
+            assert answer.headers["location"].startswith("/login?back=%2F"), path
+
+
+def test_r18_a_role_for_one_unit_ends_at_that_unit_in_lists_and_on_pages(web: WebHome) -> None:
+    leader = web.person("一科负责人", "unit_leader", unit=web.units["执法一科"])
+    visitor = web.visitor(leader)
+    mine, other = web.recordings["talk"].id, web.recordings["other"].id
+    listed = {item["id"] for item in visitor.get(f"{A}/recordings").json()["recordings"]}
+    assert mine in listed
+    assert other not in listed
+    for path in (f"{A}/recordings/{other}", f"/recordings/{other}", f"{A}/recordings/{other}/media"):
+        assert visitor.get(path).status_code == 403, path
+    assert visitor.post(f"{A}/recordings/{other}/viewings").json()["reason"] == "outside-unit"
+    assert other not in visitor.get("/recordings").text
+    assert visitor.get(f"{A}/recordings/{mine}").status_code == 200
+
+
+def test_r18_an_officer_reaches_their_own_recordings_and_no_others(web: WebHome, officer: Actor) -> None:
+    visitor = web.visitor(officer)
+    listed = {item["id"] for item in visitor.get(f"{A}/recordings").json()["recordings"]}
+    assert listed == {web.recordings["talk"].id, web.recordings["hostile"].id}
+    refused = visitor.get(f"{A}/recordings/{web.recordings['other'].id}")
+    assert refused.status_code == 403
+    assert refused.json()["reason"] == "not-own"
+
+
+def test_a_person_who_left_is_nobody_at_once(web: WebHome) -> None:
+    leaver = web.person("离职者", "auditor")
+    visitor = web.visitor(leaver)
+    assert visitor.get(f"{A}/recordings").status_code == 200
+    web.house.administration.deactivate(web.administrator, agent=leaver.agent)
+    assert visitor.get(f"{A}/recordings").status_code == 401
+
+
+def test_a_role_taken_away_ends_within_the_same_session(web: WebHome) -> None:
+    person = web.person("调岗者", "auditor")
+    visitor = web.visitor(person)
+    assert visitor.get("/findings").status_code == 200
+    web.house.administration.revoke_role(web.administrator, agent=person.agent, role="auditor")
+    assert visitor.get("/findings").status_code == 403
+
+
+def test_nothing_of_this_table_is_left_over_from_a_role_that_is_gone() -> None:
+    named = set().union(*(wanted.allowed for wanted in TABLE.values()))
+    assert named == set(ROLES)
