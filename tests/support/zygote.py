@@ -125,7 +125,7 @@ class Zygote:
         self._said = directory / "said"
         self._process = subprocess.Popen(
             [sys.executable, "-m", "support.zygote", module],
-            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
     def __enter__(self) -> Self:
@@ -136,7 +136,12 @@ class Zygote:
         assert self._process.stdout
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(timeout=60)
+        try:
+            self._process.wait(timeout=60)
+        except subprocess.TimeoutExpired:  # a child hangs: the session is ours, nothing else is in it
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            raise
 
     def _order(self, arguments: Sequence[object], stop_in: int | None) -> None:
         self._said.write_text("")
@@ -169,23 +174,30 @@ class Zygote:
         stopped = self._answer()
         if "stopped" not in stopped:
             raise ZygoteError(f"thread {thread} was never started: {self.said[-2000:]}")
-        with _attached(stopped["stopped"], strace):
-            os.kill(stopped["pid"], signal.SIGCONT)
-            return self._answer()["ended"]
+        try:
+            with _attached(stopped["pid"], stopped["stopped"], strace):
+                os.kill(stopped["pid"], signal.SIGCONT)
+                return self._answer()["ended"]
+        except ZygoteError:
+            self._answer()  # of the child that was given up
+            raise
 
 
 @contextlib.contextmanager
-def _attached(tid: int, options: Sequence[str]) -> Iterator[None]:
+def _attached(pid: int, tid: int, options: Sequence[str]) -> Iterator[None]:
+    """Strace on thread ``tid`` of a stopped child ``pid`` while the block runs; the child does not outlive a failure."""
     tracer = subprocess.Popen(["strace", *options, "-p", str(tid)], stderr=subprocess.PIPE, text=True)
     assert tracer.stderr
     with tracer.stderr:
-        said = tracer.stderr.readline()
-        if "attached" not in said:
-            tracer.kill()
-            tracer.wait()
-            raise ZygoteError(f"strace could not attach: {said}")
         try:
+            said = tracer.stderr.readline()
+            if "attached" not in said:
+                raise ZygoteError(f"strace could not attach: {said}")
             yield
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            raise
         finally:
             tracer.stderr.read()
             tracer.wait(timeout=60)
