@@ -14,6 +14,9 @@ import pytest
 
 from app.home import Home
 from app.wiring import House
+from assurance.facts import evidence_facts
+from assurance.rebuild import rebuild
+from catalogue import Catalogue
 from chain_of_custody.fsck import verify_published
 from evidence.errors import LogRollbackError, StoreUnavailableError
 from evidence.model import ClearingMode, RecordingState
@@ -101,7 +104,7 @@ def entries(house: House, event_type: str) -> int:
 
 
 @RECORDERS
-def test_r04_footage_leaves_a_recorder_only_when_both_domains_hold_and_prove_it(
+def test_footage_leaves_a_recorder_only_when_both_domains_hold_and_prove_it(
     tmp_path: Path, far: tuple[Cable, dict[str, object]], dock_it: DockIt
 ) -> None:
     cable, store = far
@@ -148,7 +151,7 @@ def test_r04_footage_leaves_a_recorder_only_when_both_domains_hold_and_prove_it(
 
 
 @RECORDERS
-def test_r04_one_domain_suffices_only_where_a_setting_says_so(
+def test_one_domain_suffices_only_where_a_setting_says_so(
     tmp_path: Path, far: tuple[Cable, dict[str, object]], dock_it: DockIt
 ) -> None:
     cable, store = far
@@ -171,7 +174,7 @@ def test_r04_one_domain_suffices_only_where_a_setting_says_so(
             assert whole_home.verify(house).verdict == "good"
 
 
-def test_r04_docked_recorders_are_cleared_by_themselves_and_bring_nothing_twice(
+def test_docked_recorders_are_cleared_by_themselves_and_bring_nothing_twice(
     tmp_path: Path, far: tuple[Cable, dict[str, object]]
 ) -> None:
     _cable, store = far
@@ -200,6 +203,15 @@ def test_r04_docked_recorders_are_cleared_by_themselves_and_bring_nothing_twice(
             report = whole_home.verify(house)
             assert (report.verdict, report.findings, report.recordings) == ("good", (), 6)
             assert entries(house, "recording.released") == 6
+            # What the other building holds tells the same story, names from the local archive.
+            house.archive.sync(house.catalogue)
+            again = Catalogue.open(f"sqlite:///{tmp_path}/again.db", migrate=True)
+            rebuild(
+                again, published=house.published[-1], vkey=house.vkey, stores=[house.stores.named("bucket")],
+                disclosures=house.archive.read_all(house.stores.primary.root),
+            )  # fmt: skip
+            assert evidence_facts(again) == evidence_facts(house.catalogue)
+            again.close()
     report = whole_home.liuhen("verify", "--home", home.root)
     assert (report["verdict"], report["findings"], report["notes"]) == ("good", [], [])
 

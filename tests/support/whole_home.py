@@ -19,6 +19,7 @@ from app.wiring import House, build
 from assurance.report import VerifyReport
 from assurance.verify import verify_home
 from catalogue.records import RecordingRow
+from evidence.errors import DeviceBusyError
 from evidence.model import Actor
 from evidence.ports import DockedDevice
 from flow import InlineEngine
@@ -128,6 +129,19 @@ def until(what: Callable[[], bool], *, timeout_s: float = 45.0) -> None:
     while not what():
         assert time.monotonic() < end, "it did not come about in time"
         time.sleep(0.05)
+
+
+def patiently(act: Callable[[], object], *, timeout_s: float = 30.0) -> None:
+    """Do something with a recorder as soon as the dock lets go of it."""
+
+    def done() -> bool:
+        try:
+            act()
+        except DeviceBusyError:
+            return False
+        return True
+
+    until(done, timeout_s=timeout_s)
 
 
 def all_done(house: House, count: int) -> Callable[[], bool]:
