@@ -63,6 +63,7 @@ def offload_json(house: House, result: OffloadResult) -> dict[str, Any]:
         return {
             "offload": result.offload,
             "outcome": result.outcome,
+            "code": result.error.code if result.error else "",
             "message": result.error.diagnostics() if result.error else "",
             "recordings": [
                 {**recording_json(uow, row, directory=directory), "new": row.id not in known} for row in kept
