@@ -27,7 +27,6 @@ from ingest.session import OffloadService
 from support.seaweed import Server
 
 ORIGIN = "log.test/whole-home"
-VERIFIER = Path(__file__).parents[2] / "verifier" / "liuhen_verify.py"
 
 
 def _toml(section: str, values: Mapping[str, Any]) -> str:
