@@ -79,7 +79,8 @@ class MtpDriver:
         if not colon or not (bus + address).isascii() or not (bus.isdigit() and address.isdigit()):
             raise InvalidInputError("not an address of an MTP device")
         for candidate in self._devices():
-            if (candidate.bus, candidate.address) != (int(bus), int(address)) or self._prefix + slot_of(candidate) != device.slot:
+            slot = self._prefix + slot_of(candidate)
+            if (candidate.bus, candidate.address, slot) != (int(bus), int(address), device.slot):
                 continue
             interface = self._interface_of(candidate)
             if interface is None:
