@@ -88,5 +88,13 @@ class Progress:
                 uow.progress.put(row)
         except EvidenceError as error:  # a missing progress row must never stop footage from coming in
             _log.warning("progress was not written: %s", error.what)
-        if self._on_progress is not None:
+        self._tell(row)
+
+    def _tell(self, row: ProgressRow) -> None:
+        if self._on_progress is None:
+            return
+        try:
             self._on_progress(row)
+        except Exception:  # whoever watches (a terminal that was closed, say): footage comes in all the same
+            _log.warning("the onlooker of %s is told no more", self._offload, exc_info=True)
+            self._on_progress = None
