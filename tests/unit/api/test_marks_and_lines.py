@@ -1,0 +1,141 @@
+"""Every state has tone, icon and word; every custody entry reads as a sentence; nothing unproven is green."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from access.deadlines import HandIn
+from access.views import DayState, DayVerdict
+from api.web import custody_lines, marks, rendering
+from api.web.custody_lines import entry_line, note_lines
+from api.web.units import duration_text, signed_seconds, size_text
+from assurance.health import Level
+from catalogue.records import RecordingRow, TimelineRow
+from evidence.ids import DeviceId, EntryId, OffloadId, RecordingId
+from evidence.model import DeviceState, OffloadState, RecordingKind, RecordingState, SourceKey, Verdict
+
+ICONS = set(re.findall(r'<symbol id="([a-z-]+)"', (Path(rendering.__file__).parent / "static/icons.svg").read_text()))
+AT = datetime(2026, 11, 22, 13, tzinfo=UTC)
+MS = 1_790_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("table", "states"),
+    [
+        (marks.HAND_IN, HandIn), (marks.VERDICTS, Verdict), (marks.DAY, DayState), (marks.DAY_VERDICT, DayVerdict),
+        (marks.DEVICES, DeviceState), (marks.OFFLOADS, OffloadState), (marks.HEALTH, Level),
+    ],
+)  # fmt: skip
+def test_every_state_has_a_mark_with_tone_icon_and_word(table: Mapping, states: type) -> None:
+    assert set(table) == set(states)
+    for mark in table.values():
+        assert mark.tone in {marks.GOOD, marks.BUSY, marks.WARN, marks.BAD, marks.UNKNOWN}
+        assert mark.icon in ICONS
+        assert mark.word
+
+
+def a_row() -> RecordingRow:
+    return RecordingRow(
+        id=RecordingId.new(MS), device=DeviceId.new(MS), offload=OffloadId.new(MS), source=SourceKey("", "DCIM/a.mp4", 5, "1"),
+        name="a.mp4", size_bytes=5, kind=RecordingKind.VIDEO, discovered_at=AT, pattern="B",
+        state=RecordingState.DISCOVERED,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("state", list(RecordingState))
+def test_only_what_is_sealed_is_shown_as_good(state: RecordingState) -> None:
+    unsealed = replace(a_row(), state=state, sealed=False)
+    assert marks.recording_mark(unsealed).tone != marks.GOOD
+    kept = state in (RecordingState.STORED, RecordingState.RELEASED)
+    assert (marks.recording_mark(replace(unsealed, sealed=True)).tone == marks.GOOD) is kept
+
+
+def test_r04_on_time_is_said_only_of_what_was_handed_in() -> None:
+    row = a_row()
+    assert marks.hand_in_mark(row, HandIn.ON_TIME).tone == marks.BUSY
+    assert marks.hand_in_mark(replace(row, stored_at=AT), HandIn.ON_TIME).tone == marks.GOOD
+    assert marks.hand_in_mark(row, HandIn.LATE).tone == marks.BAD
+    assert marks.hand_in_mark(row, HandIn.UNKNOWN).tone == marks.UNKNOWN
+
+
+def an_entry(event: str, public: dict, disclosed: dict | None = None) -> TimelineRow:
+    return TimelineRow(
+        entry=EntryId.new(MS), event_type=event, at=AT, actor="", index=3, public=public, disclosed=disclosed or {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "public", "disclosed", "chinese", "english"),
+    [
+        ("recording.discovered", {"size_bytes": 1_500}, {"path": "DCIM/a.mp4"}, "DCIM/a.mp4 · 1.5 kB", "DCIM/a.mp4 · 1.5 kB"),
+        ("recording.acquiring", {"from_byte": 0}, {}, "", ""),
+        ("recording.acquiring", {"from_byte": 1_048_576}, {}, "起于字节 1,048,576", "from byte 1,048,576"),
+        (
+            "recording.interrupted", {"at_byte": 10, "reason": "device-gone"}, {}, "止于字节 10 · 记录仪已断开",
+            "at byte 10 · The recorder is gone",
+        ),
+        ("recording.stored", {"copies": [{"store": "a", "domain": "disk:1"}]}, {}, "a (disk:1)", "a (disk:1)"),
+        ("recording.quarantined", {"reason": "truncated"}, {}, "结尾缺失", "truncated"),
+        ("recording.described", {"kind": "video", "verdict": "intact"}, {}, "录像 · 完好", "Video · Intact"),
+        ("derivative.made", {"kind": "viewing", "size_bytes": 5}, {}, "查看副本 · 5 B", "viewing copy · 5 B"),
+        (
+            "recording.released", {"mode": "manual", "already_absent": True}, {}, "由人操作 · 记录仪上已没有",
+            "by a person · it was no longer there",
+        ),
+        (
+            "access.allowed", {"action": "recording.view", "via": "web"}, {"detail": "original"},
+            "查看内容 · 原始文件 · 经浏览器", "watch · original · in the browser",
+        ),
+        (
+            "access.denied", {"action": "recording.view", "via": "web", "reason": "no-role"}, {},
+            "查看内容 · 经浏览器 · 您的角色没有此项权限。", "watch · in the browser · Your roles do not allow this.",
+        ),
+        (
+            "fixity.checked", {"store": "a", "outcome": "manifest-copy-damaged"}, {}, "a · 清单 · 字节不符",
+            "a · manifest · Bytes differ",
+        ),
+        ("finding.raised", {"kind": "copy-missing", "store": "a"}, {}, "缺少一份副本 · a", "A copy is missing · a"),
+        ("an.event", {"anything": 1}, {}, "", ""),
+    ],
+)  # fmt: skip
+def test_an_entry_reads_as_a_sentence_in_both_languages(
+    event: str, public: dict, disclosed: dict, chinese: str, english: str
+) -> None:
+    entry = an_entry(event, public, disclosed)
+    assert entry_line(entry, "zh-CN") == chinese
+    assert entry_line(entry, "en") == english
+
+
+@pytest.mark.parametrize("event", sorted(custody_lines._LINES))
+def test_an_entry_with_missing_or_unknown_codes_is_shown_and_not_refused(event: str) -> None:
+    assert entry_line(an_entry(event, {}), "zh-CN") is not None
+    unknown = dict.fromkeys(("reason", "kind", "verdict", "action", "via", "outcome", "mode", "copies"), "new-code")
+    assert entry_line(an_entry(event, unknown), "zh-CN") is not None
+
+
+def test_what_the_last_examination_measured_is_told_in_words_with_its_figures() -> None:
+    notes = ["frames-missing: stated=209 found=83", "end-not-stated: this container cannot show it", "new-code: 1"]
+    timeline = [
+        an_entry("recording.described", {}, {"evidence_notes": ["empty: size=0"]}),
+        an_entry("recording.described", {}, {"evidence_notes": notes}),
+    ]
+    assert note_lines(timeline, "zh-CN") == [
+        ("缺少画面帧", "stated=209 found=83"),
+        ("这种格式不标明结尾：结尾缺失无法察觉", ""),
+        ("new-code", "1"),
+    ]
+    assert note_lines([], "en") == []
+
+
+def test_quantities_are_written_for_people() -> None:
+    assert [size_text(n) for n in (None, 0, 999, 1_000, 123_456, 10**9, 5 * 10**12)] == [
+        "—", "0 B", "999 B", "1.0 kB", "123 kB", "1.0 GB", "5.00 TB",
+    ]  # fmt: skip
+    assert [duration_text(n) for n in (None, -1, 0, 3_661_000)] == ["—", "—", "0:00:00", "1:01:01"]
+    assert [signed_seconds(n) for n in (-1_500, 0, 320_000)] == ["-1.5 s", "+0.0 s", "+320.0 s"]
