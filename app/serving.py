@@ -149,7 +149,7 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
         stack.callback(_seal_the_rest, house, trouble)
         engine = DbosEngine(house.home.jobs_url(settings), clock=house.clock, executor_id=settings.station.name)
         offloads = house.offloads(engine)
-        viewings = ViewingCopies(offloads.parts, jobs=engine, gate=house.gate)
+        viewings = ViewingCopies(offloads.parts, jobs=engine, gate=house.gate, scope=house.reading.scope)
         viewings.declare_jobs()
         _declare_care(house, engine)
         offloads.start_up()

@@ -13,6 +13,7 @@ from app.wiring import House
 from assurance.auditor import Auditor, AuditorParts
 from assurance.health import HealthParts
 from catalogue import Catalogue
+from catalogue.records import RecordingRow
 from evidence.errors import StoreUnavailableError
 from evidence.ids import RecordingId
 from evidence.model import Action, Actor, ObjectScope
@@ -57,10 +58,14 @@ class ViewingCopies:
         parts: The parts of intake.
         jobs: The engine.
         gate: Asked and entered.
+        scope: What the policy has to know of a recording, archiving included (R17).
     """
 
-    def __init__(self, parts: Parts, *, jobs: JobEngine, gate: Gate) -> None:
+    def __init__(
+        self, parts: Parts, *, jobs: JobEngine, gate: Gate, scope: Callable[[RecordingRow], ObjectScope]
+    ) -> None:
         self._parts = parts
+        self._scope = scope
         self._jobs = jobs
         self._gate = gate
 
@@ -77,9 +82,12 @@ class ViewingCopies:
         """
         with self._parts.catalogue.read() as uow:
             row = uow.recordings.get(recording)
-        scope = ObjectScope(unit=row.unit, officer=row.officer, recording=row.id)
         self._gate.allowed(
-            actor, Action.RECORDING_VIEW, scope, detail="viewing copy", sha256=row.sha256.hex if row.sha256 else ""
+            actor,
+            Action.RECORDING_VIEW,
+            self._scope(row),
+            detail="viewing copy",
+            sha256=row.sha256.hex if row.sha256 else "",
         )
         self._jobs.enqueue(VIEWING_JOB, recording, queue=MEDIA_QUEUE, key=f"{VIEWING_JOB}:{recording}", priority=1)
 

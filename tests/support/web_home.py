@@ -127,7 +127,7 @@ def web_home(root: Path, *, settings: ApiSettings | None = None) -> Iterator[Web
         with house.sealer:
             jobs = InlineEngine()
             service = house.offloads(jobs)
-            viewings = ViewingCopies(service.parts, jobs=jobs, gate=house.gate)
+            viewings = ViewingCopies(service.parts, jobs=jobs, gate=house.gate, scope=house.reading.scope)
             viewings.declare_jobs()
             service.start_up()
             jobs.start()

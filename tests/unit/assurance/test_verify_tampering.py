@@ -62,7 +62,7 @@ def test_a_sound_home_is_good_with_true_counts(home: AssuredHome) -> None:
     with home.catalogue.read() as uow:
         assert report.entries == uow.outbox.head().size
     assert (report.recordings, report.copies) == (4, 12)
-    assert set(report.to_json()) == {"verdict", "entries", "recordings", "copies", "findings"}
+    assert set(report.to_json()) == {"verdict", "entries", "recordings", "copies", "findings", "notes"}
 
 
 def test_a_described_home_with_derivatives_is_good_and_their_copies_are_read(home: AssuredHome) -> None:
