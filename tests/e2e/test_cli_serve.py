@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import tempfile
 import time
 from pathlib import Path
 
@@ -127,8 +128,10 @@ def test_a_request_that_makes_no_sense_is_refused_and_harms_nothing(deep):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_a_shell_of_an_account_that_nobody_is_bound_to_is_nobody(deep):
     """The kernel tells the service who asks; what the request says about itself does not count."""
-    for folder in [deep.home / "run", deep.home, *deep.home.parents[:5]]:
-        folder.chmod(folder.stat().st_mode | 0o011)
+    below = Path(tempfile.gettempdir())
+    for folder in [deep.home / "run", deep.home, *deep.home.parents]:
+        if below in folder.parents:
+            folder.chmod(folder.stat().st_mode | 0o011)
     (deep.home / "run/control.sock").chmod(0o666)
     reader, writer = os.pipe()
     child = os.fork()
