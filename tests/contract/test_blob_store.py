@@ -192,7 +192,10 @@ class BlobStoreContract:
 
         with ThreadPoolExecutor(8) as pool:
             receipts = list(pool.map(write, range(8)))
-        assert sum(receipt.created for receipt in receipts) == 1
+        # Over several stores, each store is made its copy by exactly one writer, which need not be the same one everywhere.
+        makers = sum(receipt.created for receipt in receipts)
+        copies = len(kit.store.stores) if isinstance(kit.store, Replicated) else 1
+        assert 1 <= makers <= copies
         assert len({receipt.version for receipt in receipts}) == 1
         kit.store.verify(sha256_of(data), sha256_of(data))
 

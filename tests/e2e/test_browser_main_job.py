@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -143,12 +144,12 @@ class Person:
         self.context.close()
 
 
-@pytest.fixture
-def person(browser: Browser, station: Station, request: pytest.FixtureRequest) -> Iterator[Person]:
-    made = Person(browser, station, request.param)
-    made.first_log_in()
-    yield made
-    made.leave()
+@contextmanager
+def logged_in(browser: Browser, station: Station, login: str) -> Iterator[Person]:
+    person = Person(browser, station, login)
+    person.first_log_in()
+    yield person
+    person.leave()
 
 
 def open_kept_twin(page: Page) -> None:
@@ -163,8 +164,7 @@ def text_of(page: Page) -> str:
     return page.locator("main").inner_text()
 
 
-@pytest.mark.parametrize("person", ["reviewer"], indirect=True)
-def test_a_reviewer_finds_watches_and_verifies_a_recording_in_two_languages(person: Person) -> None:
+def a_reviewer_finds_watches_and_verifies_a_recording_in_two_languages(person: Person) -> None:
     page = person.page
     expect(page).to_have_url(re.compile("/recordings$"))
     assert page.locator("html").get_attribute("lang") == "zh-CN"
@@ -225,8 +225,7 @@ def watch(page: Page) -> None:
     assert page.locator("lh-player .message").is_hidden()
 
 
-@pytest.mark.parametrize("person", ["officer"], indirect=True)
-def test_r04_an_officer_sees_whether_their_recordings_are_in_and_which_file_is_missing(person: Person) -> None:
+def an_officer_sees_whether_their_recordings_are_in_and_which_file_is_missing(person: Person) -> None:
     page = person.page
     expect(page).to_have_url(re.compile("/my$"))
     expect(page.locator("h1")).to_have_text("我的录像交齐了吗？")
@@ -242,8 +241,7 @@ def test_r04_an_officer_sees_whether_their_recordings_are_in_and_which_file_is_m
     assert "系统" not in menu
 
 
-@pytest.mark.parametrize("person", ["admin"], indirect=True)
-def test_r02_an_administrator_runs_docks_recorders_people_and_system_and_is_warned_of_one_disk(person: Person) -> None:
+def an_administrator_runs_docks_recorders_people_and_system_and_is_warned_of_one_disk(person: Person) -> None:
     page = person.page
     expect(page).to_have_url(re.compile("/wall$"))
     expect(page.locator("lh-dock-wall .slot")).to_have_count(3, timeout=15_000)
@@ -282,8 +280,7 @@ def test_r02_an_administrator_runs_docks_recorders_people_and_system_and_is_warn
     assert page.locator("lh-player").count() == 0
 
 
-@pytest.mark.parametrize("person", ["auditor"], indirect=True)
-def test_r18_an_auditor_reads_who_watched_and_watches_nothing(person: Person) -> None:
+def an_auditor_reads_who_watched_and_watches_nothing(person: Person) -> None:
     page = person.page
     person.go("/findings")
     expect(page.locator("h1")).to_have_text("发现")
@@ -297,7 +294,7 @@ def test_r18_an_auditor_reads_who_watched_and_watches_nothing(person: Person) ->
     assert page.locator("form[action='/people/role']").count() == 0  # sees people, changes none
 
 
-def test_the_home_verifies_on_the_command_line_after_the_service_has_stopped(station: Station) -> None:
+def the_home_verifies_on_the_command_line_after_the_service_has_stopped(station: Station) -> None:
     assert station.stop() in (0, 130, -signal.SIGINT)
     ran = subprocess.run(
         [str(LIUHEN), "verify", "--home", str(station.home), "--json"], capture_output=True, text=True, timeout=120,
@@ -308,3 +305,18 @@ def test_the_home_verifies_on_the_command_line_after_the_service_has_stopped(sta
     assert PASSWORD not in told
     assert "Traceback" not in told
     assert "unexpected_error" not in told
+
+
+def test_the_main_job_in_a_real_browser_by_every_role_and_then_on_the_command_line(
+    browser: Browser, station: Station
+) -> None:
+    """One story in one order: what the reviewer watched is what the auditor reads, and at the end the service stops."""
+    for login, story in (
+        ("reviewer", a_reviewer_finds_watches_and_verifies_a_recording_in_two_languages),
+        ("officer", an_officer_sees_whether_their_recordings_are_in_and_which_file_is_missing),
+        ("admin", an_administrator_runs_docks_recorders_people_and_system_and_is_warned_of_one_disk),
+        ("auditor", an_auditor_reads_who_watched_and_watches_nothing),
+    ):
+        with logged_in(browser, station, login) as person:
+            story(person)
+    the_home_verifies_on_the_command_line_after_the_service_has_stopped(station)
