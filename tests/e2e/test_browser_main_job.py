@@ -178,7 +178,6 @@ def a_reviewer_finds_watches_and_verifies_a_recording_in_two_languages(person: P
     expect(page.locator("main")).to_contain_text("重点标记")
 
     watch(page)
-    person.picture("recording.png")
 
     timeline = page.locator(".timeline").inner_text()
     for word in ("在记录仪上发现", "每个字节已读取并计算校验值", "各副本读回相符，已入库", "已检查", "打开页面"):
