@@ -210,8 +210,8 @@ class Releaser:
         if kept.stored_index is None or not kept.sealed:
             raise PolicyUnmetError("not sealed yet", todo="Wait for the next checkpoint.")
         manifest = Digest(SHA256, kept.manifest_sha256)
-        copies = self._domains_of(kept.sha256, kept.blake3 or kept.sha256)
-        manifests = self._domains_of(manifest, manifest)
+        copies = self._domains_of("copies", kept.sha256, kept.blake3 or kept.sha256)
+        manifests = self._domains_of("manifest", manifest, manifest)
         published, size = self._published(kept)
         for what, domains in (("copies", copies), ("manifest", manifests), ("published log", published)):
             if len(domains) < self._parts.settings.domains_required:
@@ -222,16 +222,26 @@ class Releaser:
                 )
         return Ground(kept.sha256, kept.size_bytes, kept.stored_index, size, tuple(sorted(copies)))
 
-    def _domains_of(self, sha256: Digest, read_back: Digest) -> set[str]:
+    def _domains_of(self, what: str, sha256: Digest, read_back: Digest) -> set[str]:
+        """Domains of the copies that can be read back now; PolicyUnmetError when those copies are fewer than configured."""
         with self._parts.catalogue.read() as uow:
             blob = uow.blobs.get(sha256)
-        domains = set()
+        domains: set[str] = set()
+        good = 0
         for copy in blob.copies if blob else ():
             try:
                 self._parts.stores.named(copy.store).verify(sha256, read_back)
                 domains.add(self._parts.stores.domain_of(copy.store))
+                good += 1
             except StoreUnavailableError as error:
                 _log.warning("store %s does not answer: %s", copy.store, error.what)
+        if good < self._parts.settings.copies:
+            # Also where one failure domain is allowed: a copy that cannot be read back now is no copy.
+            raise PolicyUnmetError(
+                f"{what}: {good} copies can be read back, {self._parts.settings.copies} are required",
+                kept="The file stays on the recorder.",
+                todo="Mount the missing store.",
+            )
         return domains
 
     def _published(self, kept: RecordingRow) -> tuple[set[str], int]:

@@ -98,6 +98,18 @@ def test_two_stores_on_one_disk_are_one_failure_domain_and_clear_nothing(tmp_pat
         assert len(clear(home, card).released) == 2
 
 
+def test_r08_a_copy_that_cannot_be_read_back_now_is_no_copy_even_where_one_domain_is_allowed(
+    home: Home, card: Path
+) -> None:
+    home.offload(card)
+    allowed = replace(SETTINGS, copies=2, domains_required=1, single_domain_allowed=True)
+    object.__setattr__(home.parts, "settings", allowed)
+    _unmount_second(home)
+    result = home.service.clear_recorder(home.dock(card), home.actor)
+    assert (result.released, reasons(result)) == ([], {"policy-unmet"})
+    assert len(files(card)) == 2
+
+
 def test_what_is_not_sealed_yet_stays(home: Home, card: Path) -> None:
     home.service.offload(home.dock(card), home.actor, register=True)
     home.jobs.drain()
