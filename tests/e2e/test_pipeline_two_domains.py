@@ -167,6 +167,12 @@ def test_one_domain_suffices_only_where_a_setting_says_so(
         home.config.write_text(text.replace("[storage]\n", "[storage]\nsingle_domain = true\n"), "utf-8")
         with whole_home.at_rest(home) as (house, service):
             cable.cut()
+            # One domain is allowed, but two copies are configured and only one can be read back now.
+            assert reasons(clear(house, service)) == ["policy-unmet"] * 3
+        cable.plug()
+        home.config.write_text(text.replace("[storage]\n", "[storage]\nsingle_domain = true\ncopies = 1\n"), "utf-8")
+        with whole_home.at_rest(home) as (house, service):
+            cable.cut()
             result = clear(house, service)
             assert (len(result.released), result.kept, recorder.files()) == (3, {}, [])
             cable.plug()
