@@ -229,8 +229,8 @@ def _swap(path: Path, fresh: Path, *, stamp: int) -> str:
         for suffix in ("", "-wal", "-shm"):
             source = path.with_name(path.name + suffix)
             if source.exists():
-                os.replace(source, aside.with_name(aside.name + suffix))  # noqa: PTH105
+                os.replace(source, aside.with_name(aside.name + suffix))  # noqa: PTH105 - a file of SQLite, fsynced below
         kept = str(aside)
-    os.replace(fresh, path)  # noqa: PTH105
+    os.replace(fresh, path)  # noqa: PTH105 - closed and complete; its directory is fsynced next
     fsync_dir(path.parent)
     return kept

@@ -51,7 +51,7 @@ def _copy(engine: sa.Engine, partial: Path) -> None:
     try:
         source = engine.raw_connection()
         try:
-            source.driver_connection.backup(copy, pages=-1)  # type: ignore[union-attr]
+            source.driver_connection.backup(copy, pages=-1)  # type: ignore[union-attr]  # an open connection has one
         finally:
             source.close()
         # The copy is one file that any SQLite can read: no write-ahead log beside it.
