@@ -157,8 +157,8 @@ class PublishedDirectory:
             return
         full: list[Tile] = []
         while tree.size < head.size:
-            rows = fetch(tree.size, min(tree.size + ROWS_AT_ONCE, head.size))
-            full += self._write_full(tree, checked_rows(rows, tree.size))
+            rows = checked_rows(fetch, tree.size, min(tree.size + ROWS_AT_ONCE, head.size))
+            full += self._write_full(tree, rows)
         if tree.root() != head.root:
             raise SplitViewError(
                 f"{self.directory} does not lead to the database's head of {head.size} entries",
@@ -196,7 +196,7 @@ class PublishedDirectory:
         if edge is not None:
             self._tree = edge
             start = published.size - published.size % TILE_WIDTH
-            self._tail = [row.envelope for row in checked_rows(fetch(start, published.size), start)]
+            self._tail = [row.envelope for row in checked_rows(fetch, start, published.size)]
         self._sweep_after_crash(published.size)
         self._note = self._read_note()
         return self._tree
@@ -261,18 +261,21 @@ class PublishedDirectory:
         self._place.remove_temporary(sorted(folders))
 
 
-def checked_rows(rows: Sequence[OutboxRow], start: int) -> Sequence[OutboxRow]:
-    """The rows, when they are what the database promised: consecutive, and each leaf the digest of its envelope.
+def checked_rows(fetch: FetchRows, start: int, end: int) -> Sequence[OutboxRow]:
+    """The rows start <= index < end, when they are what the database promised: all of them, each with its own leaf.
 
     Raises:
         CustodyError: Rows are missing or out of order.
         DigestMismatchError: A row was altered in the database.
     """
-    if not rows and start % TILE_WIDTH:
-        raise CustodyError(f"the database gave no entries from {start} on")
-    for index, row in enumerate(rows, start):
-        if row.index != index:
-            raise CustodyError(f"the database gave entry {row.index} where {index} stands")
+    rows = fetch(start, end)
+    if [row.index for row in rows] != list(range(start, end)):
+        raise CustodyError(
+            f"the database does not give all of the entries {start} to {end - 1}",
+            kept="What was published before stays.",
+            todo="Sequenced entries were removed from the database: run `liuhen verify`, then `liuhen rebuild`.",
+        )
+    for row in rows:
         if leaf_hash(row.envelope) != row.leaf_sha256:
-            raise DigestMismatchError(f"entry {index} was altered in the database", todo="Run `liuhen verify`.")
+            raise DigestMismatchError(f"entry {row.index} was altered in the database", todo="Run `liuhen verify`.")
     return rows

@@ -234,6 +234,26 @@ def test_a_rewritten_sealed_row_never_reaches_a_directory(log: CustodyLog) -> No
     assert not (log.primary / "checkpoint").exists()
 
 
+def test_a_removed_sealed_row_at_the_right_edge_never_makes_a_bundle_without_it(log: CustodyLog) -> None:
+    del log.transactions.state.sequenced[-1]
+    log.record_many(1)
+    with pytest.raises(CustodyError, match="does not give all"):
+        log.sealer().start_up()
+    for directory in log.published:
+        assert verify_published(directory, log.vkey).findings == [], "what was published is left as it was"
+
+
+def test_removed_sealed_rows_are_told_instead_of_waited_for(log: CustodyLog) -> None:
+    """Without an end of its own the walk would ask for the missing full bundle for ever."""
+    del log.transactions.state.sequenced[256:]
+    for directory in log.published:
+        shutil.rmtree(directory)
+        directory.mkdir()
+    with pytest.raises(CustodyError, match="does not give all"):
+        log.sealer().start_up()
+    assert not (log.primary / "checkpoint").exists()
+
+
 def test_a_full_tile_that_was_altered_is_reported_and_not_overwritten(log: CustodyLog) -> None:
     tile = log.primary / "tile/0/000"
     tile.write_bytes(bytes(len(tile.read_bytes())))
