@@ -117,28 +117,27 @@ class Sealer:
             CustodyError: Entries were recorded before the log was opened.
         """
         self._take_lock()
-        for directory in self._directories:
-            directory.create()
         with self._transactions() as outbox:
             if outbox.head() is None:
-                for directory in self._directories:
-                    directory.check_not_ahead(LogHead(0, GrowingTree().root(), b"", 0))
-                if outbox.unsequenced(1):
-                    raise CustodyError("entries were recorded before the log was opened")
-                if self._key.key_id == recorder.key_id:
-                    raise ConfigError("the log key and the station key must be different keys")
-                at = self._clock.now()
-                for event in (
-                    LogOpened(origin=self._origin),
-                    recorder.key_added(),
-                    self._key.key_added(ROLE_LOG),
-                ):
-                    recorder.record(outbox, event, at=at)
-                rows = outbox.unsequenced(SEAL_BATCH_MAX)
-                head = self._grow(GrowingTree(), rows)
-                outbox.sequence(expected_size=0, entries=[row.entry for row in rows], head=head)
+                self._open(outbox, recorder)
         # Crash: after the commit the log is opened; start_up publishes what is missing.
         self.start_up()
+
+    def _open(self, outbox: Outbox, recorder: EntryRecorder) -> None:
+        # Only here directories are made: in a log that exists, a missing one is a disk that is not mounted.
+        for directory in self._directories:
+            directory.create()
+            directory.check_not_ahead(LogHead(0, GrowingTree().root(), b"", 0))
+        if outbox.unsequenced(1):
+            raise CustodyError("entries were recorded before the log was opened")
+        if self._key.key_id == recorder.key_id:
+            raise ConfigError("the log key and the station key must be different keys")
+        at = self._clock.now()
+        opening = (LogOpened(origin=self._origin), recorder.key_added(), self._key.key_added(ROLE_LOG))
+        recorder.record_many(outbox, opening, at=at)
+        rows = outbox.unsequenced(SEAL_BATCH_MAX)
+        head = self._grow(GrowingTree(), rows)
+        outbox.sequence(expected_size=0, entries=[row.entry for row in rows], head=head)
 
     def start_up(self) -> None:
         """Take the lock, refuse a rolled back database, bring every directory to the head.

@@ -171,6 +171,15 @@ def test_opening_twice_opens_once(tmp_path: Path) -> None:
     assert log.transactions.state.head.size == log.transactions.state.head.published_size == 3
 
 
+def test_opening_a_log_that_exists_makes_no_directory(log: CustodyLog) -> None:
+    """A missing one is a disk that is not mounted; a new one in its place would claim a copy that does not exist."""
+    shutil.rmtree(log.published[1])
+    sealer = log.sealer()
+    sealer.open_log(log.recorder)
+    sealer.close()
+    assert not log.published[1].exists()
+
+
 def test_a_directory_of_another_log_is_refused_when_a_log_is_opened(log: CustodyLog) -> None:
     fresh = CustodyLog(log.root)
     with pytest.raises(LogRollbackError):
