@@ -12,7 +12,7 @@ Source: C2SP tlog-tiles; docs/formats/log.md; docs/invariants.md 2, 4, 6.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -166,13 +166,17 @@ class PublishedDirectory:
                 todo="Run `liuhen verify`; keep the directory as it is.",
             )
         self._write_partials(tree)
-        if self._place.identity() != mounted:  # unmounted meanwhile: what we wrote last may stand on another disk
-            raise StoreUnavailableError(f"the disk of {self.directory} went away while it was written")
+        self._require_same_disk(mounted)  # a checkpoint must not stand where its tiles do not
         if published is None or published.size < head.size:
             self._place.publish(CHECKPOINT_NAME, head.note)
+        self._require_same_disk(mounted)
         self._note = self._read_note()
         for tile in full:
             self._sweep(tile.level, tile.index)
+
+    def _require_same_disk(self, mounted: Hashable) -> None:
+        if self._place.identity() != mounted:  # unmounted meanwhile: what we wrote last may stand on another disk
+            raise StoreUnavailableError(f"the disk of {self.directory} went away while it was written")
 
     def _read_note(self) -> bytes:
         self._place.identity()  # a place that is missing has not published nothing: it is not there
@@ -254,10 +258,14 @@ class PublishedDirectory:
     def _sweep_after_crash(self, size: int) -> None:
         """Remove what a crash between two steps can leave: partial tiles beside full ones, and temporary files."""
         folders = {""}
-        for level, index, width in edge_of(size):
-            folders.add(path_of(level, index, width=width).rpartition("/")[0])
-            if index:
-                self._sweep(level, index - 1)
+        level, index = 0, size // TILE_WIDTH
+        while True:  # the tile that was being filled at each level
+            for kind in (level, ENTRIES) if level == 0 else (level,):
+                folders |= {partial_dir(kind, index), path_of(kind, index).rpartition("/")[0]}
+            if not index:
+                break
+            self._sweep(level, index - 1)
+            level, index = level + 1, index // TILE_WIDTH
         self._place.remove_temporary(sorted(folders))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chain_of_custody import durable_files
 from chain_of_custody.fsck import verify_published
 from chain_of_custody.log import Sealer
 from evidence.errors import (
@@ -108,6 +109,41 @@ def test_directories_that_lag_are_brought_up_at_start(log: CustodyLog) -> None:
         pass
     for directory in log.published:
         assert verify_published(directory, log.vkey).findings == []
+
+
+def test_what_an_interrupted_write_left_is_swept_wherever_it_can_stand(log: CustodyLog) -> None:
+    left = ["", "tile/0", "tile/0/001.p", "tile/entries", "tile/entries/001.p", "tile/1/000.p"]
+    for directory in log.published:
+        for folder in left:
+            (directory / folder / ".000.0123456789abcdef.tmp").write_bytes(b"half")
+    with log.sealer():
+        pass
+    for directory in log.published:
+        assert not list(directory.rglob(".*.tmp"))
+        assert verify_published(directory, log.vkey).findings == []
+
+
+@pytest.mark.parametrize("position", [0, 1], ids=["primary", "replica"])
+def test_a_disk_that_goes_away_under_the_checkpoint_is_not_counted(
+    log: CustodyLog, position: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mount point stands there, empty: what is written then lies on another disk."""
+    disk, publish = log.published[position], durable_files.publish
+
+    def unmounted_before(target: Path, data: bytes) -> None:
+        if target.parent == disk:
+            disk.rename(log.root / "unmounted")
+            disk.mkdir()
+        publish(target, data)
+
+    with log.sealer() as sealer:
+        log.record_many(1)
+        with monkeypatch.context() as patch:
+            patch.setattr(durable_files, "publish", unmounted_before)
+            with pytest.raises(StoreUnavailableError):
+                sealer.seal_once()
+    head = log.transactions.state.head
+    assert (head.size, head.published_size) == (304, 303)
 
 
 def test_an_emptied_directory_is_written_again_from_the_database(log: CustodyLog) -> None:
