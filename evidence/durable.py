@@ -18,6 +18,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from evidence.disks import disks_below
 from evidence.errors import BlobConflictError, HomeLockedError, NotDurableError, StoreError, StoreFullError
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
@@ -261,20 +262,14 @@ def free_bytes(path: Path) -> int:
 
 
 def failure_domain(path: Path) -> str:
-    """Name the physical thing that would take ``path`` with it when it dies: ``disk:vda``, else ``device:<major>:<minor>``.
+    """Name what would take ``path`` with it when it dies: ``disk:vda``, ``disk:sda+disk:sdb``, ``memory``, ``nfs:<server>``.
 
-    Two directories on one device, and two partitions of one disk, are one failure domain (promise 1).
+    Two directories on one device, two partitions, volumes or subvolumes of one disk, are one failure domain (promise 1).
+
+    Raises:
+        OSError: The path cannot be looked at.
     """
-    device = path.stat().st_dev
-    number = f"{os.major(device)}:{os.minor(device)}"
-    entry = Path("/sys/dev/block") / number
-    try:
-        node = entry.resolve(strict=True)
-    except OSError:
-        return f"device:{number}"
-    if (node / "partition").exists():
-        node = node.parent
-    return f"disk:{node.name}"
+    return "+".join(sorted(disks_below(path)))
 
 
 @contextlib.contextmanager
