@@ -1,7 +1,8 @@
 """From an acquired partial to a stored recording: copies, read-backs, manifest, and the entry that says so.
 
-The order is the promise (invariant 2): bytes durable in every store -> each copy read back from its medium -> manifest durable
-and read back likewise -> one transaction with entry, state and copies. Nothing is said before it is true.
+The order is the promise (invariant 2): bytes durable in every store -> each copy read back from its medium (what the first
+one's medium gives is what the others get) -> manifest durable and read back likewise -> one transaction with entry, state and
+copies. Nothing is said before it is true.
 
 Crash, at any point: the step is run again. Adopting finds the blob where the partial was; putting finds the copy; a manifest
 is the same bytes again; the transaction happened or it did not.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import io
 import threading
+from typing import BinaryIO
 
 from catalogue import UnitOfWork
 from catalogue.records import NameRow, RecordingRow
@@ -37,6 +39,7 @@ from ingest.acquire import say_interrupted
 from ingest.copies import Spread, as_facts, hold, read_back_copy, spread
 from ingest.parts import Parts, raise_finding
 from ingest.states import HANDED_IN
+from storage.reading import CHUNK_BYTES, ReadBack
 
 _KEPT = frozenset({RecordingState.STORED, RecordingState.RELEASED})
 #: One thread at a time per bytes (by digest): twins must not both become the kept one.
@@ -88,19 +91,9 @@ def _store(parts: Parts, row: RecordingRow) -> RecordingRow:
     sha256, read_back = _digests(row)
     try:
         _adopt(parts, row, sha256)
-        parts.stores.primary.verify(sha256, read_back)
-        first = read_back_copy(parts, parts.stores.primary, sha256)
+        copies = _copy_everywhere(parts, row, sha256, read_back)
     except (BlobNotFoundError, DigestMismatchError) as error:
         return _read_again(parts, row, error)
-    copies = spread(
-        parts,
-        sha256,
-        size_bytes=row.size_bytes,
-        read_back=read_back,
-        source=lambda: parts.stores.primary.open(sha256),
-        stores=parts.stores.others,
-    )
-    copies.copies.insert(0, first)
     _require_enough(parts, copies)
     with parts.catalogue.read() as uow:
         manifest = manifests.build(uow, row)
@@ -121,6 +114,33 @@ def _store(parts: Parts, row: RecordingRow) -> RecordingRow:
         manifest_bytes=len(manifest),
         manifest_copies=manifest_copies,
     )
+
+
+def _copy_everywhere(parts: Parts, row: RecordingRow, sha256: Digest, read_back: Digest) -> Spread:
+    """Read the first copy back, and let the other stores have what its medium gave: one pass instead of two.
+
+    Raises:
+        DigestMismatchError, BlobNotFoundError: The first copy is no good; the others have taken nothing from it.
+    """
+    primary = parts.stores.primary
+    passes: list[ReadBack] = []
+
+    def from_medium() -> BinaryIO:
+        passes.append(primary.reading_back(sha256, read_back))
+        return io.BufferedReader(passes[-1], CHUNK_BYTES)
+
+    copies = spread(
+        parts,
+        sha256,
+        size_bytes=row.size_bytes,
+        read_back=read_back,
+        source=from_medium,
+        stores=parts.stores.others,
+    )
+    if not any(read.matched for read in passes):  # no store needed the bytes, or none read them to their end
+        primary.verify(sha256, read_back)
+    copies.copies.insert(0, read_back_copy(parts, primary, sha256))
+    return copies
 
 
 def _adopt(parts: Parts, row: RecordingRow, sha256: Digest) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import stat as modes
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +15,7 @@ from evidence.durable import read_from_medium
 from evidence.errors import BlobNotFoundError, DigestMismatchError, StoreError
 from evidence.transfer import Progress
 from storage import layout, protection
-from storage.reading import CHUNK_BYTES, FileRange, checked_range
+from storage.reading import CHUNK_BYTES, FileRange, ReadBack, checked_range
 from storage.tree import StoreTree, os_errors
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -59,15 +59,30 @@ class BlobFiles:
             DigestMismatchError: Other bytes, or something that is not a file. BlobNotFoundError: none.
             StoreError: The medium could not be read.
         """
-        hasher = self._suite.new(expected.algorithm)
         done = 0
+        for chunk in self._read_back(sha256, expected):
+            done += len(chunk)
+            if progress is not None:
+                progress(done)
+
+    def reading_back(self, sha256: Digest, expected: Digest) -> ReadBack:
+        """What :meth:`verify` reads, as a stream: bytes that go to another store are those this medium gave.
+
+        Returns:
+            A stream; when it was read to its end without an error (``matched``), this copy is verified. Close it.
+
+        Raises:
+            What ``verify`` raises, while it is read.
+        """
+        return ReadBack(self._read_back(sha256, expected))
+
+    def _read_back(self, sha256: Digest, expected: Digest) -> Generator[memoryview, None, None]:
+        hasher = self._suite.new(expected.algorithm)
         with os_errors("read a blob back"), self._file(sha256) as fd:
             with self._tree.folder(layout.blob_folder(sha256)) as folder:
                 for chunk in read_from_medium(Path(f"/proc/self/fd/{folder}") / sha256.hex):
                     hasher.update(chunk)
-                    done += len(chunk)
-                    if progress is not None:
-                        progress(done)
+                    yield chunk
             if hasher.hexdigest() != expected.hex:
                 raise DigestMismatchError(
                     f"{layout.blob_key(sha256)} in store {self._tree.name} is not {expected}",

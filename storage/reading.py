@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
@@ -181,4 +181,40 @@ class StreamRange(io.RawIOBase):
         """Give the connection back."""
         if not self.closed:
             self._release()
+        super().close()
+
+
+class ReadBack(io.RawIOBase):
+    """Forward-only stream of what a blob's medium holds; its end is only reached after every byte matched.
+
+    ``matched`` is False until then, also for a stream that somebody stopped reading: half a read-back proves nothing.
+
+    Args:
+        chunks: Bytes that stay valid until the next ones are asked for; raises our errors, also at the end for wrong bytes.
+    """
+
+    def __init__(self, chunks: Generator[memoryview, None, None]) -> None:
+        super().__init__()
+        self._chunks = chunks
+        self._rest = memoryview(b"")
+        self.matched = False
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        """Fill the buffer; 0 at the end. DigestMismatchError instead of the end when the bytes are not the stated ones."""
+        if not self._rest and not self.matched:
+            self._rest = next(self._chunks, memoryview(b""))
+            self.matched = not self._rest
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def close(self) -> None:
+        """Close the file behind the chunks."""
+        self._rest = memoryview(b"")
+        self._chunks.close()
         super().close()

@@ -137,6 +137,7 @@ def test_a_first_copy_that_does_not_read_back_is_read_from_the_recorder_again(ho
     )
     assert home.findings() == ["read-back-failed"]
     assert list(home.primary.list()) == []
+    assert list(home.second.list()) == []  # nothing was copied from bytes that are not the recorder's
     home.offload(tmp_path / "card")
     assert home.row(recording).state is RecordingState.STORED
     assert home.row(recording).sha256.hex == hashlib.sha256(CLIP).hexdigest()
