@@ -32,6 +32,7 @@ _REQUEST_BYTES_MAX: Final = 65_536
 _REQUEST_WAIT_S: Final = 30.0
 #: A command that is stopped (not dead) for so long with a full pipe counts as gone: an offload waits for nobody.
 _ANSWER_WAIT_S: Final = 10.0
+_MODE: Final = 0o660
 _PEER: Final = struct.Struct("3i")
 
 
@@ -56,12 +57,12 @@ class ControlServer:
         """
         try:
             self._path.unlink(missing_ok=True)
-            old = os.umask(0o117)
-            try:
-                with short_address(self._path) as address:
-                    self._socket.bind(address)
-            finally:
-                os.umask(old)
+            # bind() makes the file with the mode of the socket itself, less the umask: never more than this, at no moment and
+            # whatever the umask is, which belongs to every thread of the process and is left alone.
+            os.fchmod(self._socket.fileno(), _MODE)
+            with short_address(self._path) as address:
+                self._socket.bind(address)
+                Path(address).chmod(_MODE)  # what the umask took from the group; nobody can connect before listen()
             self._socket.listen(8)
         except OSError as error:
             raise ConfigError(f"cannot listen on {self._path}: {error.strerror}") from error
