@@ -118,15 +118,23 @@ def _read_on(
 
 
 class _Bounded:
-    """Not more than was listed, whatever the device says: an endless file must not fill our disk."""
+    """Not more than was listed, whatever the device says: an endless file must not fill our disk.
+
+    The end is asked for, not assumed: there a driver finds out that the file changed while it was read.
+    """
 
     def __init__(self, stream: ByteSource, left: int) -> None:
         self._stream = stream
         self._left = left
 
     def readinto(self, buffer: memoryview, /) -> int:
+        if self._left == 0:
+            with buffer[:1] as part:
+                if self._stream.readinto(part):
+                    raise SourceChangedError("the file on the recorder is longer than it was listed")
+            return 0
         with buffer[: min(len(buffer), self._left)] as part:
-            count = self._stream.readinto(part) if part else 0
+            count = self._stream.readinto(part)
         self._left -= count
         return count
 

@@ -179,6 +179,26 @@ def test_r08_a_file_that_was_seen_and_vanished_before_it_came_in_is_a_finding(ho
     assert home.findings() == ["source-missing"]
 
 
+@pytest.mark.parametrize("added", [b"", b"more"])
+def test_a_file_that_is_written_to_while_it_is_read_is_not_taken_for_whole(
+    home: Home, card: FaultyCard, added: bytes
+) -> None:
+    """Its bytes may be half old and half new: only what did not change until the last byte was read comes in."""
+
+    def write(path: Path) -> None:
+        with path.open("ab") as file:
+            file.write(added)
+        os.utime(path)
+
+    card.after_read = write
+    result = home.offload(card.docked)
+    assert result.error
+    assert (len(result.acquired), len(result.interrupted), result.error.code) == (0, 2, "source-changed")
+    assert {row.interrupted_reason for row in home.rows()} == {"source-changed"}
+    card.after_read = None
+    assert len(home.offload(card.docked).acquired) == 2
+
+
 # --- our own disk -----------------------------------------------------------------------------------------------------
 @pytest.mark.root
 def test_a_full_disk_stops_cleanly_and_the_rest_comes_when_there_is_room(tmp_path: Path) -> None:
