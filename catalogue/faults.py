@@ -22,9 +22,9 @@ from evidence.errors import (
 
 _BUSY = ("database is locked", "database table is locked", "database schema is locked")
 _DAMAGED = ("malformed", "not a database")
-#: SQLSTATE classes and codes of PostgreSQL that say "again later": connection, lock, serialisation, shutdown.
-_LATER = ("08", "40", "57P", "53300", "55P03")
-_FULL = ("53100", "53200")
+#: SQLSTATE classes and codes of PostgreSQL that say "again later": connection, serialisation, shutdown, memory, lock.
+_LATER = ("08", "40", "57P", "53", "55P03")
+_FULL = "53100"
 
 
 def _sqlstate(error: BaseException | None) -> str:
@@ -38,18 +38,20 @@ def translate(error: Exception) -> EvidenceError:
     for known in (error, original):
         if isinstance(known, EvidenceError):  # raised by one of our column types, wrapped by the library
             return known
-    text = str(original or error).lower()
+    state = _sqlstate(original)
+    # Only SQLite must be judged by its words. PostgreSQL's quote the values of a row, which may say anything.
+    text = "" if state else str(original or error).lower()
     cause = type(original or error).__name__
     return (
-        _medium(text, _sqlstate(original))
-        or _passing(error, text, _sqlstate(original))
+        _medium(text, state)
+        or _passing(error, text, state)
         or _content(error, cause)
         or CatalogueError(f"the database refused: {cause}")
     )
 
 
 def _medium(text: str, state: str) -> EvidenceError | None:
-    if ("full" in text and "disk" in text) or state in _FULL:
+    if ("full" in text and "disk" in text) or state == _FULL:
         return StoreFullError(
             "the database's disk is full", kept="The transaction was rolled back.", todo="Free space, then retry."
         )

@@ -221,6 +221,7 @@ def _wrapped(kind: type[sx.DBAPIError], cause: Exception) -> sx.DBAPIError:
         (_wrapped(sx.OperationalError, _ServerError("58030")), NotDurableError),
         (_wrapped(sx.OperationalError, Exception("database is locked")), CatalogueUnavailableError),
         (_wrapped(sx.OperationalError, _ServerError("40001")), CatalogueUnavailableError),
+        (_wrapped(sx.OperationalError, _ServerError("53200")), CatalogueUnavailableError),
         (_wrapped(sx.OperationalError, _ServerError("57P01")), CatalogueUnavailableError),
         (sx.TimeoutError("no connection"), CatalogueUnavailableError),
         (_wrapped(sx.IntegrityError, _ServerError("23505")), StateConflictError),
@@ -240,6 +241,14 @@ def test_each_fault_of_the_database_has_one_error_of_ours(error: Exception, expe
 def test_only_a_failing_medium_is_fatal_and_only_a_busy_database_is_tried_again() -> None:
     assert translate(_wrapped(sx.OperationalError, Exception("disk I/O error"))).fatal
     assert translate(_wrapped(sx.OperationalError, Exception("database is locked"))).retry is Retry.LATER
+
+
+@pytest.mark.parametrize("words", ["disk full", "malformed", "database is locked", "disk I/O error"])
+def test_words_in_a_value_that_the_server_quotes_decide_nothing(catalogue: Catalogue, words: str) -> None:
+    """PostgreSQL tells the contradicting key in its message; a log-in of these words is no failing disk."""
+    with pytest.raises(StateConflictError), catalogue.begin() as uow:  # noqa: PT012 - the end of the transaction may raise
+        make_bureau(uow, officer_code=words)
+        make_bureau(uow, officer_code=words)
 
 
 def test_personal_values_do_not_enter_messages(catalogue: Catalogue) -> None:
