@@ -38,7 +38,7 @@ from storage import layout, s3_bucket, s3_upload
 from storage.locks import check_reference
 from storage.reading import CHUNK_BYTES, StreamRange, check_size, checked_chunks, checked_range
 from storage.s3_bucket import ProbeReport
-from storage.s3_client import RACED, S3Settings, code_of, connect, s3_errors
+from storage.s3_client import RACED, S3Settings, code_of, connect, pages, s3_errors
 from storage.s3_holds import HoldReferences
 from storage.s3_log import S3Log
 from storage.s3_versions import PART_BYTES, S3Versions, Version, whole_second
@@ -142,9 +142,7 @@ class S3Store:
                 # Somebody else completed the same key between our look and our write; the stream was proved above.
                 found = self._require(sha256)
                 self._compare(found, sha256, size_bytes, checksum=None)
-                if retain_until is not None:
-                    found = self._keep_until(sha256, found, whole_second(retain_until))
-                return self._receipt(sha256, found, created=False)
+                return self._receipt(sha256, self._keep_again(sha256, found, retain_until), created=False)
 
     def _write(
         self, source: BinaryIO, sha256: Digest, size_bytes: int, until: datetime | None, *, only_new: bool
@@ -176,7 +174,11 @@ class S3Store:
     def _check_written(self, version: Version, sha256: Digest, size_bytes: int, checksum: str) -> None:
         stated = version.checksum.partition("-")[0]
         if version.size_bytes != size_bytes or (stated and stated != checksum.partition("-")[0]):
-            raise DigestMismatchError(f"the server stored other bytes than were sent as {sha256}")
+            raise BlobConflictError(
+                f"the server stored other bytes than were sent as {sha256}",
+                kept="The other copies are not touched.",
+                todo="Repair the stored blob, and have the server examined.",
+            )
 
     def _put_again(
         self, source: BinaryIO, found: Version, sha256: Digest, size_bytes: int, retain_until: datetime | None
@@ -184,13 +186,13 @@ class S3Store:
         part_bytes = found.part_bytes or self._settings.part_bytes
         chunks = checked_chunks(source, sha256=sha256, size_bytes=size_bytes, suite=self._suite, chunk_bytes=part_bytes)
         parts = [hashlib.sha256(chunk).digest() for chunk in chunks]
-        whole = s3_upload.b64(bytes.fromhex(sha256.hex))
-        self._compare(
-            found, sha256, size_bytes, checksum=s3_upload.composite(parts) if "-" in found.checksum else whole
-        )
-        if retain_until is not None:
-            found = self._keep_until(sha256, found, whole_second(retain_until))
-        return self._receipt(sha256, found, created=False)
+        checksum: str | None = s3_upload.b64(bytes.fromhex(sha256.hex))
+        if (
+            "-" in found.checksum
+        ):  # over parts; of an upload that was not ours we do not know their size, and read it instead
+            checksum = s3_upload.composite(parts) if found.part_bytes else None
+        self._compare(found, sha256, size_bytes, checksum=checksum)
+        return self._receipt(sha256, self._keep_again(sha256, found, retain_until), created=False)
 
     def _compare(self, found: Version, sha256: Digest, size_bytes: int, *, checksum: str | None) -> None:
         """Whether the stored version is the stated blob: by the server's checksum where it keeps one, else by reading."""
@@ -222,14 +224,16 @@ class S3Store:
         check_size(size_bytes)
         with self._guard(sha256):
             found = self._versions.find(sha256)
-            until, hold = (found.retain_until, found.hold) if found else (self._first_date(None), False)
             if found is not None:
                 with contextlib.suppress(DigestMismatchError, StoreError):
                     self._read_and_compare(sha256, sha256, found, None)
                     return self._receipt(sha256, found, created=False)
+            # What was ordered about the blob holds for the new version; a date that has passed would be refused.
+            ordered = (self._first_date(None), found.retain_until if found else None)
+            until = max((date for date in ordered if date and date > self._clock.now().wall), default=None)
             with s3_errors("repair a blob"):
                 receipt = self._write(source, sha256, size_bytes, until, only_new=False)
-            if hold:
+            if (found is not None and found.hold) or self._holds.any(sha256):
                 self._versions.set_flag(sha256, receipt.version, hold=True)
             return receipt
 
@@ -295,10 +299,7 @@ class S3Store:
         prefix = f"{self._settings.prefix}{layout.BLOBS}/"
         last = None
         with s3_errors("list blobs"):
-            pages = self._client.get_paginator("list_object_versions").paginate(
-                Bucket=self._settings.bucket, Prefix=prefix
-            )
-            for page in pages:
+            for page in pages(self._client, "list_object_versions", Bucket=self._settings.bucket, Prefix=prefix):
                 for item in page.get("Versions", []):
                     digest = layout.digest_of_key(item["Key"].removeprefix(self._settings.prefix))
                     if digest is not None and digest != last:
@@ -324,15 +325,18 @@ class S3Store:
         """Take one named hold away; the flag goes with the last one. An unknown reference is already away."""
         check_reference(reference)
         with self._guard(sha256):
-            found = self._require(sha256)
+            newest = self._require(sha256)
             if not self._holds.was_ever_set(sha256, reference):
                 return
             # If we crash between the two, the blob is still flagged and the release can be repeated.
             self._holds.remove(sha256, reference)
-            if found.hold and not self._holds.any(sha256):
-                self._versions.set_flag(sha256, found.id, hold=False)
-                if self._holds.any(sha256):  # another process added one meanwhile
-                    self._versions.set_flag(sha256, found.id, hold=True)
+            if self._holds.any(sha256):
+                return
+            for version in self._versions.all(sha256):  # a damaged version that was replaced is flagged, too
+                if version.hold:
+                    self._versions.set_flag(sha256, version.id, hold=False)
+            if self._holds.any(sha256):  # another process added one meanwhile
+                self._versions.set_flag(sha256, newest.id, hold=True)
 
     def delete(self, sha256: Digest, *, now: datetime) -> None:
         """Remove every version and marker of the blob and verify its absence.
@@ -342,10 +346,14 @@ class S3Store:
                 refuses. BlobNotFoundError: there is none.
         """
         with self._guard(sha256):
-            found = self._require(sha256)
+            self._require(sha256)
             today = min(now, self._clock.now().wall)
-            kept = found.retain_until is not None and today < found.retain_until
-            if found.hold or kept or self._holds.any(sha256):
+            # All versions are asked before any is removed: else the sound one could go and a damaged, still locked one stay.
+            kept = any(
+                version.hold or (version.retain_until is not None and today < version.retain_until)
+                for version in self._versions.all(sha256)
+            )
+            if kept or self._holds.any(sha256):
                 raise BlobLockedError(f"{sha256} is under retention or hold in store {self._name}")
             for version in self._versions.version_ids(sha256, markers=True):
                 self._versions.remove(sha256, version)
@@ -360,6 +368,13 @@ class S3Store:
         if until <= self._clock.now().wall:
             return found  # a date that has passed keeps nothing, and servers refuse it
         return self._versions.lock_until(sha256, found, until)
+
+    def _keep_again(self, sha256: Digest, found: Version, retain_until: datetime | None) -> Version:
+        """The lock of a blob that stood already: a crash may have left it without one, and its date may have passed."""
+        until = self._first_date(retain_until)
+        if retain_until is None and found.retain_until is not None and found.retain_until > self._clock.now().wall:
+            return found
+        return found if until is None else self._keep_until(sha256, found, until)
 
     def _first_date(self, retain_until: datetime | None) -> datetime | None:
         now = self._clock.now().wall

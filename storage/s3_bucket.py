@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from evidence.errors import EvidenceError, StoreError
-from storage.s3_client import DENIED, S3Settings, code_of, s3_errors
+from storage.s3_client import DENIED, LockMode, S3Settings, code_of, pages, s3_errors
 from storage.s3_upload import Target, b64, md5, put_whole
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class ProbeReport:
 def ensure_bucket(client: S3Client, settings: S3Settings) -> None:
     """Make the bucket, or bring an existing one into shape: versions, Object Lock, default retention.
 
+    A default retention that somebody made longer or stricter than the settings ask for stays.
+
     Raises:
         StoreError: The server refuses one of them. StoreUnavailableError: it does not answer.
     """
@@ -65,25 +67,38 @@ def ensure_bucket(client: S3Client, settings: S3Settings) -> None:
     with s3_errors("turn on versions"):
         if client.get_bucket_versioning(Bucket=name).get("Status") != "Enabled":
             client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    configuration: dict[str, Any] = {"ObjectLockEnabled": "Enabled"}
-    if settings.first_retention_days:
-        configuration["Rule"] = {
-            "DefaultRetention": {"Mode": settings.mode, "Days": settings.first_retention_days},
-        }
     with s3_errors("turn on Object Lock"):
-        client.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=configuration)  # type: ignore[arg-type]
+        found = _lock_configuration(client, name)
+        wanted = _stricter(found, settings)
+        if wanted != found:
+            client.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=wanted)  # type: ignore[arg-type]
     if not _has_lock(client, name):
         raise StoreError(f"bucket {name} has no Object Lock", todo="Make a new bucket with Object Lock.")
 
 
-def _has_lock(client: S3Client, bucket: str) -> bool:
+def _stricter(found: Mapping[str, Any], settings: S3Settings) -> Mapping[str, Any]:
+    """Object Lock with the longer period and the stronger mode of what stands and what the settings ask for."""
+    stands = found.get("Rule", {}).get("DefaultRetention", {})
+    days = stands.get("Days", 0) + 365 * stands.get("Years", 0)
+    mode: LockMode = "COMPLIANCE" if stands.get("Mode") == "COMPLIANCE" else settings.mode
+    if not settings.first_retention_days or (days >= settings.first_retention_days and stands.get("Mode") == mode):
+        return {**found, "ObjectLockEnabled": "Enabled"}
+    retention = {"Mode": mode, "Days": max(days, settings.first_retention_days)}
+    return {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}}
+
+
+def _lock_configuration(client: S3Client, bucket: str) -> Mapping[str, Any]:
     try:
         answer = client.get_object_lock_configuration(Bucket=bucket)
     except ClientError as error:
         if code_of(error) in {"ObjectLockConfigurationNotFoundError", "404", "NoSuchObjectLockConfiguration"}:
-            return False
+            return {}
         raise
-    return answer.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled"
+    return answer.get("ObjectLockConfiguration", {})
+
+
+def _has_lock(client: S3Client, bucket: str) -> bool:
+    return _lock_configuration(client, bucket).get("ObjectLockEnabled") == "Enabled"
 
 
 def probe(client: S3Client, settings: S3Settings, *, now: datetime) -> ProbeReport:
@@ -110,15 +125,22 @@ def _attempts(client: S3Client, settings: S3Settings, until: datetime) -> dict[s
     locked = put_whole(
         Target(client, bucket, key), _BODY, options={"ObjectLockMode": mode, "ObjectLockRetainUntilDate": until}
     )
-    held = put_whole(Target(client, bucket, f"{key}-held"), _BODY, options={"ObjectLockLegalHoldStatus": "ON"})
+    # Under a retention that may be bypassed, so that the hold alone can be what refuses; without a date of its own it would
+    # get the bucket's default retention, which proves nothing about the hold and keeps the probe for weeks.
+    hold = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until, "ObjectLockLegalHoldStatus": "ON"}
+    held = put_whole(Target(client, bucket, f"{key}-held"), _BODY, options=hold)
     one: dict[str, Any] = {"Bucket": bucket, "Key": key, "VersionId": locked.version}
     other: dict[str, Any] = {"Bucket": bucket, "Key": f"{key}-held", "VersionId": held.version}
     past_body: dict[str, Any] = {"Bucket": bucket, "Key": f"{key}-bad", "Body": b"a"}
     sooner: Any = {"Mode": mode, "RetainUntilDate": until - _PROBE_LOCK / 2}
+    stated, stated_hold = client.head_object(**one), client.head_object(**other)
     checks = {
+        # An account that may remove nothing is refused everywhere: only what the server states tells that it keeps locks.
+        "retention-is-kept": stated.get("ObjectLockMode") == mode and stated.get("ObjectLockRetainUntilDate") == until,
+        "hold-is-kept": stated_hold.get("ObjectLockLegalHoldStatus") == "ON",
         "retention-refuses-removal": _refused(lambda: client.delete_object(**one)),
         "retention-refuses-shortening": _refused(lambda: client.put_object_retention(Retention=sooner, **one)),
-        "hold-refuses-removal": _refused(lambda: client.delete_object(**other)),
+        "hold-refuses-removal": _refused(lambda: client.delete_object(BypassGovernanceRetention=True, **other)),
         "wrong-md5-refused": _refused(lambda: client.put_object(ContentMD5=md5(b"b"), **past_body), codes=_BAD_BODY),
         "wrong-sha256-refused": _refused(
             lambda: client.put_object(ChecksumSHA256=b64(bytes(32)), **past_body), codes=_BAD_BODY
@@ -144,7 +166,7 @@ def _refused(attempt: Callable[[], object], *, codes: frozenset[str] = _REFUSALS
 
 def _remove_old_probes(client: S3Client, settings: S3Settings) -> None:
     prefix = f"{settings.prefix}.probe/"
-    for page in client.get_paginator("list_object_versions").paginate(Bucket=settings.bucket, Prefix=prefix):
+    for page in pages(client, "list_object_versions", Bucket=settings.bucket, Prefix=prefix):
         for item in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
             # One that is still locked is left for the next time.
             with contextlib.suppress(EvidenceError), s3_errors("remove an old probe"):

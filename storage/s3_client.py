@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import boto3
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 LockMode = Literal["COMPLIANCE", "GOVERNANCE"]
 NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
-RACED = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
+#: ``NoSuchUpload``: the upload was completed by an earlier try of the same request, whose answer was lost.
+RACED = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict", "NoSuchUpload"})
 DENIED = frozenset({"403", "AccessDenied", "Forbidden"})
 _UNAVAILABLE = frozenset({
     "NoSuchBucket", "InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "Throttling", "500", "502", "503",
@@ -121,6 +122,20 @@ def connect(settings: S3Settings, *, attempts: int = 4) -> S3Client:
             tcp_keepalive=True,
         ),
     )
+
+
+def pages(client: S3Client, operation: Any, **request: Any) -> Iterator[Mapping[str, Any]]:
+    """Every page of a listing, inside :func:`s3_errors`.
+
+    Raises:
+        StoreUnavailableError: The server says that there is more but not where: a list never ends short in silence.
+    """
+    more = False
+    for page in client.get_paginator(operation).paginate(**request):
+        more = page.get("IsTruncated", False)
+        yield page
+    if more:
+        raise StoreUnavailableError("the server ended a list before its end")
 
 
 def code_of(error: ClientError) -> str:

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from evidence.errors import EvidenceError
-from storage.s3_client import s3_errors
+from storage.s3_client import pages, s3_errors
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -137,7 +137,7 @@ def abort_stale(client: S3Client, bucket: str, prefix: str, *, now: datetime, ol
     """Abort uploads under the prefix that were begun long ago and never completed; returns how many."""
     aborted = 0
     with s3_errors("sweep unfinished uploads"):
-        for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
+        for page in pages(client, "list_multipart_uploads", Bucket=bucket, Prefix=prefix):
             for upload in page.get("Uploads", []):
                 if now - upload["Initiated"] > older_than:
                     client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])

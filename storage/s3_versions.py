@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from evidence.digest import Digest
 from evidence.errors import BlobLockedError, StoreError
 from storage import layout
-from storage.s3_client import DENIED, NOT_FOUND, LockMode, S3Settings, code_of, s3_errors
+from storage.s3_client import DENIED, NOT_FOUND, LockMode, S3Settings, code_of, pages, s3_errors
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -83,14 +83,15 @@ class S3Versions:
         key = self.key(sha256)
         found: list[str] = []
         with s3_errors("list a blob's versions"):
-            pages = self._client.get_paginator("list_object_versions").paginate(
-                Bucket=self._settings.bucket, Prefix=key
-            )
-            for page in pages:
+            for page in pages(self._client, "list_object_versions", Bucket=self._settings.bucket, Prefix=key):
                 found += [item["VersionId"] for item in page.get("Versions", []) if item["Key"] == key]
                 if markers:
                     found += [item["VersionId"] for item in page.get("DeleteMarkers", []) if item["Key"] == key]
         return found
+
+    def all(self, sha256: Digest) -> list[Version]:
+        """What the server says of every version, newest first."""
+        return [self.look(sha256, version) for version in self.version_ids(sha256, markers=False)]
 
     def lock_until(self, sha256: Digest, found: Version, until: datetime) -> Version:
         """Lock a version until a whole second still to come; an earlier one than in force is ignored. Looked at on return."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import secrets
 import socket
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,6 +16,7 @@ import pytest
 from evidence.clock import SystemClock
 from evidence.digest import sha256_of
 from evidence.errors import (
+    BlobConflictError,
     BlobLockedError,
     BlobNotFoundError,
     ConfigError,
@@ -183,6 +186,131 @@ def test_probes_of_the_past_are_removed_once_their_lock_lapsed(store, monkeypatc
     assert len(probes()) <= len(before) + 2  # the held one of the first run is gone, the locked ones wait
 
 
+def test_a_probe_leaves_nothing_that_the_default_retention_keeps(make_store, monkeypatch):
+    monkeypatch.setattr("storage.s3_bucket._PROBE_LOCK", timedelta(seconds=4))
+    settings = own_bucket(first_retention_days=30)
+    store = make_store(settings)
+    store.ensure_bucket()
+    assert store.probe().protected
+    first = {item["Key"] for item in store._client.list_object_versions(Bucket=settings.bucket)["Versions"]}
+    time.sleep(5.5)
+    assert store.probe().protected
+    second = {item["Key"] for item in store._client.list_object_versions(Bucket=settings.bucket)["Versions"]}
+    assert first
+    assert not first & second
+
+
+@pytest.mark.parametrize("ignored", ["x-amz-object-lock-legal-hold", "x-amz-object-lock-retain-until-date"])
+def test_a_server_that_keeps_no_locks_is_not_protected_even_for_an_account_that_may_remove_nothing(store, ignored):
+    def drop(params, **_):
+        for name in [name for name in params["headers"] if name.lower() == ignored]:
+            del params["headers"][name]
+        if ignored.endswith("date"):
+            params["headers"].pop("x-amz-object-lock-mode", None)
+
+    class Refused:
+        status_code = 403
+
+    def refuse(**_):
+        return Refused(), {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+
+    events = store._client.meta.events
+    events.register("before-call.s3.PutObject", drop)
+    events.register("before-call.s3.DeleteObject", refuse)
+    events.register("before-call.s3.PutObjectRetention", refuse)
+    report = store.probe()
+    assert not report.protected
+    assert store.properties.protection == "none"
+
+
+def test_set_up_never_weakens_a_default_retention_that_stands(make_store):
+    settings = own_bucket(first_retention_days=90)
+    store = make_store(settings)
+    store.ensure_bucket()
+    for changes in ({"first_retention_days": 0}, {"first_retention_days": 7}, {"mode": "GOVERNANCE"}):
+        make_store(replace(settings, **changes)).ensure_bucket()
+        answer = store._client.get_object_lock_configuration(Bucket=settings.bucket)["ObjectLockConfiguration"]
+        assert answer["Rule"]["DefaultRetention"] == {"Mode": "COMPLIANCE", "Days": 90}
+    make_store(replace(settings, first_retention_days=120)).ensure_bucket()
+    answer = store._client.get_object_lock_configuration(Bucket=settings.bucket)["ObjectLockConfiguration"]
+    assert answer["Rule"]["DefaultRetention"]["Days"] == 120
+
+
+@pytest.mark.parametrize("act", ["list", "delete"])
+def test_a_listing_that_the_server_cuts_short_is_an_error(store, act):
+    digest, _ = put(store)
+
+    def cut(parsed, **_):
+        parsed["IsTruncated"] = True
+        for marker in ("NextKeyMarker", "NextVersionIdMarker"):
+            parsed.pop(marker, None)
+
+    store._client.meta.events.register("after-call.s3.ListObjectVersions", cut)
+    with pytest.raises(StoreUnavailableError):
+        list(store.list()) if act == "list" else store.delete(digest, now=now())
+
+
+def test_a_blob_that_stood_without_a_lock_gets_the_first_retention_when_it_is_put_again(make_store):
+    plain = make_store(seaweed.shared().settings())
+    plain.ensure_bucket()
+    digest, receipt = put(plain)  # as a crash between write and lock leaves it on a server that drops locks
+    assert plain.stat(digest).retain_until is None
+    store = make_store(replace(plain._settings, first_retention_days=3))
+    assert not put(store)[1].created
+    locked = store.stat(digest).retain_until
+    assert locked >= now() + timedelta(days=2, hours=23)
+    put(store)
+    assert store.stat(digest).retain_until == locked  # a lock in force is not moved by another put
+    assert store.stat(digest).version == receipt.version
+
+
+def test_an_object_somebody_else_uploaded_in_other_parts_is_compared_by_its_bytes(store):
+    data = os.urandom((12 << 20) + 5)
+    digest = sha256_of(data)
+    target = s3_upload.Target(store._client, store._settings.bucket, store._versions.key(digest))
+    parts = iter([data[: 6 << 20], data[6 << 20 :]])
+    s3_upload.put_parts(target, parts, options={}, completion={})
+    assert not put(store, data)[1].created
+
+
+def test_an_upload_whose_completion_was_answered_twice_is_stored(store):
+    data = os.urandom((5 << 20) + 100)
+
+    def lose_the_answer(params, **_):
+        client = store._client
+        client.meta.events.unregister("before-call.s3.CompleteMultipartUpload", lose_the_answer)
+        upload = uploads_of(store)[0]
+        which = {"Bucket": store._settings.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+        sums = [s3_upload.b64(hashlib.sha256(part).digest()) for part in (data[: 5 << 20], data[5 << 20 :])]
+        parts = [
+            {"PartNumber": each["PartNumber"], "ETag": each["ETag"], "ChecksumSHA256": checksum}
+            for each, checksum in zip(client.list_parts(**which)["Parts"], sums, strict=True)
+        ]
+        client.complete_multipart_upload(MultipartUpload={"Parts": parts}, **which)
+
+        class Gone:
+            status_code = 404
+
+        return Gone(), {"Error": {"Code": "NoSuchUpload"}, "ResponseMetadata": {"HTTPStatusCode": 404}}
+
+    store._client.meta.events.register("before-call.s3.CompleteMultipartUpload", lose_the_answer)
+    digest, receipt = put(store, data)
+    assert receipt.size_bytes == len(data)
+    store.verify(digest, digest)
+
+
+def uploads_of(store):
+    settings = store._settings
+    return store._client.list_multipart_uploads(Bucket=settings.bucket, Prefix=settings.prefix)["Uploads"]
+
+
+def test_a_server_that_stores_other_bytes_is_told_apart_from_a_wrong_source(store, monkeypatch):
+    real = store._versions.look
+    monkeypatch.setattr(store._versions, "look", lambda *which: replace(real(*which), size_bytes=7))
+    with pytest.raises(BlobConflictError, match="other bytes than were sent"):
+        put(store)
+
+
 def test_an_upload_that_crashed_is_swept_when_it_is_old(store):
     settings = store._settings
     key = store._versions.key(sha256_of(b"never completed"))
@@ -205,6 +333,42 @@ def test_a_damaged_object_is_repaired_and_the_damaged_version_is_kept_under_its_
     store.verify(digest, digest)
     assert store._client.get_object(VersionId=bad, **bucket)["Body"].read() == b"evidencE"
     assert not store.repair(io.BytesIO(b"evidence"), sha256=digest, size_bytes=8).created
+
+
+def test_a_damaged_object_whose_lock_has_lapsed_is_repaired(store):
+    digest, receipt = put(store, retain_until=now() + timedelta(seconds=2))
+    time.sleep(3.5)
+    lapsed = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": now() + timedelta(seconds=1)}
+    store._client.put_object(Bucket=store._settings.bucket, Key=receipt.key, Body=b"evidencE", **lapsed)
+    time.sleep(2.5)
+    assert store.repair(io.BytesIO(b"evidence"), sha256=digest, size_bytes=8).created
+    store.verify(digest, digest)
+
+
+def test_a_repaired_object_stands_under_the_holds_that_were_ordered(store):
+    digest, receipt = put(store)
+    store.set_hold(digest, reference="case")
+    store._versions.set_flag(digest, receipt.version, hold=False)
+    store._versions.remove(digest, receipt.version)  # lost below every lock
+    assert not store.exists(digest)
+    assert store.repair(io.BytesIO(b"evidence"), sha256=digest, size_bytes=8).created
+    assert store.stat(digest).hold
+
+
+def test_the_last_release_frees_every_version_and_nothing_goes_while_one_is_locked(store):
+    digest, receipt = put(store)
+    store.set_hold(digest, reference="case")
+    bucket = {"Bucket": store._settings.bucket, "Key": receipt.key}
+    store._client.put_object(Body=b"evidencE", **bucket)
+    sound = store.repair(io.BytesIO(b"evidence"), sha256=digest, size_bytes=8).version
+    store.release_hold(digest, reference="case")
+    store._versions.set_flag(digest, receipt.version, hold=True)
+    with pytest.raises(BlobLockedError):
+        store.delete(digest, now=now())
+    assert store.stat(digest).version == sound  # not one version was removed
+    store._versions.set_flag(digest, receipt.version, hold=False)
+    store.delete(digest, now=now())
+    assert not store.exists(digest)
 
 
 def test_a_missing_object_is_repaired(store):
