@@ -26,8 +26,9 @@ from evidence.ports import BlobStore
 
 @dataclass(slots=True)
 class CopyFacts:
-    """Result of reading all copies: how many were really read, and which of them are good."""
+    """Result of reading all copies: of which blobs, how many were really read, and which of them are good."""
 
+    blobs: list[BlobRow] = field(default_factory=list)
     copies: int = 0
     good: dict[Digest, set[str]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -51,9 +52,9 @@ def recording_of(catalogue: Catalogue, holders: Sequence[str]) -> str:
 def check_copies(catalogue: Catalogue, *, stores: Iterable[BlobStore], progress: VerifyProgress) -> CopyFacts:
     """Read every copy the catalogue knows; two at a time, so that two disks (or digest and disk) work at once."""
     by_name = {store.properties.name: store for store in stores}
-    facts = CopyFacts()
     with catalogue.read() as uow:
         blobs = list(uow.blobs.all())
+    facts = CopyFacts(blobs)
     total = sum(len(blob.copies) for blob in blobs)
     unavailable: set[str] = set()
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify") as pool:
@@ -72,7 +73,7 @@ def check_copies(catalogue: Catalogue, *, stores: Iterable[BlobStore], progress:
                 facts.findings.append(_finding(catalogue, blob, copy, error))
     known = {blob.sha256 for blob in blobs}
     for name, store in by_name.items():
-        facts.findings += _orphans(name, store, known)
+        facts.findings += _orphans(catalogue, name, store, known)
     return facts
 
 
@@ -112,13 +113,19 @@ def _finding(catalogue: Catalogue, blob: BlobRow, copy: Copy, error: EvidenceErr
     )
 
 
-def _orphans(name: str, store: BlobStore, known: set[Digest]) -> Iterator[Finding]:
+def _orphans(catalogue: Catalogue, name: str, store: BlobStore, known: set[Digest]) -> Iterator[Finding]:
     """Blobs nobody refers to: left by a crash before its row was written, or put there from outside. No tamper."""
     try:
         for sha256 in store.list():
-            if sha256 not in known:
+            if sha256 not in known and not _held(catalogue, sha256):
                 yield Finding(kind="orphan-blob", store=name, detail=str(sha256))
     except StoreUnavailableError as error:
         yield Finding(kind="store-unavailable", store=name, detail=str(error))
     except EvidenceError as error:
         yield Finding(kind="not-examined", store=name, detail=str(error))
+
+
+def _held(catalogue: Catalogue, sha256: Digest) -> bool:
+    """Whether a row was written meanwhile."""
+    with catalogue.read() as uow:
+        return uow.blobs.get(sha256) is not None

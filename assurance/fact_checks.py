@@ -1,25 +1,27 @@
 """The catalogue's facts against the log's, in both directions: nothing altered, nothing invented, nothing dropped.
 
 What the log tells comes from :mod:`assurance.projection` and :mod:`assurance.registry`; the entries themselves were checked
-by :mod:`assurance.log_checks` before. Findings name columns, never values: values may be personal.
+by :mod:`assurance.log_entries` before. Findings name columns, never values: values may be personal.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final
 
-from assurance.log_checks import LogFacts, fingerprint
+from assurance.log_entries import LogFacts, fingerprint
 from assurance.projection import BlobFact, project, timeline_events
 from assurance.registry import Registry
 from assurance.report import Finding, VerifyProgress
 from catalogue import Catalogue, UnitOfWork
-from catalogue.records import DeviceRow, RecordingRow, TimelineRow
+from catalogue.records import DeviceRow, NameRow, OffloadRow, RecordingRow, TimelineRow
 from evidence import manifest as manifests
 from evidence.digest import SHA256, Digest
 from evidence.errors import EvidenceError, ManifestInvalidError, NotFoundError
-from evidence.ids import RecordingId
+from evidence.ids import OffloadId, RecordingId
+from evidence.model import DeviceState
 from evidence.ports import BlobStore
 
 #: Derived from the log's tables at every look, or moving ahead of the log while a transfer runs.
@@ -27,29 +29,51 @@ _NOT_TOLD: Final = {"stored_index", "sealed", "bytes_acquired"}
 RECORDING_FIELDS: Final = tuple(field.name for field in dataclasses.fields(RecordingRow) if field.name not in _NOT_TOLD)
 #: What a registration fixes; the ledger's other columns are observations that each docking renews.
 DEVICE_FIELDS: Final = (
-    "id", "driver", "kind", "serial", "serial_source", "vendor", "model", "label", "unit", "officer", "registered_by",
+    "id", "state", "driver", "kind", "serial", "serial_source", "vendor", "model", "label", "unit", "officer",
+    "registered_by", "registered_at",
 )  # fmt: skip
+#: What the log tells of a docking; where it hung and what waited on it are observations of the moment.
+OFFLOAD_FIELDS: Final = (
+    "id", "device", "state", "driver", "address", "started_at", "ended_at", "battery_percent", "capacity_bytes",
+    "free_bytes", "clock_known", "clock_plausible", "clock_offset_ms", "clock_device_text", "clock_set",
+)  # fmt: skip
+#: So many recordings are compared in one transaction: long ones would keep SQLite from tidying its write-ahead log.
+_AT_ONE_MOMENT: Final = 200
 _MANIFEST_BYTES_MAX: Final = 65_535
 
 
 def check_facts(
     catalogue: Catalogue, log: LogFacts, *, stores: dict[str, BlobStore], progress: VerifyProgress
 ) -> tuple[int, list[Finding]]:
-    """Compare recordings, names, derivatives, stated copies, manifests, and who is who. Returns how many recordings."""
+    """Compare recordings, names, derivatives, stated copies, manifests, dockings, and who is who. Returns how many recordings.
+
+    Rows and log are compared as they are at one moment: each transaction first catches up with the log, so that what a
+    running service adds is no finding.
+    """
     findings: list[Finding] = []
     with catalogue.read() as uow:
         recordings = list(uow.recordings.all_ids())
-    for done, recording in enumerate(recordings, 1):
-        with catalogue.read() as uow:  # one moment per recording, so that a running service is no finding
-            findings += _check_recording(uow, recording, log, stores)
-        progress("catalogue", done, len(recordings))
-    findings += [
-        Finding(kind="recording-missing", recording=recording, detail="the log tells of it, the catalogue does not")
-        for recording in sorted(log.discovered.difference(recordings))
-    ]
+    for start in range(0, len(recordings), _AT_ONE_MOMENT):
+        with catalogue.read() as uow:
+            log.catch_up(uow.outbox)
+            for done, recording in enumerate(recordings[start : start + _AT_ONE_MOMENT], start + 1):
+                findings += _check_recording(uow, recording, log, stores)
+                progress("catalogue", done, len(recordings))
     with catalogue.read() as uow:
+        log.catch_up(uow.outbox)
+        findings += _check_present(uow, log.discovered.difference(recordings))
         findings += check_registry(uow, log.registry)
+        findings += _check_offloads(uow, log.registry)
     return len(recordings), findings
+
+
+def _check_present(uow: UnitOfWork, told: Iterable[str]) -> Iterator[Finding]:
+    for recording in sorted(told):
+        try:
+            uow.recordings.get(RecordingId(recording))
+        except EvidenceError:
+            detail = "the log tells of it, the catalogue does not"
+            yield Finding(kind="recording-missing", recording=recording, detail=detail)
 
 
 def _differs(recording: str, detail: str) -> Finding:
@@ -84,7 +108,12 @@ def _check_recording(
 
 
 def _sum(timeline: list[TimelineRow], log: LogFacts) -> int:
-    return sum(fingerprint(one.entry, one.public, one.disclosed) for one in timeline if log.examined(one))
+    """Whatever a page shows of an entry counts: its values, when it was made, and by whom."""
+    return sum(
+        fingerprint(one.entry, one.public, one.disclosed, event_type=one.event_type, at=one.at, actor=one.actor)
+        for one in timeline
+        if log.examined(one)
+    )
 
 
 def _differing(row: RecordingRow, told: RecordingRow, *, twins: list[str], uow: UnitOfWork) -> list[str]:
@@ -104,16 +133,21 @@ def _is_important(uow: UnitOfWork, recording: str) -> bool:
 
 def _check_names(uow: UnitOfWork, row: RecordingRow, log: LogFacts) -> Iterator[Finding]:
     """A kept recording carries its duplicates' names, all of them and no others (its own may be repeated)."""
-    here = {(one.name, one.path) for one in uow.recordings.names(row.id)} - {(row.name, row.source.path)}
+    own = (row.name, row.source.path)
+    here = {_name(one) for one in uow.recordings.names(row.id)}
     told = set()
     for twin in log.duplicates.get(row.id, []):
         try:
             other = uow.recordings.get(RecordingId(twin))
         except EvidenceError:
             continue  # told as a missing recording
-        told.add((other.name, other.source.path))
-    if here != told - {(row.name, row.source.path)}:
+        told.add((other.name, other.source.path, other.offload, other.discovered_at, other.important))
+    if {one for one in here if one[:2] != own} != {one for one in told if one[:2] != own}:
         yield _differs(row.id, "its names are not what the log says")
+
+
+def _name(row: NameRow) -> tuple[str, str, OffloadId, datetime, bool]:
+    return row.name, row.path, row.offload, row.seen_at, row.important
 
 
 def _check_blob(uow: UnitOfWork, recording: RecordingId, told: BlobFact) -> Iterator[Finding]:
@@ -125,9 +159,15 @@ def _check_blob(uow: UnitOfWork, recording: RecordingId, told: BlobFact) -> Iter
         return
     if told.size_bytes is not None and blob.size_bytes != told.size_bytes:
         yield _differs(recording, f"the size of its {where} is not what the log says")
-    here = {(copy.store, copy.key, copy.version) for copy in blob.copies}
+    if told.blake3 is not None and blob.blake3 != told.blake3:
+        yield _differs(recording, f"the BLAKE3 digest of its {where} is not what the log says")
+    here = {(copy.store, copy.key, copy.version): copy for copy in blob.copies}
     for copy in told.copies:
-        if (copy.store, copy.key, copy.version) not in here:
+        found = here.get((copy.store, copy.key, copy.version))
+        if found is not None and found.domain != copy.domain and len(blob.holders) == 1:
+            # Bytes that several hold may have been seen later, when the disk had another name.
+            yield _differs(recording, f"the failure domain of its {where} is not what the log says")
+        if found is None:
             yield Finding(
                 kind="blob-unrecorded", recording=recording, store=copy.store, detail=f"{where}: a copy has no row"
             )
@@ -173,10 +213,10 @@ def check_registry(uow: UnitOfWork, told: Registry) -> Iterator[Finding]:
     if posts != set(told.posts):
         yield _differs("", f"{len(posts ^ set(told.posts))} posts are not what the log says")
     for device in uow.devices.all():
-        if device.registered_at is None:
-            continue  # seen, never registered: an observation
         entered = told.devices.get(device.id)
-        wrong = ["no entry"] if entered is None else _odd_columns(device, entered)
+        if entered is None and device.state is DeviceState.PENDING and device.registered_at is None:
+            continue  # seen, never registered: an observation
+        wrong = ["no entry"] if entered is None else _odd_columns(device, entered, DEVICE_FIELDS)
         if wrong:
             yield _differs("", f"recorder {device.id} is not what the log says: {', '.join(wrong)}")
     for missing in told.devices:
@@ -186,9 +226,20 @@ def check_registry(uow: UnitOfWork, told: Registry) -> Iterator[Finding]:
             yield _differs("", f"recorder {missing} is gone from the ledger")
 
 
+def _check_offloads(uow: UnitOfWork, told: Registry) -> Iterator[Finding]:
+    """Dockings: above all the recorder's clock as it was found before it was set."""
+    for offload, entered in told.offloads.items():
+        try:
+            wrong = _odd_columns(uow.offloads.get(offload), entered, OFFLOAD_FIELDS)
+        except NotFoundError:
+            wrong = ["no row"]
+        if wrong:
+            yield _differs("", f"docking {offload} is not what the log says: {', '.join(wrong)}")
+
+
 def _odd(here: Mapping[Any, object], told: Mapping[Any, object]) -> int:
     return sum(1 for key in here.keys() | told.keys() if here.get(key) != told.get(key))
 
 
-def _odd_columns(device: DeviceRow, told: DeviceRow) -> list[str]:
-    return [name for name in DEVICE_FIELDS if getattr(device, name) != getattr(told, name)]
+def _odd_columns(here: DeviceRow | OffloadRow, told: DeviceRow | OffloadRow, names: tuple[str, ...]) -> list[str]:
+    return [name for name in names if getattr(here, name) != getattr(told, name)]

@@ -13,19 +13,13 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
-from assurance.fact_checks import DEVICE_FIELDS, RECORDING_FIELDS
+from assurance.fact_checks import DEVICE_FIELDS, OFFLOAD_FIELDS, RECORDING_FIELDS
 from catalogue import Catalogue, UnitOfWork
 from chain_of_custody.entry import parse
 from evidence.clock import to_text
 from evidence.digest import Digest
 from evidence.ids import OffloadId
 from evidence.limits import SEAL_BATCH_MAX
-
-#: What the log tells of a docking; where it hung and what waited on it are observations of the moment.
-OFFLOAD_FIELDS: Final = (
-    "id", "device", "state", "driver", "address", "started_at", "ended_at", "battery_percent", "capacity_bytes",
-    "free_bytes", "clock_known", "clock_plausible", "clock_offset_ms", "clock_device_text", "clock_set",
-)  # fmt: skip
 
 
 def evidence_facts(catalogue: Catalogue) -> dict[str, Any]:

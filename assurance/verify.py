@@ -21,10 +21,10 @@ from pathlib import Path
 
 from assurance.copy_checks import CopyFacts, check_copies
 from assurance.fact_checks import check_facts
-from assurance.log_checks import LogFacts, check_log
+from assurance.log_checks import check_log
+from assurance.log_entries import LogFacts
 from assurance.report import Finding, VerifyProgress, VerifyReport
 from catalogue import Catalogue
-from catalogue.records import BlobRow
 from chain_of_custody.checkpoint import NoteVerifier
 from evidence.clock import Clock
 from evidence.errors import CatalogueUnavailableError, EvidenceError, HomeLockedError
@@ -86,7 +86,7 @@ def verify_home(
         recordings, differing = check_facts(catalogue, log, stores=by_name, progress=told)
         findings += differing
     with _readable("policy", unreadable):
-        findings += _check_policy(catalogue, by_name, copies, policy or CopyPolicy())
+        findings += _check_policy(by_name, copies, policy or CopyPolicy())
     return VerifyReport(
         entries=log.entries,
         recordings=recordings,
@@ -103,14 +103,14 @@ def _readable(part: str, findings: list[Finding]) -> Iterator[None]:
     except (CatalogueUnavailableError, HomeLockedError):
         raise
     except EvidenceError as error:
+        if error.fatal:
+            raise
         findings.append(Finding(kind="catalogue-unreadable", detail=f"{part}: {error}"))
     except (TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
         findings.append(Finding(kind="catalogue-unreadable", detail=f"{part}: {type(error).__name__}"))
 
 
-def _check_policy(
-    catalogue: Catalogue, stores: dict[str, BlobStore], copies: CopyFacts, policy: CopyPolicy
-) -> Iterator[Finding]:
+def _check_policy(stores: dict[str, BlobStore], copies: CopyFacts, policy: CopyPolicy) -> Iterator[Finding]:
     """Recordings and manifests whose good copies are too few, or lie in too few domains as the stores are now."""
     domain_of = {name: store.properties.domain for name, store in stores.items()}
     reachable = len(set(domain_of.values()))
@@ -119,15 +119,13 @@ def _check_policy(
         # lie in fewer domains than these stores would allow are a policy unmet, below.
         detail = f"all stores lie in {reachable} failure domain(s); recorders are cleared only with {policy.domains}"
         yield Finding(kind="few-domains-here", detail=detail)
-    with catalogue.read() as uow:
-        blobs: list[BlobRow] = [
-            blob for blob in uow.blobs.all() if any(not holder.startswith("derivative:") for holder in blob.holders)
-        ]
-    for blob in blobs:
+    for blob in copies.blobs:
+        holder = next((holder for holder in blob.holders if not holder.startswith("derivative:")), "")
+        if not holder:
+            continue
+        kind, _, recording = holder.partition(":")
         good = copies.good.get(blob.sha256, set())
         domains = {domain_of[name] for name in good}
-        holder = next(holder for holder in blob.holders if not holder.startswith("derivative:"))
-        kind, _, recording = holder.partition(":")
         if len(good) < policy.copies:
             detail = f"{kind}: {len(good)} good copies of {policy.copies}"
             yield Finding(kind="too-few-copies", recording=recording, detail=detail)

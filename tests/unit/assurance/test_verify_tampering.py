@@ -166,6 +166,27 @@ _ROWS: dict[str, Callable[[AssuredHome, str], None]] = {
     ),
     "an agent's log-in": lambda home, _: sql(home, "UPDATE agents SET login = 'root' WHERE login = 'admin'"),
     "a recorder's serial": lambda home, _: sql(home, "UPDATE devices SET serial = 'other'"),
+    "a recorder whose registration is hidden": lambda home, _: sql(
+        home, "UPDATE devices SET serial = 'other', registered_at = NULL"
+    ),
+    "when a recorder was registered": lambda home, _: sql(home, "UPDATE devices SET registered_at = registered_at + 1"),
+    "a recorder that nobody registered": lambda home, _: sql(
+        home,
+        "INSERT INTO devices (id, state, driver, kind, serial, serial_source, first_seen_at, last_seen_at)"
+        " SELECT 'dev_' || substr(id, 5, 31) || 'f', state, driver, kind, 'x', serial_source, 1, 1 FROM devices",
+    ),
+    "a recorder's clock as it was found": lambda home, _: sql(home, "UPDATE offloads SET clock_offset_ms = 3600000"),
+    "a docking": lambda home, _: sql(home, "UPDATE offloads SET state = 'failed'"),
+    "who acted on a recording": lambda home, one: sql(home, "UPDATE entries SET actor = 'x' WHERE recording = ?", one),
+    "when something was entered": lambda home, one: sql(
+        home, "UPDATE entries SET at = at + 1 WHERE recording = ?", one
+    ),
+    "when a twin was seen": lambda home, _: sql(home, "UPDATE recording_names SET seen_at = seen_at + 1"),
+    "a twin's mark": lambda home, _: sql(home, "UPDATE recording_names SET important = NOT important"),
+    "the read-back digest of a blob": lambda home, _: sql(
+        home, "UPDATE blobs SET blake3 = sha256 WHERE blake3 IS NOT NULL"
+    ),
+    "the failure domain of a copy": lambda home, _: sql(home, "UPDATE blob_copies SET domain = 'disk:far-away'"),
 }
 
 
