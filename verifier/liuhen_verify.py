@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check a Liuhen (留痕) custody log, or one recording against its proof, without trusting Liuhen.
 
-This one file is the whole program: Python 3.9 or later, standard library only. It was written from the published
+This one file is the whole program: Python 3.8 or later, standard library only. It was written from the published
 formats (docs/formats) and shares no line with the service that writes the log. The only thing you must bring is the
 log's verification key (vkey), obtained from somewhere other than the directory under test.
 
@@ -23,14 +23,16 @@ import base64
 import binascii
 import hashlib
 import json
+import locale
 import os
 import random
 import re
 import stat
 import sys
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Tuple
 
 TILE_WIDTH = 256
 ENTRY_BYTES_MAX = 65_535
@@ -58,7 +60,7 @@ TEXTS: dict[str, tuple[str, str, str]] = {
     "file-unreadable": (UNDECIDED, "无法读取 {path}：{reason}", "{path} cannot be read: {reason}"),
     "file-too-large": (TAMPER, "{path} 超过 {limit} 字节，不是本格式的文件", "{path} is larger than {limit} bytes and so no file of this format"),
     "too-many-missing": (UNDECIDED, "缺少的文件过多，检查中止", "too many files are missing; the check was stopped"),
-    "vkey-invalid": (UNDECIDED, "验证公钥（vkey）无效：{reason}", "the verification key (vkey) is not valid: {reason}"),
+    "vkey-invalid": (UNDECIDED, "验证公钥（vkey）无效（请给出公钥本身，或保存公钥的现有文件）：{reason}", "the verification key (vkey) is not valid (give the key itself, or a file that exists and holds it): {reason}"),
     "station-key-invalid": (UNDECIDED, "站点公钥无效，或不是该条目签名者的公钥", "the station key is not valid, or not the key of this entry's signer"),
     "self-test-failed": (UNDECIDED, "验证程序自检失败，本机结果不可用", "this verifier failed its self-test; it cannot be used on this machine"),
     "internal": (UNDECIDED, "验证程序内部错误（{reason}），请报告", "internal error of the verifier ({reason}); please report it"),
@@ -267,8 +269,12 @@ def text_or_file(argument: str) -> str:
         is_file = Path(argument).is_file()
     except (OSError, ValueError):
         is_file = False
-    content = read_file(Path(argument), limit=NOTE_BYTES_MAX).decode("utf-8", "replace") if is_file else argument
-    return content.strip()
+    if not is_file:
+        return argument.strip()
+    content = read_file(Path(argument), limit=NOTE_BYTES_MAX)
+    # Editors and shells on Windows write UTF-16 or put a byte order mark in front.
+    encoding = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+    return content.decode(encoding, "replace").strip()
 
 
 def base64_strict(text: str) -> bytes:
@@ -284,7 +290,7 @@ _P = 2**255 - 19
 _L = 2**252 + 27742317777372353535851937790883648493
 _D = -121665 * pow(121666, _P - 2, _P) % _P
 _SQRT_M1 = pow(2, (_P - 1) // 4, _P)
-_Point = tuple[int, int, int, int]
+_Point = Tuple[int, int, int, int]
 _NEUTRAL: _Point = (0, 1, 1, 0)
 
 
@@ -365,7 +371,9 @@ def choose_verify(*, pure: bool) -> Verify:
         try:
             from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - optional at run time
             from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - as above
-        except ImportError:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # missing, or broken: then it panics, which is no Exception, and would end in exit code 1
             return choose_verify(pure=True)
 
         def verify_fast(public_key: bytes, signature: bytes, message: bytes) -> bool:
@@ -626,7 +634,11 @@ PREDICATE_TYPE = "urn:liuhen:custody-event:1"
 _TEXTS = ("entry", "event", "time", "time_source", "station", "signer", "prev", "_sd_alg")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _HEX64 = re.compile(r"[0-9a-f]{64}")
-_SD_DIGEST = re.compile(r"[A-Za-z0-9_-]{43}")
+_SD_DIGEST = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+_UUID7 = "[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}"
+_ENTRY_ID, _RECORDING_ID = re.compile("ent_" + _UUID7), re.compile("rec_" + _UUID7)
+_INTEGER_MAX = 2**53 - 1
+_NESTING_MAX = 32
 
 
 @dataclass(frozen=True)
@@ -668,12 +680,32 @@ def _no_float(text: str) -> Any:
     raise ValueError(text[:20])
 
 
+def _integer(text: str) -> int:
+    if len(text) > 17 or abs(int(text)) > _INTEGER_MAX:
+        raise ValueError("integer beyond 2^53-1")
+    return int(text)
+
+
+def _check_nesting(value: Any, depth: int = 0) -> None:
+    if depth > _NESTING_MAX:
+        raise ValueError("nesting")
+    if isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_nesting(inner, depth + 1)
+
+
 def canonical_json(content: bytes) -> Any:
-    """Parse RFC 8785 JSON without floats; raises ValueError for any other byte form of the same value."""
+    """Parse RFC 8785 JSON within the bounds of an entry; raises ValueError for any other byte form of the same value."""
     try:
         value = json.loads(
-            content.decode("utf-8"), object_pairs_hook=_ordered, parse_float=_no_float, parse_constant=_no_float
+            content.decode("utf-8"),
+            object_pairs_hook=_ordered,
+            parse_int=_integer,
+            parse_float=_no_float,
+            parse_constant=_no_float,
         )
+        if content.count(b"{") + content.count(b"[") > _NESTING_MAX:
+            _check_nesting(value)
         if json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8") != content:
             raise ValueError("not canonical")
     except RecursionError:
@@ -688,7 +720,12 @@ def _members(value: Any, names: set[str]) -> dict[str, Any]:
 
 
 def parse_entry(content: bytes) -> Entry:
-    """Parse a DSSE envelope with a custody statement; raises ValueError (never anything else) unless it is exact."""
+    """Parse a DSSE envelope with a custody statement.
+
+    Raises:
+        ValueError: It is not exactly of the documented form.
+        VerifyError: It is of a newer schema, which this program cannot judge.
+    """
     if len(content) > ENTRY_BYTES_MAX:
         raise ValueError("size")
     envelope = _members(canonical_json(content), {"payload", "payloadType", "signatures"})
@@ -725,16 +762,39 @@ def _check_predicate(untrusted: Any) -> dict[str, Any]:
     predicate = _members(untrusted, {"schema", "seq", "time_uncertainty_ms", "data", "_sd", *_TEXTS})
     if predicate["schema"] != 1 or any(type(predicate[n]) is not int for n in ("schema", "seq", "time_uncertainty_ms")):
         raise ValueError("integers")
-    if not all(isinstance(predicate[name], str) for name in _TEXTS) or not isinstance(predicate["data"], dict):
+    if not all(isinstance(predicate[name], str) for name in _TEXTS) or not predicate["station"]:
         raise ValueError("texts")
-    if not _TIME.fullmatch(predicate["time"]) or (predicate["prev"] and not _HEX64.fullmatch(predicate["prev"])):
-        raise ValueError("time or prev")
+    if not _ENTRY_ID.fullmatch(predicate["entry"]):
+        raise ValueError("entry id")
+    if predicate["seq"] < FIRST_SEQ or predicate["time_uncertainty_ms"] < -1:
+        raise ValueError("integers")
+    _check_time_and_prev(predicate)
+    _check_data(predicate["data"])
     digests = predicate["_sd"]
     if predicate["_sd_alg"] != "sha-256" or not isinstance(digests, list):
         raise ValueError("_sd")
     if not all(isinstance(d, str) and _SD_DIGEST.fullmatch(d) for d in digests) or digests != sorted(set(digests)):
         raise ValueError("_sd")
     return predicate
+
+
+def _check_time_and_prev(predicate: dict[str, Any]) -> None:
+    if not _TIME.fullmatch(predicate["time"]):
+        raise ValueError("time")
+    datetime.fromisoformat(predicate["time"][:-1])  # a day or an hour that does not exist is a ValueError
+    if (predicate["seq"] == FIRST_SEQ) != (predicate["prev"] == ""):
+        raise ValueError("prev")
+    if predicate["prev"] and not _HEX64.fullmatch(predicate["prev"]):
+        raise ValueError("prev")
+
+
+def _check_data(untrusted: Any) -> None:
+    # Fields of single events are not judged: later versions add events, and this program must read them.
+    everywhere = ("actor", "recording", "sha256")
+    if not isinstance(untrusted, dict) or not all(isinstance(untrusted.get(name), str) for name in everywhere):
+        raise ValueError("data")
+    if untrusted["recording"] and not _RECORDING_ID.fullmatch(untrusted["recording"]):
+        raise ValueError("recording id")
 
 
 class Chain:
@@ -947,7 +1007,8 @@ class LogCheck:
             if read_file(self.directory / name, limit=BUNDLE_BYTES_MAX) != expected:
                 self.report.add("partial-stale", path=name)
         except VerifyError as error:
-            self.report.enter(error.finding)
+            if error.finding.code != "file-missing":  # swept since it was listed: the log has filled the tile
+                self.report.enter(error.finding)
 
     def _judge_root(self) -> None:
         if self.holes:  # without these leaves no root can be told; the missing files are reported
@@ -990,6 +1051,10 @@ def check_log(arguments: argparse.Namespace, report: Report) -> None:
         report.facts["since"] = old.size
         if old.size > checkpoint.size:
             report.add("rolled-back", old=old.size, new=checkpoint.size)
+        if old.size == checkpoint.size:  # decided by the two signed heads alone, whatever files are missing
+            if old.root != checkpoint.root:
+                report.add("split-view", old=old.size)
+            old = None
     chance = random.SystemRandom()  # an operator must not be able to guess which signatures are looked at
     share = {"all": 1.0, "none": 0.0}.get(arguments.signatures, SAMPLE_ENTRIES / max(1, checkpoint.size))
 
@@ -1244,13 +1309,24 @@ def build_parser() -> argparse.ArgumentParser:
 COMMANDS = {"log": check_log, "proof": check_proof, "compare": check_compare}
 
 
+def system_language() -> str:
+    """``zh`` or ``en``: what the environment asks for, else (Windows) the locale of the user."""
+    asked = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    if not asked:
+        try:
+            asked = locale.getlocale()[0] or ""
+        except ValueError:
+            asked = ""
+    return "zh" if asked.lower().startswith(("zh", "chinese")) else "en"
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command, print its report, return the exit code; hostile input never ends in a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     arguments = build_parser().parse_args(argv)
-    lang = arguments.lang or ("zh" if os.environ.get("LANG", "").startswith("zh") else "en")
+    lang = arguments.lang or system_language()
     report = Report(arguments.command)
     try:
         COMMANDS[arguments.command](arguments, report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import os
 import string
 import subprocess
@@ -45,8 +46,17 @@ def test_the_program_needs_nothing_but_the_standard_library():
     assert roots - sys.stdlib_module_names == {"cryptography"}  # optional, tried at run time
 
 
-def test_the_program_is_written_in_the_language_of_python_3_9():
-    ast.parse(PROGRAM.read_text(encoding="utf-8"), feature_version=(3, 9))
+def test_the_program_is_written_in_the_language_of_python_3_8():
+    """The last Python of Windows 7. What it cannot read would end in exit code 1, which means that something was changed."""
+    tree = ast.parse(PROGRAM.read_text(encoding="utf-8"), feature_version=(3, 8))
+    assigned = [node.value for node in tree.body if isinstance(node, (ast.Assign, ast.AnnAssign))]
+    generics = [
+        node.value.id
+        for value in assigned
+        for node in ast.walk(value)
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)
+    ]
+    assert not set(generics) & {"tuple", "list", "dict", "set", "frozenset", "type"}  # annotations are never evaluated
     names = {
         node.attr
         for node in ast.walk(ast.parse(PROGRAM.read_text(encoding="utf-8")))
@@ -65,6 +75,55 @@ def test_it_speaks_chinese_where_the_system_does(log, directory, tmp_path):
     done = run("log", directory, "--vkey", log.vkey, cwd=tmp_path, LANG="zh_CN.UTF-8")
     assert "完好" in done.stdout
     assert "Sound" in run("log", directory, "--vkey", log.vkey, "--lang", "en", cwd=tmp_path, LANG="zh_CN.UTF-8").stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "locale_name", "expected"),
+    [
+        ({"LC_ALL": "zh_CN.UTF-8", "LANG": "C"}, "", "zh"),
+        ({"LC_MESSAGES": "zh_CN", "LANG": "en_US"}, "", "zh"),
+        ({"LC_ALL": "C", "LANG": "zh_CN"}, "zh_CN", "en"),
+        ({}, "Chinese (Simplified)_China", "zh"),
+        ({}, "zh_CN", "zh"),
+        ({}, "de_DE", "en"),
+        ({}, None, "en"),
+    ],
+)
+def test_the_systems_language_is_asked_as_each_system_tells_it(monkeypatch, environment, locale_name, expected):
+    """Windows tells it in no environment variable."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(liuhen_verify.locale, "getlocale", lambda: (locale_name, "UTF-8"))
+    assert liuhen_verify.system_language() == expected
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_key_file_may_be_written_as_editors_on_windows_do(log, directory, tmp_path, encoding):
+    (tmp_path / "vkey.txt").write_text(f"{log.vkey}\r\n", encoding=encoding)
+    done = run("log", directory, "--vkey", "vkey.txt", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_key_file_that_is_not_there_is_thought_of(directory, tmp_path):
+    done = run("log", directory, "--vkey", "handed-over.txt", "--lang", "en", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "a file that exists" in done.stdout
+
+
+@pytest.mark.parametrize("failure", [ImportError, RuntimeError, type("PanicException", (BaseException,), {})])
+def test_a_broken_cryptography_package_is_left_aside(monkeypatch, log, directory, failure):
+    """A crash would end in exit code 1, which means that something was changed."""
+
+    def broken(name, *arguments, **more):
+        if name.startswith("cryptography"):
+            raise failure
+        return importing(name, *arguments, **more)
+
+    importing = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", broken)
+    assert liuhen_verify.main(["log", str(directory), "--vkey", log.vkey]) == 0
 
 
 def test_a_terminal_without_chinese_characters_is_no_obstacle(log, directory, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 
@@ -10,8 +11,10 @@ import pytest
 
 from support.operator_log import OperatorLog, b64, canonical, flip, key_id, seed_key, sign_note, tree_root
 from support.verifier_run import verify
+from verifier import liuhen_verify
 
 SIZES = [3, 4, 255, 256, 257, 300, 513]
+NESTED = functools.reduce(lambda inner, _: [inner], range(33), [])
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +295,61 @@ def test_a_shorter_log_than_the_checkpoint_held_was_rolled_back(honest, tmp_path
     shorter = OperatorLog(entries=honest.entries[:300])
     outcome = check(honest, published(shorter, tmp_path), "--since", held)
     assert (outcome.exit_code, outcome.codes) == (1, {"rolled-back"})
+
+
+def test_another_root_at_the_size_held_is_a_split_view_even_where_files_are_missing(honest, tmp_path):
+    held = tmp_path / "held"
+    held.write_bytes(_note(honest, f"{honest.origin}\n600\n{b64(bytes(32))}\n"))
+    directory = published(honest, tmp_path)
+    outcome = check(honest, directory, "--since", held)
+    assert (outcome.exit_code, outcome.codes) == (1, {"split-view"})
+    for path in ("tile/entries/000", "tile/0/000"):
+        (directory / path).unlink()
+    outcome = check(honest, directory, "--since", held)
+    assert (outcome.exit_code, outcome.codes & {"split-view"}) == (1, {"split-view"})
+
+
+def test_an_older_partial_tile_that_is_swept_meanwhile_leaves_no_doubt(honest, tmp_path, monkeypatch):
+    """The service may fill a tile, and remove its partial versions, while somebody reads the directory."""
+    directory = published(honest, tmp_path)
+    (directory / "tile/0/002.p/40").write_bytes((directory / "tile/0/002.p/88").read_bytes()[: 40 * 32])
+    read_file = liuhen_verify.read_file
+
+    def swept(path, *, limit):
+        if path.name == "40":
+            path.unlink()
+        return read_file(path, limit=limit)
+
+    monkeypatch.setattr(liuhen_verify, "read_file", swept)
+    assert check(honest, directory).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"entry": "ent_1"},
+        {"entry": "rec_0198c0de000070008000000000000001"},
+        {"seq": -1},
+        {"prev": ""},
+        {"seq": 0},
+        {"station": ""},
+        {"time": "2026-02-30T13:00:00.000Z"},
+        {"time": "2026-11-22T13:00:60.000Z"},
+        {"time_uncertainty_ms": -2},
+        {"time_uncertainty_ms": 2**53},
+        {"_sd": ["A" * 42 + "B"]},
+        {"data": {"recording": "", "sha256": ""}},
+        {"data": {"actor": "", "recording": [], "sha256": ""}},
+        {"data": {"actor": "", "recording": "rec_1", "sha256": ""}},
+        {"data": {"actor": "", "recording": "", "sha256": "", "more": NESTED}},
+    ],
+)
+def test_an_entry_that_breaks_its_documented_form_is_refused(tmp_path, changes):
+    log = OperatorLog().opened()
+    predicate = {**log.predicate("finding.raised", {"kind": "test"}), **changes}
+    log.append(log.seal(predicate), signer=predicate["signer"], seq=predicate["seq"])
+    outcome = check(log, published(log, tmp_path))
+    assert (outcome.exit_code, outcome.codes) == (1, {"entry-malformed"})
 
 
 # --- checkpoints as such ----------------------------------------------------------------------------------------------
