@@ -27,11 +27,25 @@ STREAMS_PER_HUB = 2
 class Refused:
     """Something on a device that is not read: where (printable path) and why (a stable code).
 
-    Codes: ``symlink``, ``special-file``, ``too-deep``, ``path-too-long``, ``unreadable``, ``size-unknown``.
+    Codes: ``symlink``, ``special-file``, ``system-folder``, ``too-deep``, ``path-too-long``, ``unreadable``, ``size-unknown``.
     """
 
     path: str
     reason: str
+
+
+#: Refusals behind which footage may lie. Links and special files hold none; what a file system keeps for itself neither.
+_MAY_HIDE_FOOTAGE = frozenset({"too-deep", "path-too-long", "unreadable", "size-unknown"})
+
+
+def unlisted(session: DeviceSession) -> list[Refused]:
+    """Places of a device that may hold footage and were left out of its last complete listing: it is not the whole truth."""
+    return [one for one in getattr(session, "refused", ()) if one.reason in _MAY_HIDE_FOOTAGE]
+
+
+def still_growing(session: DeviceSession) -> frozenset[str]:
+    """Printable paths that the last complete listing left out because somebody still writes to them."""
+    return frozenset(getattr(session, "waiting", ()))
 
 
 class ReportsRefused(Protocol):

@@ -41,6 +41,8 @@ _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 _WRITE_PROTECTED = {errno.EROFS, errno.EPERM, errno.EACCES}
 
 Parts = tuple[bytes, ...]
+#: Only root may look into it, and no recorder ever writes there.
+_FSCK_FOLDER: Parts = (b"lost+found",)
 
 
 def _open_quietly(name: bytes, flags: int, dir_fd: int | None) -> int:
@@ -195,7 +197,8 @@ class Tree:
             trouble = self._judge(error, "a folder")
             if isinstance(trouble, DeviceGoneError):
                 raise trouble from error
-            self._refuse(parts, "unreadable")
+            ours = isinstance(trouble, DeviceBusyError) and parts == _FSCK_FOLDER
+            self._refuse(parts, "system-folder" if ours else "unreadable")
         return sorted(entries, key=lambda entry: entry[0])
 
     @contextlib.contextmanager

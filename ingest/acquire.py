@@ -19,7 +19,7 @@ from evidence.model import Cap, RecordingState, SourceObject
 from evidence.ports import DeviceSession
 from evidence.transfer import ByteSource, transfer
 from ingest.partial import Partial
-from ingest.parts import Parts, quarantine
+from ingest.parts import Parts, quarantine, raise_finding
 from ingest.progress import Progress
 from ingest.states import sources_of
 
@@ -74,7 +74,7 @@ def acquire(
         _say_acquiring(parts, row, partial.size_bytes, offload)
         try:
             partial.require_room(row.size_bytes - partial.size_bytes)
-            digests = _read(parts, session, source, partial, progress)
+            digests = _read(parts, session, row, source, partial, progress=progress)
             partial.secure()
         except BaseException as error:
             if not (isinstance(error, EvidenceError) and error.fatal):
@@ -88,11 +88,20 @@ def _trusted_bytes(session: DeviceSession, row: RecordingRow) -> int:
 
 
 def _read(
-    parts: Parts, session: DeviceSession, source: SourceObject, partial: Partial, progress: Progress
+    parts: Parts,
+    session: DeviceSession,
+    row: RecordingRow,
+    source: SourceObject,
+    partial: Partial,
+    *,
+    progress: Progress,
 ) -> dict[str, Digest]:
     try:
         return _read_on(parts, session, source, partial, progress)
-    except SourceChangedError:  # not the file whose beginning we have: begin again, the recorder has all of it
+    except SourceChangedError as error:  # not the file whose beginning we have: begin again, the recorder has all of it
+        if isinstance(error, _OtherBeginningError):
+            with parts.catalogue.begin() as uow:
+                raise_finding(parts, uow, "source-changed", recording=row.id, detail=row.name, at=parts.clock.now())
         partial.restart()
         return _read_on(parts, session, source, partial, progress)
 
@@ -139,6 +148,10 @@ class _Bounded:
         return count
 
 
+class _OtherBeginningError(SourceChangedError):
+    """Same name, size and time stamp as before, other bytes: an auditor must hear of it (R8)."""
+
+
 def _compare_overlap(stream: ByteSource, partial: Partial, overlap: int) -> None:
     ours = partial.tail(overlap)
     theirs = bytearray(overlap)
@@ -151,7 +164,7 @@ def _compare_overlap(stream: ByteSource, partial: Partial, overlap: int) -> None
                 break
             position += count
     if bytes(theirs) != ours or position < overlap:
-        raise SourceChangedError("the file on the recorder is not the one whose beginning was read before")
+        raise _OtherBeginningError("the file on the recorder is not the one whose beginning was read before")
 
 
 # --- what is said in the catalogue and the log, always together -------------------------------------------------------

@@ -1,8 +1,8 @@
 """What is on a docked recorder, against what is already here.
 
 Every file becomes a row with its entry before a byte of it is read, so that a file that vanishes later was seen. Names that
-are still being written wait for the next docking. A file that is known and held is not read again; one that was interrupted
-goes on where it stopped; one that was known and is gone before it came in is a finding (R8).
+are still being written wait for the next look (:mod:`ingest.waiting`). A file that is known and held is not read again; one
+that was interrupted goes on where it stopped; one that was known and is gone before it came in is a finding (R8).
 
 Crash: rows are committed in batches; the next listing finds them again by their identity on the device.
 """
@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 
 from catalogue import UnitOfWork
 from catalogue.records import DeviceRow, OffloadRow, RecordingRow
+from devices.session import still_growing, unlisted
 from evidence.clock import TimeReading, to_text, unix_ms
 from evidence.events import RecordingDiscovered
 from evidence.ids import RecordingId
@@ -29,12 +30,16 @@ from evidence.model import (
     SourceKey,
     SourceObject,
 )
+from evidence.ports import DeviceSession
 from ingest import binding, deadlines, times
 from ingest.parts import Parts, quarantine, raise_finding
 from ingest.states import UNREAD
+from ingest.waiting import still_written
 
 ParseName = Callable[[str], ParsedName]
 _BATCH = 100
+#: Why a reading stopped, where the file is to blame and not the plug, the disk or a stop of ours (``acquire.reason_of``).
+_OF_THE_FILE = frozenset({"medium", "source-changed", "device-timeout", "device-stalled", "device-protocol"})
 _SIDE_KINDS = frozenset({RecordingKind.TRACK, RecordingKind.TEXT})
 
 
@@ -79,26 +84,23 @@ class _Listed:
     parsed: ParsedName
 
 
-def discover(parts: Parts, docking: Docking, objects: Iterable[SourceObject], parse: ParseName) -> Discovery:
+def discover(parts: Parts, docking: Docking, session: DeviceSession, parse: ParseName) -> Discovery:
     """Register what a recorder lists.
 
     Args:
         parts: The parts of intake.
         docking: The docking's facts; its offload row exists.
-        objects: The listing of the open session.
+        session: The open recorder; it is listed once.
         parse: The file-name table.
 
     Returns:
         What to read and what not; rows and entries are durable.
     """
     found = Discovery()
-    listed: list[_Listed] = []
-    for source in objects:
-        parsed = parse(source.key.path)
-        if parsed.being_written:
-            found.waiting.append(source.name)
-        else:
-            listed.append(_Listed(source, parsed))
+    everything = [_Listed(source, parse(source.key.path)) for source in session.list_objects()]
+    waiting = _waiting(parts, docking.device, everything)
+    found.waiting = [item.source.name for item in everything if item.source.key in waiting]
+    listed = [item for item in everything if item.source.key not in waiting]
     # Media first, so that a side file finds the recording it belongs to.
     listed.sort(key=lambda item: (item.parsed.kind in _SIDE_KINDS, item.source.key))
     partners = _Partners()
@@ -106,18 +108,44 @@ def discover(parts: Parts, docking: Docking, objects: Iterable[SourceObject], pa
         with parts.catalogue.begin() as uow:
             for item in batch:
                 _take(parts, uow, docking, item, partners=partners, found=found)
-    _report_missing(parts, docking, {item.source.key for item in listed})
+    if not unlisted(session):  # what may lie in a folder that cannot be read has not vanished
+        _report_missing(parts, docking, everything, still_growing(session))
     found.pending.sort(key=_earliest_deadline)
     return found
+
+
+def _waiting(parts: Parts, device: DeviceRow, listed: Iterable[_Listed]) -> set[SourceKey]:
+    keys = [item.source.key for item in listed if item.parsed.being_written]
+    if not keys:
+        return set()
+    with parts.catalogue.begin() as uow:
+        return still_written(uow, device.id, keys, now=parts.clock.now().wall)
+
+
+def has_news(parts: Parts, device: DeviceRow, session: DeviceSession, parse: ParseName) -> bool:
+    """Whether the open source lists a file that is to be read. Registers nothing and reads no footage."""
+    listed = [_Listed(source, parse(source.key.path)) for source in session.list_objects()]
+    waiting = _waiting(parts, device, listed)
+    with parts.catalogue.read() as uow:
+        rows = (_known(uow, device, item.source.key) for item in listed if item.source.key not in waiting)
+        return any(row is None or row.state in UNREAD for row in rows)
+
+
+def _known(uow: UnitOfWork, device: DeviceRow, key: SourceKey) -> RecordingRow | None:
+    """The recording of that very file on that recorder, as long as it was not cleared: its name may be used again."""
+    row = uow.recordings.find_by_source(device.id, key)
+    return None if row is not None and row.released_at is not None else row
 
 
 def _slices(items: Sequence[_Listed], size: int) -> Iterable[Sequence[_Listed]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _earliest_deadline(pending: Pending) -> tuple[datetime, bool, SourceKey]:
+def _earliest_deadline(pending: Pending) -> tuple[bool, datetime, bool, SourceKey]:
+    """Files that stopped a docking before by themselves come last, so that a few bad ones never keep the others out."""
     row = pending.row
-    return (row.deadline_at or row.discovered_at, row.kind in _SIDE_KINDS, row.source)
+    stopped_before = row.interrupted_reason in _OF_THE_FILE
+    return (stopped_before, row.deadline_at or row.discovered_at, row.kind in _SIDE_KINDS, row.source)
 
 
 class _Partners:
@@ -142,7 +170,7 @@ class _Partners:
 def _take(
     parts: Parts, uow: UnitOfWork, docking: Docking, item: _Listed, *, partners: _Partners, found: Discovery
 ) -> None:
-    row = uow.recordings.find_by_source(docking.device.id, item.source.key)
+    row = _known(uow, docking.device, item.source.key)
     if row is None:
         row = _register(parts, uow, docking, item, partners)
     if item.parsed.kind not in _SIDE_KINDS:
@@ -188,6 +216,9 @@ def _register(parts: Parts, uow: UnitOfWork, docking: Docking, item: _Listed, pa
         unit=row.unit,
     )
     parts.enter(uow, event, at=at)
+    if parsed.being_written:  # it waited in vain for the end of the recording
+        detail = f"{row.name}: its name says that it is being written, and it has not changed for long"
+        row = quarantine(parts, uow, row, "truncated", detail=detail, at=at)
     return row
 
 
@@ -225,9 +256,14 @@ def _row_of(
     )
 
 
-def _report_missing(parts: Parts, docking: Docking, listed: set[SourceKey]) -> None:
-    """A file we saw and never finished reading is no longer there: nobody may do that unnoticed (R8)."""
+def _report_missing(parts: Parts, docking: Docking, listed: Sequence[_Listed], growing: frozenset[str]) -> None:
+    """A file we saw and never finished reading is no longer there, or is another one: nobody may do that unnoticed (R8)."""
+    keys = {item.source.key for item in listed}
+    places = {(key.storage, key.path) for key in keys}
     with parts.catalogue.begin() as uow:
         for row in uow.recordings.of_device(docking.device.id, states=UNREAD):
-            if row.source not in listed:
-                raise_finding(parts, uow, "source-missing", recording=row.id, detail=row.name, at=parts.clock.now())
+            if row.source in keys:
+                continue
+            changed = (row.source.storage, row.source.path) in places or row.source.path in growing
+            kind = "source-changed" if changed else "source-missing"
+            raise_finding(parts, uow, kind, recording=row.id, detail=row.name, at=parts.clock.now())

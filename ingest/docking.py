@@ -11,8 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from catalogue.records import DeviceRow, OffloadRow, RecordingRow
+from devices.session import still_growing, unlisted
 from evidence.clock import to_text, unix_ms
-from evidence.errors import DeviceError, DeviceGoneError, EvidenceError, StoreError
+from evidence.errors import (
+    DeviceError,
+    DeviceGoneError,
+    EvidenceError,
+    LimitExceededError,
+    MediumError,
+    StoreError,
+)
 from evidence.events import ClockSet, OffloadEnded, OffloadStarted
 from evidence.ids import DeviceId, OffloadId, RecordingId
 from evidence.model import Actor, Cap, DeviceStatus, OffloadState
@@ -25,6 +33,7 @@ from ingest.progress import OnProgress, Progress
 _log = logging.getLogger(__name__)
 #: A recorder that fails this often in a row is not asked for the rest: a person should look at it.
 _FAILURES_IN_A_ROW_MAX = 3
+_PLACES_TOLD = 3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,7 +50,7 @@ class OffloadResult:
         duplicates: Those of ``acquired`` whose bytes were kept before.
         quarantined: Those of ``acquired`` (and too large ones) a person must look at, as far as known now.
         waiting: Names that are still being written.
-        refused: What is not read: (printable path, reason).
+        refused: What is not read: (printable path, reason). Where footage may lie there, the docking is not complete.
         error: Why it did not complete.
     """
 
@@ -110,7 +119,7 @@ class DockingRun:
         try:
             self._set_clock(offload)
             docking = Docking(self._device, offload, self._session.identity, status.clock)
-            found = discover(self._parts, docking, self._session.list_objects(), self._parse)
+            found = discover(self._parts, docking, self._session, self._parse)
             self._note(result, found)
             self._read_all(result, found.pending, progress)
         except (DeviceError, StoreError) as error:
@@ -190,9 +199,24 @@ class DockingRun:
         result.known, result.waiting = found.known, found.waiting
         result.quarantined = list(found.too_large)
         result.refused = [(one.path, one.reason) for one in getattr(self._session, "refused", ())]
-        result.waiting += [path for path in getattr(self._session, "waiting", ()) if path not in result.waiting]
+        result.waiting += sorted(still_growing(self._session) - {*result.waiting})
+        if error := self._left_out(found):
+            result.error, result.outcome = error, OffloadState.INTERRUPTED.value
         with self._parts.catalogue.begin() as uow:
             uow.offloads.update(result.offload, waiting=result.waiting)
+
+    def _left_out(self, found: Discovery) -> EvidenceError | None:
+        """What keeps this docking from being complete although all that is listed can be read."""
+        if hidden := unlisted(self._session):
+            places = ", ".join(one.path for one in hidden[:_PLACES_TOLD])
+            return MediumError(
+                f"{len(hidden)} places on the recorder cannot be listed: {places}",
+                kept="What could be listed was read.",
+                todo="Do not clear the recorder; have a person look at it.",
+            )
+        if found.too_large:
+            return LimitExceededError(f"{len(found.too_large)} files are larger than any recording and were not read")
+        return None
 
     def _read_all(self, result: OffloadResult, pending: list[Pending], progress: Progress) -> None:
         progress.plan(files=len(pending), total_bytes=sum(item.row.size_bytes for item in pending))

@@ -24,6 +24,7 @@ from chain_of_custody import NoteVerifier
 from chain_of_custody.folder import place_of
 from chain_of_custody.proof import proof_for, verify_proof
 from chain_of_custody.reader import LogReader
+from devices.session import still_growing, unlisted
 from evidence.clock import to_text
 from evidence.digest import SHA256, Digest
 from evidence.errors import (
@@ -122,13 +123,18 @@ class Releaser:
             )
         result = ClearResult()
         listed = _by_key(session.list_objects())
+        uncertain = bool(unlisted(session))
+        growing = still_growing(session)
         with self._parts.catalogue.read() as uow:
             rows = uow.recordings.of_device(device.id, states=_CLEARABLE)
         for row in rows:
             if row.released_at is not None or (only is not None and row.id not in only):
                 continue
+            source = listed.get(row.source)
             try:
-                self._clear_one(session, row, listed.get(row.source), actor=actor, mode=mode, offload=offload)
+                if source is None and (uncertain or row.source.path in growing):
+                    raise _not_known_to_be_absent()
+                self._clear_one(session, row, source, actor=actor, mode=mode, offload=offload)
                 result.released.append(row.id)
             except DeviceGoneError:
                 raise
@@ -341,6 +347,14 @@ class Releaser:
                 )
             else:
                 uow.recordings.update(row.id, released_at=at.wall)
+
+
+def _not_known_to_be_absent() -> EvidenceError:
+    return PolicyUnmetError(
+        "the recorder cannot list everything it holds: whether this file is gone is not known",
+        kept="What is on the recorder stays there.",
+        todo="Have a person look at the recorder.",
+    )
 
 
 def _by_key(objects: Iterable[SourceObject]) -> dict[SourceKey, SourceObject]:

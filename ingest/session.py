@@ -27,12 +27,11 @@ from evidence.model import Action, Actor, ClearingMode, ObjectScope, RecordingSt
 from evidence.ports import Authoriser, DeviceSession, DockedDevice, JobEngine
 from ingest import ledger, reconcile
 from ingest.describe import ensure_described
-from ingest.discover import ParseName
+from ingest.discover import ParseName, has_news
 from ingest.docking import DockingRun, OffloadResult
 from ingest.parts import Parts, raise_finding
 from ingest.progress import OnProgress
 from ingest.release import ClearResult, Log, Releaser
-from ingest.states import UNREAD
 from ingest.store import ensure_stored
 
 _log = logging.getLogger(__name__)
@@ -265,12 +264,7 @@ class OffloadService:
             device = ledger.known(self.parts, session.identity)
             if device is None:
                 return False
-            with self.parts.catalogue.read() as uow:
-                for source in session.list_objects():
-                    row = uow.recordings.find_by_source(device.id, source.key)
-                    if (row is None or row.state in UNREAD) and not self._parse(source.key.path).being_written:
-                        return True
-        return False
+            return has_news(self.parts, device, session, self._parse)
 
     def has_unfinished(self, device: DeviceId) -> bool:
         """Whether footage of this recorder is acquired and not yet stored."""

@@ -136,6 +136,7 @@ def test_another_file_under_the_same_identity_is_never_joined_to_the_beginning_o
     card.left = None
     home.offload(card.docked)
     assert home.row(interrupted).sha256.hex == hashlib.sha256(other).hexdigest()
+    assert home.findings() == ["source-changed"]
 
 
 def test_bytes_that_were_not_known_to_be_durable_are_read_again(home: Home, card: FaultyCard) -> None:
@@ -197,6 +198,52 @@ def test_a_file_that_is_written_to_while_it_is_read_is_not_taken_for_whole(
     assert {row.interrupted_reason for row in home.rows()} == {"source-changed"}
     card.after_read = None
     assert len(home.offload(card.docked).acquired) == 2
+
+
+def test_r08_a_file_that_grew_before_it_came_in_is_told_apart_from_one_that_vanished(
+    home: Home, card: FaultyCard
+) -> None:
+    card.left, card.error = 10, DeviceGoneError
+    interrupted = home.offload(card.docked).interrupted[0]
+    path = card.root / "DCIM" / home.row(interrupted).name
+    path.write_bytes(path.read_bytes() + b"more")
+    card.left = None
+    assert len(home.offload(card.docked).acquired) == 2
+    assert home.findings() == ["source-changed"]
+
+
+def test_a_recorder_that_cannot_list_everything_is_never_said_to_be_done(home: Home, card: FaultyCard) -> None:
+    card.unreadable = {"DCIM"}
+    card.left, card.error = 0, DeviceGoneError
+    result = home.offload(card.docked)
+    assert (result.outcome, type(result.error), result.acquired) == ("interrupted", MediumError, [])
+    assert result.refused == [("DCIM", "unreadable")]
+    with home.catalogue.read() as uow:
+        assert "DCIM" in uow.offloads.get(result.offload).message
+
+
+def test_r08_what_may_lie_in_an_unreadable_folder_is_not_said_to_have_vanished(home: Home, card: FaultyCard) -> None:
+    card.left, card.error = 10, DeviceGoneError
+    home.offload(card.docked)
+    card.left, card.unreadable = None, {"DCIM"}
+    home.offload(card.docked)
+    assert home.findings() == []
+    card.unreadable = set()
+    assert home.offload(card.docked).outcome == "complete"
+
+
+def test_a_few_bad_files_do_not_keep_the_others_on_the_recorder_for_ever(tmp_path: Path) -> None:
+    names = [gb_name(counter=n, stamp=f"2026112209{n:02d}00") for n in range(5)]
+    card = FaultyCard(make_gb_tree(tmp_path / "c", {f"DCIM/{name}": CLIP[n:] for n, name in enumerate(names)}))
+
+    def bad_sector(path: Path) -> None:
+        if path.name in names[:3]:
+            raise MediumError("a bad sector")
+
+    card.after_read = bad_sector
+    with Home(tmp_path / "home", drivers=[card]) as home:
+        assert (len(home.offload(card.docked).interrupted), len(home.offload(card.docked).acquired)) == (3, 2)
+        home.check()
 
 
 # --- our own disk -----------------------------------------------------------------------------------------------------

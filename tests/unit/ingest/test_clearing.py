@@ -14,6 +14,7 @@ from evidence.model import Action, ClearingMode, RecordingState
 from evidence.ports import DockedDevice
 from ingest.release import ClearResult
 from ingest.settings import IngestSettings
+from support.faulty_card import FaultyCard
 from support.home import Home
 from support.mounts import tmpfs
 from support.recorders import gb_name, make_gb_tree
@@ -199,6 +200,34 @@ def test_a_file_that_is_already_gone_counts_as_released_and_says_so(home: Home, 
     (card / "DCIM" / gb_name(counter=1)).unlink()
     assert len(clear(home, card).released) == 2
     assert {row.state for row in home.rows()} == {RecordingState.RELEASED}
+
+
+def test_what_lies_in_a_folder_that_cannot_be_read_is_not_said_to_be_gone(tmp_path: Path, second_disk: Path) -> None:
+    card = FaultyCard(make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name()}": CLIP}))
+    with Home(tmp_path / "home", second=second_disk / "store", settings=SETTINGS, drivers=[card]) as home:
+        home.offload(card.docked)
+        card.unreadable = {"DCIM"}
+        result = home.service.clear_recorder(card.docked, home.actor)
+        assert (result.released, reasons(result)) == ([], {"policy-unmet"})
+        assert {row.state for row in home.rows()} == {RecordingState.STORED}
+        card.unreadable = set()
+        assert len(home.service.clear_recorder(card.docked, home.actor).released) == 1
+        assert files(card.root) == []
+
+
+def test_another_name_of_kept_bytes_that_comes_back_after_clearing_is_read_again(home: Home, tmp_path: Path) -> None:
+    """A card that was pulled right after the removal may have the file again: it must not stay there unseen for ever."""
+    card = make_gb_tree(tmp_path / "twins", {f"DCIM/{gb_name()}": CLIP, f"DCIM/{gb_name(mark='_IMP')}": CLIP})
+    home.offload(card)
+    twin = next(row for row in home.rows() if row.state is RecordingState.DUPLICATE)
+    path = card / twin.source.path
+    stamp = path.stat().st_mtime_ns
+    clear(home, card)
+    path.write_bytes(CLIP)
+    os.utime(path, ns=(stamp, stamp))
+    assert len(home.offload(card).acquired) == 1
+    assert len(clear(home, card).released) == 1
+    assert files(card) == []
 
 
 def test_a_kill_between_removal_and_commit_is_finished_by_the_next_clearing(

@@ -141,6 +141,30 @@ def test_a_name_still_being_written_waits_and_comes_in_at_the_next_docking(home:
     assert len(home.offload(card).acquired) == 1
 
 
+def test_r08_what_a_recorder_that_lost_its_power_never_finished_is_taken_in_and_flagged(
+    home: Home, tmp_path: Path
+) -> None:
+    """Nobody takes the mark away any more: waiting for that would leave the footage on the recorder until it is formatted."""
+    card = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(mark='_start')}": CLIP})
+    assert len(home.offload(card).waiting) == 1
+    home.clock.advance(hours=7)
+    assert len(home.offload(card).waiting) == 1
+    home.clock.advance(hours=2)
+    result = home.offload(card)
+    assert (result.waiting, len(result.acquired)) == ([], 1)
+    row = home.row(result.acquired[0])
+    assert (row.state, row.quarantine_reason, row.officer_code) == (RecordingState.STORED, "truncated", OFFICER_CODE)
+
+
+def test_a_name_still_being_written_waits_as_long_as_the_file_grows(home: Home, tmp_path: Path) -> None:
+    card = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(mark='_start')}": CLIP})
+    for _ in range(4):
+        assert len(home.offload(card).waiting) == 1
+        home.clock.advance(hours=5)
+        with (card / "DCIM" / gb_name(mark="_start")).open("ab") as file:
+            file.write(CLIP)
+
+
 def test_side_files_are_attached_to_their_recording(home: Home, tmp_path: Path) -> None:
     video, track = gb_name(), gb_name(extension="gps")
     home.offload(make_gb_tree(tmp_path / "card", {f"DCIM/{video}": CLIP, f"GPS/{track}": b"$GPGGA,,,\r\n" * 9}))
