@@ -8,8 +8,6 @@ every step of the pipeline is written to be run again.
 from __future__ import annotations
 
 import logging
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -23,69 +21,11 @@ from catalogue.db import Db
 from catalogue.engine import Engines, connect
 from catalogue.faults import translated
 from catalogue.unit_of_work import UnitOfWork
-from evidence.errors import CatalogueError, CatalogueUnavailableError, UsageError
+from catalogue.writer import SharedWriter
+from evidence.errors import CatalogueError, UsageError
 from evidence.ports import Outbox, OutboxTransactions
 
 _log = logging.getLogger(__name__)
-_WRITER_WAIT_S = 30.0
-
-
-class _Writer:
-    """Queues this process's writers on SQLite, first come, first served.
-
-    Waiting in the database would poll, and a plain lock goes to whoever asks at the right moment: under load either lets
-    one thread wait for seconds while others commit hundreds of times.
-    """
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._waiting: deque[tuple[threading.Lock, int]] = deque()
-        self._holder: int | None = None
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        me = threading.get_ident()
-        if self._holder == me:
-            raise CatalogueError("a write transaction inside of a write transaction would wait for itself")
-        self._take(me)
-        try:
-            yield
-        finally:
-            self._pass_on()
-
-    def _take(self, me: int) -> None:
-        ticket = (threading.Lock(), me)
-        with self._guard:
-            if self._holder is None:
-                self._holder = me
-                return
-            ticket[0].acquire()
-            self._waiting.append(ticket)
-        try:
-            if ticket[0].acquire(timeout=_WRITER_WAIT_S):
-                return
-        except BaseException:  # interrupted while waiting: nobody may hand the turn to a thread that left
-            if not self._left(ticket):
-                self._pass_on()
-            raise
-        if self._left(ticket):
-            raise CatalogueUnavailableError("another write transaction lasts too long", kept="Nothing was changed.")
-
-    def _left(self, ticket: tuple[threading.Lock, int]) -> bool:
-        """Leave the queue; False when the turn was given to us meanwhile."""
-        with self._guard:
-            if ticket not in self._waiting:
-                return False
-            self._waiting.remove(ticket)
-            return True
-
-    def _pass_on(self) -> None:
-        with self._guard:
-            if self._waiting:
-                given, self._holder = self._waiting.popleft()
-                given.release()
-            else:
-                self._holder = None
 
 
 class Catalogue:
@@ -93,7 +33,7 @@ class Catalogue:
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
-        self._writer = _Writer()
+        self._writer = None if engines.path is None else SharedWriter(engines.write)
         self.engine_name = engines.name
         self.library_version = engines.version
 
@@ -127,19 +67,20 @@ class Catalogue:
             StoreFullError: The medium is full; nothing was changed.
             NotDurableError: The medium failed; the process must stop.
         """
-        with self._turn():
-            uow = self._write()
-            with uow as work:
-                yield work
-            hooks = work.take_after_commit()
-        for hook in hooks:
+        with self._write() as db:
+            work = UnitOfWork(db)
+            yield work
+        for hook in work.take_after_commit():
             _run(hook)
 
+    def _write(self) -> AbstractContextManager[Db]:
+        return self._alone() if self._writer is None else self._writer.transaction()
+
     @contextmanager
-    def _write(self) -> Iterator[UnitOfWork]:
+    def _alone(self) -> Iterator[Db]:
         with translated(), self._engines.write.begin() as connection:
             db = Db(connection)
-            yield UnitOfWork(db)
+            yield db
             if db.broken:
                 raise CatalogueError("a statement of this transaction failed", kept="Nothing of it was kept.")
 
@@ -177,18 +118,10 @@ class Catalogue:
         """Close every connection."""
         self._engines.dispose()
 
-    def _turn(self) -> AbstractContextManager[None]:
-        return self._writer.turn() if self._engines.path is not None else _no_turn()
-
     @property
     def engine(self) -> sa.Engine:
         """For migrations' tests and the schema's comparison only."""
         return self._engines.write
-
-
-@contextmanager
-def _no_turn() -> Iterator[None]:
-    yield
 
 
 def _run(hook: Callable[[], None]) -> None:

@@ -136,7 +136,7 @@ def test_writers_on_sqlite_are_served_in_the_order_in_which_they_came(sqlite_url
     with catalogue.begin():
         for position, thread in enumerate(threads, 1):
             thread.start()
-            while len(catalogue._writer._waiting) < position:
+            while catalogue._writer.waiting < position:
                 time.sleep(0.001)
     for thread in threads:
         thread.join()
@@ -148,7 +148,7 @@ def test_a_writer_that_waits_too_long_leaves_the_queue_and_the_others_go_on(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalogue = Catalogue.open(sqlite_url, migrate=True)
-    monkeypatch.setattr("catalogue.catalogue._WRITER_WAIT_S", 0.05)
+    monkeypatch.setattr(catalogue._writer, "_wait_s", 0.05)
     refused: list[EvidenceError] = []
 
     def write() -> None:
