@@ -24,7 +24,7 @@ TYPE_ED25519: Final = b"\x01"
 NOTE_BYTES_MAX: Final = 1 << 20
 SIGNATURES_MAX: Final = 64
 _KEY_HASH_BYTES: Final = 4
-_LINE = re.compile(r"— ([^ ]+) ([A-Za-z0-9+/=]+)")
+_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
 _VKEY = re.compile(r"([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)")
 

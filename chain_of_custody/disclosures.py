@@ -87,14 +87,14 @@ def open_all(digests: Iterable[str], untrusted_texts: Iterable[str]) -> dict[str
         untrusted_texts: Disclosure texts that claim to belong to it.
 
     Raises:
-        EntryInvalidError: A text whose digest is not in the leaf, or two texts for one name.
+        EntryInvalidError: A text that is no disclosure or whose digest is not in the leaf, or two texts for one name.
     """
     known = set(digests)
     values: dict[str, Any] = {}
     for text in untrusted_texts:
+        name, value = open_text(text)
         if digest_of(text) not in known:
             raise EntryInvalidError("a disclosure does not belong to this entry")
-        name, value = open_text(text)
         if name in values:
             raise EntryInvalidError(f"two disclosures of {name[:64]!r}")
         values[name] = value

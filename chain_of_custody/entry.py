@@ -105,7 +105,7 @@ class Entry:
         return parse_event(self.event_type, self.data, disclosed or {})
 
     def verify_signature(self, key: VerifyingKey) -> None:
-        """Return when ``key`` is the signer and its signature verifies; SignatureInvalidError otherwise."""
+        """Return when ``key``'s signature verifies; EntryInvalidError when it is not the signer's, else SignatureInvalidError."""
         if key.key_id != self.signer:
             raise EntryInvalidError(f"key {key.key_id} is not the signer {self.signer}")
         key.verify(self.signature, pae(self.payload))

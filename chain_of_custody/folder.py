@@ -6,6 +6,7 @@ Source: evidence.log_place; C2SP tlog-tiles.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from chain_of_custody import durable_files
 from evidence.durable import failure_domain
 from evidence.errors import NotFoundError, StoreUnavailableError
 from evidence.log_place import LogPlace
+
+_WIDTH = re.compile(r"[1-9][0-9]{0,2}")
 
 
 class LogFolder:
@@ -81,6 +84,15 @@ class LogFolder:
         with durable_files.as_store_errors(self.path):
             for temporary in [path for folder in folders for path in (self.path / folder).glob(".*.tmp")]:
                 temporary.unlink(missing_ok=True)
+
+    def partial_widths(self, folder: str) -> list[int]:
+        """Widths of the partial tiles in their folder, none when it is not there."""
+        with durable_files.as_store_errors(self.path):
+            try:
+                names = [path.name for path in (self.path / folder).iterdir()]
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        return sorted(int(name) for name in names if _WIDTH.fullmatch(name))
 
     def _require(self) -> None:
         if not self.path.is_dir():

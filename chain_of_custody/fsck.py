@@ -1,7 +1,7 @@
 """Walks a published log and reports everything that is wrong with it. Never repairs.
 
-Every bundle is parsed, every hash tile derived again and compared byte by byte, the root compared with the signed
-checkpoint, and every entry judged by ``verify.EntryAudit``. Memory is bounded by one bundle.
+Every bundle is parsed, every hash tile (older partial ones too) derived again and compared byte by byte, the root compared
+with the signed checkpoint, and every entry judged by ``verify.EntryAudit``. Memory is bounded by one bundle.
 
 Source: docs/formats/log.md section "Checking a log".
 """
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from chain_of_custody.checkpoint import Checkpoint, NoteVerifier
-from chain_of_custody.merkle import HASH_BYTES, leaf_hash
+from chain_of_custody.merkle import leaf_hash
 from chain_of_custody.reader import LogReader, width_at
-from chain_of_custody.tiles import TILE_WIDTH, GrowingTree, Tile, path_of
+from chain_of_custody.tiles import ENTRIES, TILE_WIDTH, GrowingTree, Tile, encode_bundle, path_of
 from chain_of_custody.verify import EntryAudit, FindingKind, LogFinding
 from evidence.errors import EntryInvalidError, EvidenceError, NotFoundError, StoreUnavailableError
 from evidence.log_place import LogPlace
@@ -147,6 +147,13 @@ class _Walk:
             self._skip(number, width)
             return []
         self._report.entries += len(envelopes)
+        self._check_older(
+            ENTRIES,
+            number,
+            lambda older: encode_bundle(envelopes[:older]),
+            width=width,
+            kind=FindingKind.BUNDLE_INVALID,
+        )
         self._grow(number, [leaf_hash(envelope) for envelope in envelopes])
         return list(enumerate(envelopes, first))
 
@@ -185,8 +192,25 @@ class _Walk:
             kind = _kind_of(error, missing=FindingKind.TILE_MISSING, invalid=FindingKind.TILE_MISMATCH)
             self._report.add(LogFinding(kind, error.what, first))
             return
-        if len(published) * HASH_BYTES != len(derived.encode()) or tuple(published) != derived.hashes:
+        if tuple(published) != derived.hashes:
             self._report.add(LogFinding(FindingKind.TILE_MISMATCH, f"{path} does not hold the entries' hashes", first))
+        self._check_older(
+            derived.level, derived.index, lambda older: b"".join(derived.hashes[:older]), width=width,
+            kind=FindingKind.TILE_MISMATCH,
+        )  # fmt: skip
+
+    def _check_older(
+        self, level: int | str, index: int, derived: Callable[[int], bytes], *, width: int, kind: FindingKind
+    ) -> None:
+        """Compare the narrower versions that a file had before: older checkpoints lead to them."""
+        first = index * TILE_WIDTH ** (1 if level == ENTRIES else int(level) + 1)
+        try:
+            for older, published in self._reader.older_partials(level, index, width=width):
+                if published != derived(older):
+                    path = path_of(level, index, width=older)
+                    self._report.add(LogFinding(kind, f"{path} is not the beginning of its later version", first))
+        except EvidenceError as error:
+            self._report.add(LogFinding(_kind_of(error, missing=kind, invalid=kind), error.what, first))
 
 
 def _kind_of(error: EvidenceError, *, missing: FindingKind, invalid: FindingKind) -> FindingKind:

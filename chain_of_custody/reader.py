@@ -15,7 +15,7 @@ from typing import Final
 
 from chain_of_custody import merkle
 from chain_of_custody.checkpoint import NOTE_BYTES_MAX, Checkpoint, NoteVerifier, open_checkpoint
-from chain_of_custody.folder import place_of
+from chain_of_custody.folder import LogFolder, place_of
 from chain_of_custody.merkle import HASH_BYTES, leaf_hash
 from chain_of_custody.tiles import (
     BUNDLE_BYTES_MAX,
@@ -25,6 +25,7 @@ from chain_of_custody.tiles import (
     TILE_WIDTH,
     decode_bundle,
     decode_tile,
+    partial_dir,
     path_of,
 )
 from evidence.errors import DigestMismatchError, EntryInvalidError, NotFoundError
@@ -107,6 +108,24 @@ class LogReader:
                 raise
             data = self.read_file(path_of(level, index))[: width * HASH_BYTES]
         return decode_tile(data, width=width)
+
+    def older_partials(self, level: int | str, index: int, *, width: int) -> Iterator[tuple[int, bytes]]:
+        """``(width, bytes)`` of each narrower version that still stands beside a tile or bundle.
+
+        Of a bucket none is told: there all of them stay, and every write is a version of its own.
+
+        Raises:
+            EntryInvalidError, StoreUnavailableError: One is too large, or cannot be read.
+        """
+        if not isinstance(self._place, LogFolder):
+            return
+        for older in self._place.partial_widths(partial_dir(level, index)):
+            if older < width:
+                try:
+                    data = self.read_file(path_of(level, index, width=older))
+                except NotFoundError:  # swept since it was listed: the log has filled the tile
+                    continue
+                yield older, data
 
     # --- entries ------------------------------------------------------------------------------------------------------
     def entry(self, index: int) -> bytes:

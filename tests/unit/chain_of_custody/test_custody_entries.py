@@ -181,6 +181,8 @@ def test_disclosures_that_do_not_belong_are_refused() -> None:
         disclosures.open_all([one.digest], [two.text])
     with pytest.raises(EntryInvalidError, match="two disclosures"):
         disclosures.open_all([one.digest, two.digest], [one.text, two.text])
+    with pytest.raises(EntryInvalidError):
+        disclosures.open_all([one.digest], ["\ud800"])
 
 
 @pytest.mark.parametrize("text", ["", "!", "WyJhIl0", "W10=", "e30", "x" * 200_000, "WyJhIiwiYiIsMV0"])

@@ -135,6 +135,13 @@ def test_a_signed_checkpoint_opens() -> None:
     assert note.decode().split("\n")[:3] == [ORIGIN, "70000", base64.b64encode(CHECKPOINT.root).decode()]
 
 
+@pytest.mark.parametrize("name", ["wit+ness", "wit\u2003ness"])
+def test_a_line_whose_name_no_note_can_carry_spoils_the_note_as_it_does_elsewhere(name: str) -> None:
+    line = f"— {name} " + base64.b64encode(bytes(76)).decode() + "\n"
+    with pytest.raises(EntryInvalidError, match="signature line"):
+        open_checkpoint(sign(CHECKPOINT, fixed_key("log")) + line.encode(), VERIFIER)
+
+
 def test_lines_of_unknown_witnesses_are_ignored_and_kept() -> None:
     note = sign(CHECKPOINT, fixed_key("log"))
     stranger = "— witness.example/w " + base64.b64encode(b"\x00" * 76).decode() + "\n"

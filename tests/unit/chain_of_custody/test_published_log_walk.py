@@ -131,6 +131,21 @@ def test_a_flipped_bit_in_a_tile_is_found(original, published, level: int, index
     assert kinds(published, original) == ["tile-mismatch"]
 
 
+def test_an_older_version_of_a_partial_file_is_checked_as_well(original, published) -> None:
+    """Checkpoints that somebody keeps lead to it, and the stand-alone verifier reads it too."""
+    older = published / path_of("entries", 2, width=9)
+    older.write_bytes(encode_bundle(envelopes_of(original)[512:521]))
+    (published / path_of(0, 2, width=9)).write_bytes((published / path_of(0, 2, width=45)).read_bytes()[: 9 * 32])
+    assert kinds(published, original) == []
+    flip(older, 100)
+    flip(published / path_of(0, 2, width=9), 5)
+    flip(published / path_of(1, 0, width=1), 5)
+    report = verify_published(published, original.vkey)
+    assert sorted((str(finding.kind), finding.index) for finding in report.findings) == [
+        ("bundle-invalid", 512), ("tile-mismatch", 0), ("tile-mismatch", 512)
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
