@@ -28,6 +28,7 @@ from people.roles import ROLES, actions_of
 PERSON: Final = "person"
 SOFTWARE: Final = "software"
 _NAME_CHARS_MAX: Final = 200
+_CODE_CHARS_MAX: Final = 64
 _LOGIN_CHARS_MAX: Final = 128
 #: What the person who sets a home up needs to get it running; footage roles are granted to others.
 FIRST_ROLES: Final = ("system_administrator", "security_administrator", "station_operator")
@@ -88,15 +89,20 @@ class Administration:
         parent: UnitId | None = None,
         valid_from: datetime | None = None,
     ) -> UnitRow:
-        """Add a department below ``parent``.
+        """Add a department below ``parent``. One with the code of an ended department is its successor.
 
         Raises:
-            InvalidInputError: No name, or an unknown parent.
+            InvalidInputError: No name, a code no screen could show, or an unknown parent.
         """
         self._gate.require(actor, Action.PEOPLE_MANAGE, ObjectScope(unit=parent), detail="unit")
+        code = _code(code, "code")
+        with self._catalogue.read() as uow:
+            namesakes = [unit.id for unit in uow.people.units() if code and unit.code == code]
+        for unit in namesakes:  # its successor inherits what it could see
+            self._gate.require(actor, Action.PEOPLE_MANAGE, ObjectScope(unit=unit), detail="successor")
         now = self._clock.now()
         row = UnitRow(
-            id=UnitId.new(unix_ms(now.wall)), name=_text(name, "name"), code=code.strip(), parent=parent,
+            id=UnitId.new(unix_ms(now.wall)), name=_text(name, "name"), code=code, parent=parent,
             valid_from=valid_from or now.wall,
         )  # fmt: skip
         with self._catalogue.begin() as uow:
@@ -144,7 +150,11 @@ class Administration:
         Raises:
             InvalidInputError: No such unit. StateConflictError: a transfer in the same instant.
         """
-        self._gate.require(actor, Action.PEOPLE_MANAGE, ObjectScope(unit=unit, officer=agent), detail="transfer")
+        with self._catalogue.read() as uow:
+            present = {post.unit for post in uow.people.posts(agent) if post.valid_to is None}
+        for concerned in (unit, *(present or (None,))):  # the unit that takes them and the one that loses them
+            scope = ObjectScope(unit=concerned, officer=agent)
+            self._gate.require(actor, Action.PEOPLE_MANAGE, scope, detail="transfer")
         now = self._clock.now()
         with self._catalogue.begin() as uow:
             row = uow.people.agent(agent)
@@ -229,8 +239,13 @@ class Administration:
 
         Raises:
             InvalidInputError: The agent has no log-in.
+            AccessDeniedError: Not allowed, or one's own from a browser: that is changed with the old password, so that a
+                stolen session stays one. On the server the account of the operating system proves the person.
         """
-        self._gate.require(actor, Action.PEOPLE_MANAGE, ObjectScope(officer=agent), detail="password")
+        scope = ObjectScope(officer=agent)
+        self._gate.require(actor, Action.PEOPLE_MANAGE, scope, detail="password")
+        if agent == actor.agent and actor.via == "web":
+            self._gate.deny(actor, Action.PEOPLE_MANAGE, reason="own-password", scope=scope, detail="password")
         password = credentials.one_time_password()
         password_hash = credentials.hash_password(password)
         now = self._clock.now()
@@ -359,6 +374,13 @@ def _text(untrusted: str, field: str) -> str:
     return text
 
 
+def _code(untrusted: str, field: str) -> str:
+    text = untrusted.strip()
+    if len(text) > _CODE_CHARS_MAX or not text.isprintable():
+        raise InvalidInputError(f"the {field} is too long or holds control characters")
+    return text
+
+
 def _agent(now: TimeReading, *, name: str, login: str, officer_code: str, kind: str) -> AgentRow:
     login = login.strip()
     if kind not in (PERSON, SOFTWARE):
@@ -367,7 +389,7 @@ def _agent(now: TimeReading, *, name: str, login: str, officer_code: str, kind: 
         raise InvalidInputError("a log-in has no spaces or control characters", todo="Use letters, digits, dots.")
     return AgentRow(
         id=AgentId.new(unix_ms(now.wall)), kind=kind, name=_text(name, "name"), login=login,
-        officer_code=officer_code.strip(),
+        officer_code=_code(officer_code, "officer code"),
     )  # fmt: skip
 
 

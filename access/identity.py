@@ -13,7 +13,7 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NoReturn
 
@@ -102,14 +102,25 @@ class Identity:
             address=address,
         )
         with self._catalogue.begin() as uow:
-            uow.sessions.sweep(now.wall)
-            uow.sessions.add(session)
-            self._enter_log_in(uow, agent.id, via=via, address=address, now=now)
+            # Who replaced the password meanwhile has ended every session: one begun with the old one must not outlive that.
+            current = uow.people.credential(credential.login)
+            same = current is not None and current.password_hash == credential.password_hash
+            if same:
+                uow.sessions.sweep(now.wall)
+                uow.sessions.add(session)
+                self._enter_log_in(uow, agent.id, via=via, address=address, now=now)
+        if not same:
+            self._fail("credential-changed", login=credential.login, address=address, via=via)
         actor = Actor(agent.id, agent.name, via, address)
         return LogIn(token=token, session=session, actor=actor, must_change=credential.must_change)
 
-    def session_actor(self, token: str, *, address: str = "") -> SessionActor:
+    def session_actor(self, token: str, *, address: str = "", keep_awake: bool = True) -> SessionActor:
         """Tell who holds a token and keep the session awake.
+
+        Args:
+            token: From the cookie.
+            address: Where the request comes from.
+            keep_awake: False for what a page asks by itself: an abandoned browser must not stay logged in.
 
         Raises:
             AuthenticationError: Unknown, idle too long, older than the absolute limit, or the agent is no longer active.
@@ -123,7 +134,7 @@ class Identity:
         if session is None or agent is None or not agent.active or self._over(session, now):
             raise AuthenticationError("the session has ended", todo="Log in again.")
         expires_at = session.expires_at
-        if now - session.seen_at >= _TOUCH_EVERY:  # not a write per request
+        if keep_awake and now - session.seen_at >= _TOUCH_EVERY:  # not a write per request
             expires_at = self._expiry(created_at=session.created_at, now=now)
             with self._catalogue.begin() as uow:
                 uow.sessions.touch(digest, now, expires_at)
@@ -196,13 +207,15 @@ class Identity:
     def _prove(self, login: str, *, password: str, address: str, via: str) -> tuple[AgentRow, CredentialRow]:
         """Check the password outside any transaction, then count the outcome inside one that looks at everything again."""
         login = login.strip()
-        sane = 0 < len(login) <= _LOGIN_CHARS_MAX and len(password) <= _PASSWORD_CHARS_MAX
+        sane = 0 < len(login) <= _LOGIN_CHARS_MAX and login.isprintable() and len(password) <= _PASSWORD_CHARS_MAX
         with self._catalogue.read() as uow:
             credential = uow.people.credential(login) if sane else None
         with self._one_check():  # an unknown log-in costs the same work as a known one
             right = credentials.verify(
                 credential.password_hash if credential else credentials.NOBODY_HASH, password if sane else ""
             )
+            renew = right and credential is not None and credentials.needs_rehash(credential.password_hash)
+            fresh = credentials.hash_password(password) if renew else ""
         if credential is None:
             self._fail("unknown-login", login=login, address=address, via=via)
         now = self._clock.now()
@@ -214,12 +227,13 @@ class Identity:
                 failed, locked_until = credentials.after_failure(current.failed_count, now.wall)
                 uow.people.update_credential(agent.id, failed_count=failed, locked_until=locked_until)
             elif not reason:
-                uow.people.update_credential(agent.id, failed_count=0, locked_until=None)
+                kept = fresh or credential.password_hash
+                uow.people.update_credential(agent.id, failed_count=0, locked_until=None, password_hash=kept)
             if reason:
                 self._enter_failure(uow, reason, login=login, address=address, via=via, now=now, actor=agent.id)
         if reason:
             raise _unproved()
-        return agent, credential
+        return agent, replace(credential, password_hash=fresh or credential.password_hash)
 
     @contextmanager
     def _one_check(self) -> Iterator[None]:

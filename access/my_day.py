@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from access.deadlines import hand_in
 from access.views import DayItem, DayState, DayVerdict
 from catalogue.records import OffloadRow, RecordingRow
+from devices import file_names
+from evidence.ids import DeviceId
 from evidence.model import OffloadState, RecordingState
 
 
@@ -33,6 +35,25 @@ def day_item(row: RecordingRow, offload: OffloadRow | None, now: datetime) -> Da
     """One line of the officer's day."""
     return DayItem(
         row=row, state=day_state(row, offload), hand_in=hand_in(row, now), quarantined=bool(row.quarantine_reason)
+    )
+
+
+def waiting_of(dockings: Iterable[OffloadRow], *, own: Collection[DeviceId], officer_code: str) -> list[str]:
+    """Files that were still being written when their recorder was docked last, and that are (or may be) the officer's.
+
+    Args:
+        dockings: In any order; the latest of each recorder counts.
+        own: Recorders issued to the officer: whatever waits there concerns them.
+        officer_code: On any other recorder a file is theirs when its name says so.
+    """
+    latest: dict[DeviceId, OffloadRow] = {}
+    for docking in sorted(dockings, key=lambda one: (one.started_at, one.id)):
+        latest[docking.device] = docking
+    return sorted(
+        name
+        for docking in latest.values()
+        for name in docking.waiting
+        if docking.device in own or (officer_code and file_names.parse(name).officer_code == officer_code)
     )
 
 

@@ -9,7 +9,7 @@ Source: RULES R4, R9, R17, R18; docs/invariants.md 7, 10.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -17,9 +17,10 @@ from typing import Final
 from access import viewing as viewings
 from access.deadlines import hand_in, is_archived
 from access.gate import Gate
-from access.my_day import day_item, verdict_of
+from access.my_day import day_item, verdict_of, waiting_of
 from access.views import (
     CopyPlace,
+    Count,
     DayItem,
     DayState,
     DayVerdict,
@@ -40,7 +41,7 @@ from evidence.errors import NotFoundError
 from evidence.events import RecordingDiscovered
 from evidence.ids import AgentId, DeviceId, OffloadId, RecordingId, UnitId
 from evidence.limits import PAGE_ROWS_MAX
-from evidence.model import Action, Actor, Copy, ObjectScope
+from evidence.model import Action, Actor, Copy, ObjectScope, Visibility
 from evidence.ports import PartialStore
 
 __all__ = [
@@ -60,6 +61,8 @@ __all__ = [
 
 _VIEWING_KEY: Final = "viewing.key"
 _LOOKS: Final = "access."
+#: Kinds of derivatives that are sent whole; everything else is watched under a viewing.
+PICTURES: Final = frozenset({"poster", "sheet", "sheet-index"})
 
 
 class Reading:
@@ -98,7 +101,7 @@ class Reading:
             InvalidInputError: A cursor this list did not give out.
         """
         wanted = wanted or RecordingFilter()
-        self._look(actor, Action.RECORDING_LIST, None, what=f"list {wanted!r}")
+        self._look(actor, Action.RECORDING_LIST, ObjectScope(), what=f"list {wanted!r}")
         visibility = self._gate.visibility(actor, Action.RECORDING_LIST)
         now = self._now()
         with self._catalogue.read() as uow:
@@ -134,19 +137,20 @@ class Reading:
         """Counts for the first page, within the actor's visibility."""
         self._gate.require(actor, Action.RECORDING_LIST)
         visibility = self._gate.visibility(actor, Action.RECORDING_LIST)
-        offered = self._gate.offered(actor)
+        lists_findings = Action.FINDING_LIST in self._gate.offered(actor)
+        findings = self._gate.visibility(actor, Action.FINDING_LIST) if lists_findings else None
         now = self._now()
         with self._catalogue.read() as uow:
 
-            def total(wanted: RecordingFilter) -> int:
-                return uow.recordings.search(wanted, visibility, limit=1, now=now).total
+            def count(wanted: RecordingFilter) -> Count:
+                page = uow.recordings.search(wanted, visibility, limit=1, now=now)
+                return Count(total=page.total, capped=page.total_capped)
 
             return Overview(
                 by_state=uow.recordings.counts_by_state(visibility),
-                late=total(RecordingFilter(late=True)),
-                quarantined=total(RecordingFilter(quarantined=True)),
-                open_offloads=len(uow.offloads.open()) if Action.OFFLOAD_LIST in offered else None,
-                open_findings=len(uow.findings.open()) if Action.FINDING_LIST in offered else None,
+                late=count(RecordingFilter(late=True)),
+                quarantined=count(RecordingFilter(quarantined=True)),
+                open_findings=None if findings is None else _findings_seen(uow, findings),
                 as_of=now,
             )
 
@@ -155,19 +159,27 @@ class Reading:
 
         ``nothing-known`` is answered where no docked recorder has told of any: it is no yes.
         """
-        self._gate.require(actor, Action.RECORDING_LIST, ObjectScope(officer=actor.agent))
+        self._look(actor, Action.RECORDING_LIST, ObjectScope(officer=actor.agent), what=f"my day {day}")
         start = datetime.combine(day, time.min, tzinfo=BUREAU_ZONE)
         now = self._now()
         with self._catalogue.read() as uow:
             rows = uow.recordings.day(actor.agent, start, start + timedelta(days=1))
-            items = [day_item(row, _offload(uow, row.offload), now) for row in rows]
-            own = [device.id for device in uow.devices.all() if device.officer == actor.agent]
-            dockings = [docking for docking in uow.offloads.recent(limit=PAGE_ROWS_MAX) if docking.device in own]
-        latest = {docking.device: docking for docking in reversed(dockings)}  # recent() is newest first
-        waiting = sorted(name for docking in latest.values() for name in docking.waiting)
+            known = {offload: _offload(uow, offload) for offload in {row.offload for row in rows}}
+            items = [day_item(row, known[row.offload], now) for row in rows]
+            own = {device.id for device in uow.devices.all() if device.officer == actor.agent}
+            # The latest of everybody would forget this officer's recorder on a busy day, their own alone a shared recorder
+            # that so far holds nothing but a file of theirs still being written.
+            dockings = {
+                docking.id: docking
+                for visibility in (None, Visibility(officer=actor.agent))
+                for docking in uow.offloads.recent(limit=PAGE_ROWS_MAX, visibility=visibility)
+            }.values()
+            code = uow.people.agent(actor.agent).officer_code
+        waiting = waiting_of(dockings, own=own, officer_code=code)
         return MyDay(
             day=day, verdict=verdict_of(items, waiting), items=items, waiting=waiting,
-            last_docked_at=max((docking.started_at for docking in dockings), default=None), as_of=now,
+            last_docked_at=max((docking.started_at for docking in dockings if docking.device in own), default=None),
+            as_of=now,
         )  # fmt: skip
 
     # --- one recording ------------------------------------------------------------------------------------------------
@@ -179,7 +191,7 @@ class Reading:
             AccessDeniedError: Not the actor's to see (entered).
         """
         row = self._row(recording)
-        self._look(actor, Action.RECORDING_SHOW, row, what="show")
+        self._look(actor, Action.RECORDING_SHOW, self.scope(row), what="show", sha256=_hex(row))
         now = self._now()
         may_watch = self._gate.decide(actor, Action.RECORDING_VIEW, self.scope(row)).allowed
         reads_log = self._gate.decide(actor, Action.LOG_READ, self.scope(row)).allowed
@@ -269,10 +281,12 @@ class Reading:
         """A poster, sheet or sheet index. Pictures show the footage: they need the right to watch and are entered.
 
         Raises:
-            NotFoundError: No such picture was made.
+            NotFoundError: No such picture was made, or the kind is none of a picture.
         """
         row = self._row(recording)
-        self._look(actor, Action.RECORDING_VIEW, row, what=kind)
+        if kind not in PICTURES:
+            raise NotFoundError(f"there are no pictures of the kind {kind[:32]!r}")
+        self._look(actor, Action.RECORDING_VIEW, self.scope(row), what=kind, sha256=_hex(row))
         with self._catalogue.read() as uow:
             made = [derivative for derivative in uow.derivatives.of(recording) if derivative.kind == kind]
         if not made:
@@ -280,20 +294,24 @@ class Reading:
         last = max(made, key=lambda derivative: derivative.made_at)
         return Picture(sha256=last.sha256, size_bytes=last.size_bytes, media_type=last.media_type, recipe=last.recipe)
 
+    def may_watch(self, actor: Actor, rows: Sequence[RecordingRow]) -> frozenset[RecordingId]:
+        """Which of these the actor may watch now: for lists, where asking for a refused picture would be a denial."""
+        decisions = self._gate.decide_each(actor, Action.RECORDING_VIEW, [self.scope(row) for row in rows])
+        return frozenset(row.id for row, decision in zip(rows, decisions, strict=True) if decision.allowed)
+
     def scope(self, row: RecordingRow) -> ObjectScope:
         """What the policy has to know of a recording now."""
         return ObjectScope(unit=row.unit, officer=row.officer, recording=row.id, archived=is_archived(row, self._now()))
 
     # --- inside -------------------------------------------------------------------------------------------------------
-    def _look(self, actor: Actor, action: Action, row: RecordingRow | None, *, what: str) -> None:
-        """Authorise a look and enter it, once per idle time."""
-        scope = self.scope(row) if row is not None else None
-        key = f"{actor.agent} {actor.via} {row.id if row else ''} {what}"
+    def _look(self, actor: Actor, action: Action, scope: ObjectScope, *, what: str, sha256: str = "") -> None:
+        """Authorise a look and enter it, once per idle time and place."""
+        key = f"{actor.agent} {actor.via} {actor.address} {scope.recording or ''} {what}"
         now_ms = unix_ms(self._now())
         if self._recently.awake(key, now_ms=now_ms):
             self._gate.require(actor, action, scope, detail=what)
         else:
-            self._gate.allowed(actor, action, scope, detail=what, sha256=_hex(row) if row else "")
+            self._gate.allowed(actor, action, scope, detail=what, sha256=sha256)
         self._recently.seen(key, now_ms=now_ms)
 
     def _row(self, recording: RecordingId) -> RecordingRow:
@@ -313,6 +331,16 @@ class Reading:
 
     def _now(self) -> datetime:
         return self._clock.now().wall
+
+
+def _findings_seen(uow: UnitOfWork, visibility: Visibility) -> int:
+    found = uow.findings.open()
+    if visibility.everything:
+        return len(found)
+    units = {
+        recording: uow.recordings.get(recording).unit for recording in {row.recording for row in found} if recording
+    }
+    return sum(row.recording is not None and units[row.recording] in visibility.units for row in found)
 
 
 def _hex(row: RecordingRow) -> str:

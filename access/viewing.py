@@ -92,25 +92,34 @@ class Recently:
 
     def __init__(self, *, idle_ms: int = IDLE_MS) -> None:
         self._idle_ms = idle_ms
-        self._seen: OrderedDict[str, int] = OrderedDict()
+        self._seen: OrderedDict[str, tuple[int, int]] = OrderedDict()  # key -> when it began, when it was last seen
         self._guard = threading.Lock()
 
     def awake(self, key: str, *, now_ms: int, since_ms: int | None = None) -> bool:
         """Whether ``key`` was seen within the idle time (``since_ms`` counts as seen when nothing is remembered).
 
-        A clock that went back counts as asleep: then the look is entered again.
+        However often it is seen, it sleeps at the latest 12 hours after it began. A clock that went back counts as asleep:
+        then the look is entered again.
         """
         with self._guard:
-            last = self._seen.get(key, since_ms)
-        return last is not None and 0 <= now_ms - last < self._idle_ms
+            known = self._seen.get(key)
+        if known is None:
+            return since_ms is not None and 0 <= now_ms - since_ms < self._idle_ms
+        return self._is_awake(known, now_ms)
 
     def seen(self, key: str, *, now_ms: int) -> None:
         """Note a look; forgets the oldest beyond a bound (they are merely entered again)."""
         with self._guard:
-            self._seen[key] = now_ms
+            known = self._seen.get(key)
+            began_ms = known[0] if known is not None and self._is_awake(known, now_ms) else now_ms
+            self._seen[key] = (began_ms, now_ms)
             self._seen.move_to_end(key)
             while len(self._seen) > _REMEMBERED_MAX:
                 self._seen.popitem(last=False)
+
+    def _is_awake(self, known: tuple[int, int], now_ms: int) -> bool:
+        began_ms, last_ms = known
+        return 0 <= now_ms - last_ms < self._idle_ms and now_ms - began_ms < ABSOLUTE_MS
 
 
 def _mac(body: bytes, key: bytes) -> str:

@@ -129,12 +129,19 @@ class MyDay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How many; a lower bound when ``capped``."""
+
+    total: int
+    capped: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
     """Counts of the first page; None means the actor may not know."""
 
     by_state: dict[RecordingState, int]
-    late: int
-    quarantined: int
-    open_offloads: int | None
+    late: Count
+    quarantined: Count
     open_findings: int | None
     as_of: datetime

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -14,8 +15,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 
-from api import problems
+from api import openapi, problems
+from api.refusals import MethodNotAllowedError, RequestTooLargeError
 from api.routes import all_routers
+from api.security.bodies import BODY_BYTES_MAX, BodyLimit
 from api.security.headers import SecurityHeaders
 from api.security.rates import AttemptRate
 from api.services import ApiSettings, Services
@@ -31,7 +34,13 @@ class _GuardedApp(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """The framework's stack, inside of ours."""
-        return SecurityHeaders(super().build_middleware_stack())
+        return SecurityHeaders(BodyLimit(super().build_middleware_stack(), refuse=_too_large))
+
+    def openapi(self) -> dict[str, Any]:
+        """The framework's document, completed by what it does not know: problems, the session and its token."""
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.completed(super().openapi())
+        return self.openapi_schema
 
 
 def create_app(services: Services, settings: ApiSettings | None = None) -> FastAPI:
@@ -59,7 +68,7 @@ def create_app(services: Services, settings: ApiSettings | None = None) -> FastA
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
     for router in all_routers():
-        app.include_router(router, prefix="/api/v1")
+        app.include_router(router, prefix="/api/v1", responses=openapi.PROBLEMS)
     app.include_router(pages.router())
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     return app
@@ -88,10 +97,20 @@ def _bad_request(request: Request, error: Exception) -> Response:
 
 
 def _http_error(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
+    status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
     if status == HTTPStatus.NOT_FOUND:
         return _answer(request, NotFoundError("there is nothing at this address"))
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and isinstance(error, HTTPException):
+        answer = _answer(request, MethodNotAllowedError(f"this address does not answer to {request.method[:16]}"))
+        answer.headers.update(error.headers or {})
+        return answer
+    if status == HTTPStatus.BAD_REQUEST:  # a body that is no form and no JSON at all
+        return _answer(request, InvalidInputError("the request is not of the form that is asked for"))
     return Response(status_code=status)
+
+
+def _too_large(request: Request) -> Response:
+    return _answer(request, RequestTooLargeError(f"a request holds at most {BODY_BYTES_MAX} bytes"))
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

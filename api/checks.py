@@ -115,6 +115,9 @@ class Checks:
             ended = Verification(
                 running=False, verdict=UNKNOWN, at=self._clock.now().wall, error=error.what, code=error.code
             )
+        except Exception:  # whatever it was: a check that died must not be told as running for ever
+            _log.exception("verification_broke")
+            ended = Verification(running=False, verdict=UNKNOWN, at=self._clock.now().wall, code=EvidenceError.code)
         else:
             ended = Verification(
                 running=False, verdict=report.verdict, at=self._clock.now().wall, entries=report.entries,

@@ -40,8 +40,8 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client is not None else ""
 
 
-def session_of(request: Request) -> SessionActor:
-    """The session behind the cookie; unsafe requests must carry its token in the header (forms: see ``api.web``).
+def session_behind(request: Request) -> SessionActor:
+    """The session behind the cookie. What a page asks by itself (htmx polls) does not keep it awake.
 
     Raises:
         AuthenticationError: No session, or it has ended.
@@ -51,7 +51,13 @@ def session_of(request: Request) -> SessionActor:
     token = request.cookies.get(COOKIE)
     if not token:
         raise AuthenticationError("not logged in", todo="Log in first.")
-    session = services_of(request).identity.session_actor(token, address=address_of(request))
+    polled = request.method == "GET" and "hx-request" in request.headers
+    return services_of(request).identity.session_actor(token, address=address_of(request), keep_awake=not polled)
+
+
+def session_of(request: Request) -> SessionActor:
+    """Like :func:`session_behind`; unsafe requests must carry its token in the header (forms: see ``api.web``)."""
+    session = session_behind(request)
     if request.method not in csrf.SAFE_METHODS:
         csrf.require_token(request.headers.get(csrf.HEADER), session.csrf)
     return session

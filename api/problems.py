@@ -8,11 +8,14 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
+from api.refusals import MethodNotAllowedError, RequestTooLargeError
 from evidence import errors
 from evidence.errors import EvidenceError
 
 #: The first family that fits decides; the order goes from special to general.
 _STATUS: Final[tuple[tuple[type[EvidenceError], HTTPStatus], ...]] = (
+    (RequestTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (MethodNotAllowedError, HTTPStatus.METHOD_NOT_ALLOWED),
     (errors.AuthenticationError, HTTPStatus.UNAUTHORIZED),
     (errors.AccessDeniedError, HTTPStatus.FORBIDDEN),
     (errors.NotFoundError, HTTPStatus.NOT_FOUND),

@@ -46,7 +46,7 @@ def _chunks(file: BinaryIO, length: int) -> Iterator[bytes]:
 
 
 def stream(request: Request, blobs: BlobStore, *, sha256: Digest, size_bytes: int, media_type: str) -> Response:
-    """Answer with the blob's bytes: 200, 206 for a range, 416 outside, 304 when the browser has them.
+    """Answer with the blob's bytes: 200, 206 for a range, 416 outside of them.
 
     Raises:
         BlobNotFoundError: No store has the bytes.

@@ -11,12 +11,14 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from api.dependencies import ActorDep, ServicesDep
+from api.dependencies import COOKIE, ActorDep, ServicesDep
+from api.openapi import bytes_of
 from api.schemas.docks import (
     DeviceAnswer,
     DocksAnswer,
     OffloadAnswer,
     RegisterRequest,
+    SlotAnswer,
     SlotRequest,
     device_answer,
     offload_answer,
@@ -39,21 +41,28 @@ _EVENTS_MAX: Final = 600
 def docks(request: Request, actor: ActorDep, services: ServicesDep) -> DocksAnswer:
     """What is docked now."""
     slots = _slots(services, actor, language_of(request))
-    return DocksAnswer(slots=slots, as_of=services.clock.now().wall)
+    return DocksAnswer(slots=[SlotAnswer.model_validate(slot) for slot in slots], as_of=services.clock.now().wall)
 
 
 def _slots(services: Services, actor: Actor, language: str) -> list[dict[str, Any]]:
-    return [slot_view(card, language) for card in services.docks.cards(actor)]
+    offered = services.gate.offered(actor)
+    return [slot_view(card, language, offered) for card in services.docks.cards(actor)]
 
 
-async def _events(services: Services, actor: Actor, language: str) -> AsyncIterator[str]:
+async def _events(services: Services, actor: Actor, token: str, language: str) -> AsyncIterator[str]:
     # Waiting costs no thread: many walls may hang on one service. Only the look itself runs on a worker thread.
+    def look() -> list[dict[str, Any]]:
+        # A wall is a display and stays logged in while it hangs there (its own reconnecting keeps the session awake), but a
+        # session that was ended, by logging out or by a new password, shows nothing more.
+        services.identity.session_actor(token, keep_awake=False)
+        return _slots(services, actor, language)
+
     last = ""
     for beat in range(_EVENTS_MAX):
         try:
-            slots = await run_in_threadpool(_slots, services, actor, language)
+            slots = await run_in_threadpool(look)
         except EvidenceError:
-            return  # the right was taken away or the database is gone: the wall turns to "unknown"
+            return  # session or right are gone, or the database is: the wall turns to "unknown"
         text = json.dumps(slots, ensure_ascii=False, sort_keys=True)
         if text != last or beat % 5 == 0:
             body = json.dumps({"as_of": to_text(services.clock.now().wall), "slots": slots}, ensure_ascii=False)
@@ -62,11 +71,16 @@ async def _events(services: Services, actor: Actor, language: str) -> AsyncItera
         await asyncio.sleep(_EVERY_S)
 
 
-@router.get("/docks/events", operation_id="dockEvents", response_class=StreamingResponse)
+@router.get(
+    "/docks/events",
+    operation_id="dockEvents",
+    response_class=StreamingResponse,
+    responses=bytes_of("text/event-stream"),
+)
 def events(request: Request, actor: ActorDep, services: ServicesDep) -> StreamingResponse:
     """Server-sent events for the wall: the whole picture at every change, and a sign of life every five seconds."""
     services.gate.require(actor, Action.OFFLOAD_LIST)  # a stream that has begun can no longer refuse
-    stream = _events(services, actor, language_of(request))
+    stream = _events(services, actor, request.cookies.get(COOKIE, ""), language_of(request))
     return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 

@@ -11,6 +11,7 @@ from api.schemas.people import (
     PasswordAnswer,
     PersonAnswer,
     RoleRequest,
+    TransferRequest,
     UnitAnswer,
     UnitRequest,
     person_answer,
@@ -65,6 +66,20 @@ def grant(agent: str, body: RoleRequest, actor: ActorDep, services: ServicesDep)
 def revoke(agent: str, body: RoleRequest, actor: ActorDep, services: ServicesDep) -> Response:
     """Take a role away."""
     services.administration.revoke_role(actor, agent=AgentId(agent), role=body.role, unit=_unit(body.unit))
+    return Response(status_code=204)
+
+
+@router.post("/agents/{agent}/transfer", status_code=204, operation_id="transferAgent")
+def transfer(agent: str, body: TransferRequest, actor: ActorDep, services: ServicesDep) -> Response:
+    """Move a person to another department from now on; the past stays with the department of its day."""
+    services.administration.transfer(actor, agent=AgentId(agent), unit=UnitId(body.unit))
+    return Response(status_code=204)
+
+
+@router.post("/agents/{agent}/deactivate", status_code=204, operation_id="deactivateAgent")
+def deactivate(agent: str, actor: ActorDep, services: ServicesDep) -> Response:
+    """End the right to act of somebody who left; sessions end with it, the past stays."""
+    services.administration.deactivate(actor, agent=AgentId(agent))
     return Response(status_code=204)
 
 

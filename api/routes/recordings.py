@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.dependencies import ActorDep, ServicesDep
+from api.openapi import bytes_of
 from api.schemas.recordings import (
     CheckAnswer,
     EntryAnswer,
@@ -90,7 +91,9 @@ def verify(recording: str, actor: ActorDep, services: ServicesDep) -> VerifyAnsw
     )
 
 
-@router.get("/{recording}/proof", operation_id="recordingProof", response_class=Response)
+@router.get(
+    "/{recording}/proof", operation_id="recordingProof", response_class=Response, responses=bytes_of("text/plain")
+)
 def proof(recording: str, actor: ActorDep, services: ServicesDep) -> Response:
     """A proof bundle (c2sp.org/tlog-proof) for outsiders: with it, the media and the log's key anyone can check."""
     data = services.proofs.bundle(actor, RecordingId(recording))
@@ -117,7 +120,10 @@ def request_viewing_copy(recording: str, actor: ActorDep, services: ServicesDep)
     return Response(status_code=202)
 
 
-@router.get("/{recording}/media", operation_id="streamRecording", response_class=Response)
+@router.get(
+    "/{recording}/media", operation_id="streamRecording", response_class=Response,
+    responses=bytes_of("video/*", "audio/*", "image/*", ranges=True),
+)  # fmt: skip
 @router.head("/{recording}/media", include_in_schema=False, response_class=Response)
 def media(
     recording: str,
@@ -131,7 +137,10 @@ def media(
     return stream(request, services.blobs, sha256=now.sha256, size_bytes=now.size_bytes, media_type=now.media_type)
 
 
-@router.get("/{recording}/pictures/{kind}", operation_id="recordingPicture", response_class=Response)
+@router.get(
+    "/{recording}/pictures/{kind}", operation_id="recordingPicture", response_class=Response,
+    responses=bytes_of("image/*", "application/json", ranges=True),
+)  # fmt: skip
 def picture(recording: str, kind: str, request: Request, actor: ActorDep, services: ServicesDep) -> Response:
     """A poster, sheet or sheet index."""
     found = services.reading.picture(actor, RecordingId(recording), kind=kind)

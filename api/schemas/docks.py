@@ -2,16 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 from api.schemas.common import Answer, Moment, Request, Short
 from catalogue.records import DeviceRow, OffloadRow
 
 
-class DocksAnswer(Answer):
-    """Every docked recorder; the fields of a slot are those the wall draws (docs/formats/api.md)."""
+class MarkAnswer(Answer):
+    """A state as people see it: tone, icon and word; ``code`` is stable."""
 
-    slots: list[dict[str, Any]]
+    code: str
+    tone: str
+    icon: str
+    word: str
+
+
+class ProgressAnswer(Answer):
+    """A running transfer; ``rate_bytes_s`` is 0 before it is known."""
+
+    bytes_done: int
+    bytes_total: int
+    files_done: int
+    files_total: int
+    rate_bytes_s: int
+
+
+class SlotActionAnswer(Answer):
+    """What a person can do about a slot: the page that does it, with these fields where it is a form to send."""
+
+    href: str
+    word: str
+    method: Literal["get", "post"]
+    fields: dict[str, str]
+
+
+class SlotAnswer(Answer):
+    """One docked recorder as the wall draws it; null where it is not told (docs/formats/api.md)."""
+
+    slot: str
+    port: str
+    driver: str
+    title: str
+    model: str
+    officer: str
+    state: MarkAnswer
+    message: str
+    battery_percent: int | None
+    clock_offset_ms: int | None
+    free_bytes: int | None
+    waiting: list[str]
+    sealed: int
+    total: int
+    progress: ProgressAnswer | None
+    may_unplug: Literal["yes", "no", "unknown"]
+    action: SlotActionAnswer | None
+
+
+class DocksAnswer(Answer):
+    """Every docked recorder the actor may know of."""
+
+    slots: list[SlotAnswer]
     as_of: Moment
 
 

@@ -68,6 +68,12 @@ class RoleRequest(Request):
     unit: str = ""
 
 
+class TransferRequest(Request):
+    """The department a person moves to."""
+
+    unit: str
+
+
 class PasswordAnswer(Answer):
     """A new one-time password."""
 

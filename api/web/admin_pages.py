@@ -18,9 +18,10 @@ from api.web.dock_view import slot_view
 from api.web.i18n import translate
 from api.web.rendering import language_of, render
 from api.web.session import PageSession
-from evidence.errors import EvidenceError, InvalidInputError, StateConflictError
+from evidence.errors import EvidenceError, InvalidInputError, PolicyUnmetError, StateConflictError
 from evidence.ids import AgentId, UnitId
 from evidence.model import Action
+from people.roles import broken_separation
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -53,7 +54,7 @@ def devices(request: Request, services: ServicesDep, page: PageSession) -> HTMLR
     units = services.administration.units(page.actor) if lists_people else []
     return render(
         request, "devices.html", session=page, message="", devices=services.reading.devices(page.actor),
-        unregistered=[slot_view(card, language) for card in cards if card.state == "unregistered"],
+        unregistered=[slot_view(card, language, offered) for card in cards if card.state == "unregistered"],
         may_register=Action.DEVICE_REGISTER in offered, units=units,
         people=services.administration.people(page.actor) if lists_people else [],
         unit_names=services.directory.unit_names(), officer_names=services.directory.names(),
@@ -98,7 +99,9 @@ def _people_page(
     return render(
         request, "people.html", session=page, status=status, people=people, units=units,
         unit_names={unit.id: unit.name for unit in units}, role_words=words.ROLES, roles=list(words.ROLES.items()),
-        may_manage=Action.PEOPLE_MANAGE in services.gate.offered(page.actor), **{**defaults, **values},
+        may_manage=Action.PEOPLE_MANAGE in services.gate.offered(page.actor),
+        unseparated={one.agent.id for one in people if broken_separation(grant.role for grant in one.roles)},
+        **{**defaults, **values},
     )  # fmt: skip
 
 
@@ -109,11 +112,11 @@ def people(request: Request, services: ServicesDep, page: PageSession) -> HTMLRe
 
 
 def _refused(request: Request, services: Services, page: PageSession, error: EvidenceError) -> HTMLResponse:
-    word = (
-        "This log-in name or officer number is taken."
-        if isinstance(error, StateConflictError)
-        else "That is not possible."
-    )
+    if isinstance(error, PolicyUnmetError):
+        word = "Nobody would be left who can manage people."
+    else:
+        taken = isinstance(error, StateConflictError)
+        word = "This log-in name or officer number is taken." if taken else "That is not possible."
     language = language_of(request)
     message = translate(word, language) + ("" if language == "zh-CN" else f" ({error.what})")
     status = int(problems.status_of(error))
@@ -144,6 +147,7 @@ def add_agent(
 
 @router.post("/people/unit")
 def add_unit(
+    request: Request,
     services: ServicesDep,
     page: PageSession,
     csrf: Annotated[str, Form()],
@@ -153,7 +157,10 @@ def add_unit(
 ) -> Response:
     """Add a department."""
     forgery.require_token(csrf, page.csrf)
-    services.administration.create_unit(page.actor, name=name, code=code, parent=_optional_unit(parent))
+    try:
+        services.administration.create_unit(page.actor, name=name, code=code, parent=_optional_unit(parent))
+    except InvalidInputError as error:
+        return _refused(request, services, page, error)
     return _see("/people")
 
 
@@ -173,7 +180,42 @@ def change_role(
     act = services.administration.grant_role if change == "grant" else services.administration.revoke_role
     try:
         act(page.actor, agent=AgentId(agent), role=role, unit=_optional_unit(unit))
-    except (StateConflictError, InvalidInputError) as error:
+    except (PolicyUnmetError, InvalidInputError) as error:
+        return _refused(request, services, page, error)
+    return _see("/people")
+
+
+@router.post("/people/transfer")
+def transfer(
+    request: Request,
+    services: ServicesDep,
+    page: PageSession,
+    csrf: Annotated[str, Form()],
+    agent: Annotated[str, Form()],
+    unit: Annotated[str, Form()],
+) -> Response:
+    """Move a person to another unit from now on; what they recorded before stays with the unit of its day."""
+    forgery.require_token(csrf, page.csrf)
+    try:
+        services.administration.transfer(page.actor, agent=AgentId(agent), unit=UnitId(unit))
+    except InvalidInputError as error:
+        return _refused(request, services, page, error)
+    return _see("/people")
+
+
+@router.post("/people/deactivate")
+def deactivate(
+    request: Request,
+    services: ServicesDep,
+    page: PageSession,
+    csrf: Annotated[str, Form()],
+    agent: Annotated[str, Form()],
+) -> Response:
+    """End the account of somebody who left; their past stays."""
+    forgery.require_token(csrf, page.csrf)
+    try:
+        services.administration.deactivate(page.actor, agent=AgentId(agent))
+    except PolicyUnmetError as error:
         return _refused(request, services, page, error)
     return _see("/people")
 

@@ -51,6 +51,7 @@ DENIALS: Final = {
     "inactive": "Your account is not active.",
     "unknown-agent": "Your account is not known.",
     "own-rights": "Nobody changes their own rights.",
+    "own-password": "Change your own password with the present one.",
     "password-change-required": "Change your one-time password first.",
 }
 MODES: Final = {"manual": "by a person", "automatic": "automatically"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from api.web import marks, words
 from api.web.i18n import translate
 from api.web.marks import Mark
+from evidence.model import Action
 from ingest.board import DockCard
 
 _STATES: Final = {
@@ -29,8 +31,14 @@ _ERRORS: Final = {
 }
 
 
-def slot_view(card: DockCard, language: str) -> dict[str, Any]:
-    """What the wall needs of one slot, in the page's language."""
+def slot_view(card: DockCard, language: str, offered: Collection[Action]) -> dict[str, Any]:
+    """What the wall needs of one slot.
+
+    Args:
+        card: The slot.
+        language: The page's language.
+        offered: What the reader may do on at least something: no button leads to a refusal.
+    """
 
     def say(message: str) -> str:
         return translate(message, language)
@@ -66,13 +74,15 @@ def slot_view(card: DockCard, language: str) -> dict[str, Any]:
             "rate_bytes_s": progress.rate_bytes_s,
         },
         "may_unplug": card.may_unplug,
-        "action": _action(card, say("Register"), say("Try again now")),
+        "action": _action(card, offered, say),
     }
 
 
-def _action(card: DockCard, register: str, retry: str) -> dict[str, Any] | None:
-    if card.state == "unregistered":
-        return {"href": "/docks/register", "word": register, "fields": {"slot": card.docked.slot}}
-    if card.state in {"failed", "interrupted"}:
-        return {"href": "/docks/retry", "word": retry, "fields": {"slot": card.docked.slot}}
+def _action(card: DockCard, offered: Collection[Action], say: Callable[[str], str]) -> dict[str, Any] | None:
+    if card.state == "unregistered" and Action.DEVICE_REGISTER in offered:
+        # Whose recorder it is, and of which unit, decides who will see its footage: that page asks.
+        return {"href": "/devices", "word": say("Register"), "method": "get", "fields": {}}
+    if card.state in {"failed", "interrupted"} and Action.OFFLOAD_RUN in offered:
+        slot = {"slot": card.docked.slot}
+        return {"href": "/docks/retry", "word": say("Try again now"), "method": "post", "fields": slot}
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from access import RecordingList, RecordingView, SessionActor
+from access import RecordingView, SessionActor
+from access.views import Count
 from api import problems
 from api.dependencies import COOKIE, LANGUAGE_COOKIE, ServicesDep, SettingsDep, address_of, login_rate_of
 from api.routes.session import set_cookie
@@ -21,7 +22,7 @@ from api.web.custody_lines import entry_line, note_lines
 from api.web.i18n import choose_language, translate
 from api.web.rendering import language_of, local_time, render
 from api.web.session import PageSession, back_path, page_session
-from catalogue.records import RecordingFilter
+from catalogue.records import RecordingFilter, RecordingRow
 from evidence.clock import BUREAU_ZONE, to_text
 from evidence.errors import (
     AccessDeniedError,
@@ -29,9 +30,12 @@ from evidence.errors import (
     EvidenceError,
     InvalidInputError,
     LimitExceededError,
+    Retry,
 )
 from evidence.ids import DeviceId, RecordingId, UnitId
-from evidence.model import Action, RecordingState, Verdict
+from evidence.model import Action, RecordingKind, RecordingState, Verdict
+from ingest import times
+from people import credentials
 
 _SEE_OTHER = 303
 
@@ -46,23 +50,32 @@ def error_page(request: Request, error: EvidenceError) -> Response:
     if isinstance(error, AuthenticationError) and request.url.path != "/login":
         if request.headers.get("hx-request"):
             return Response(status_code=401)
-        query = urlencode(
-            {"back": back_path(request.url.path + (f"?{request.url.query}" if request.url.query else ""))}
-        )
+        # A form that was being sent cannot be sent again by going to its address: start at the first page.
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        query = urlencode({"back": back_path(here if request.method in forgery.SAFE_METHODS else "/")})
         return redirect(f"/login?{query}")
     if getattr(error, "reason", "") == "password-change-required":
         return redirect("/password")
     language = language_of(request)
-    what, title = error.what, words.ERRORS.get(error.code, "This did not work")
-    if isinstance(error, AccessDeniedError) and not isinstance(error, forgery.ForgedRequestError):
-        title = "Access denied"
+    title, advice, told = words.ERRORS.get(error.code, "This did not work"), words.RETRY[_retry(error)], ""
+    if isinstance(error, forgery.ForgedRequestError):
+        advice = "Load the page again and repeat the step."
+    elif isinstance(error, AccessDeniedError):
+        title, advice = "Access denied", ""
         reason = getattr(error, "reason", "")
-        what = translate(custody_words.DENIALS.get(reason, "Your roles do not allow this."), language)
-        what += " " + translate("The refusal has been entered in the chain of custody.", language)
+        told = translate(custody_words.DENIALS.get(reason, "Your roles do not allow this."), language)
+        told += " " + translate("The refusal has been entered in the chain of custody.", language)
     return render(
-        request, "error.html", status=int(problems.status_of(error)), title=translate(title, language), what=what,
-        kept=error.kept, todo="" if isinstance(error, AccessDeniedError) else error.todo, code=error.code,
+        request, "error.html", status=int(problems.status_of(error)), title=translate(title, language), told=told,
+        advice=translate(advice, language) if advice else "", code=error.code,
+        # Sentences of the lower rooms are English: a Chinese page keeps them apart, to be passed on to who looks after it.
+        details=[] if told else [text for text in (error.what, error.kept, error.todo) if text],
     )  # fmt: skip
+
+
+def _retry(error: EvidenceError) -> Retry:
+    """What nobody foresaw may well pass."""
+    return Retry.LATER if type(error) is EvidenceError else error.retry
 
 
 _pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -109,9 +122,17 @@ def log_in(
     return response
 
 
+_session_only = page_session(allow_one_time=True)
+
+
 @_pages.post("/logout")
-def log_out(request: Request, services: ServicesDep, page: PageSession, csrf: Annotated[str, Form()]) -> Response:
-    """End the session."""
+def log_out(
+    request: Request,
+    services: ServicesDep,
+    page: Annotated[SessionActor, Depends(_session_only)],
+    csrf: Annotated[str, Form()],
+) -> Response:
+    """End the session, also one that may do nothing but change its one-time password."""
     forgery.require_token(csrf, page.csrf)
     services.identity.log_out(request.cookies.get(COOKIE, ""))
     response = redirect("/login")
@@ -119,13 +140,10 @@ def log_out(request: Request, services: ServicesDep, page: PageSession, csrf: An
     return response
 
 
-_session_only = page_session(allow_one_time=True)
-
-
 @_pages.get("/password")
 def password_form(request: Request, page: Annotated[SessionActor, Depends(_session_only)]) -> HTMLResponse:
     """The page to change one's own password."""
-    return render(request, "password.html", session=page, must_change=page.must_change, message="")
+    return _password_page(request, page)
 
 
 @_pages.post("/password")
@@ -145,6 +163,8 @@ def change_password(
         if new != again:
             raise InvalidInputError("the two new passwords differ")
         services.identity.change_password(page.actor, old=old, new=new)
+    except LimitExceededError:
+        message = translate("Too many attempts. Wait a minute.", language)
     except AuthenticationError:
         message = translate("The present password is wrong, or the account is locked.", language)
     except InvalidInputError as error:
@@ -152,7 +172,14 @@ def change_password(
         message = translate(same, language) + ("" if language == "zh-CN" or new != again else f" {error.what}")
     else:
         return redirect("/login")
-    return render(request, "password.html", session=page, status=422, must_change=page.must_change, message=message)
+    return _password_page(request, page, message=message, status=422)
+
+
+def _password_page(request: Request, page: SessionActor, *, message: str = "", status: int = 200) -> HTMLResponse:
+    return render(
+        request, "password.html", session=page, status=status, must_change=page.must_change, message=message,
+        mixed=credentials.PASSWORD_CHARS_MIN, plain=credentials.PASSPHRASE_CHARS_MIN, longest=credentials.PASSWORD_CHARS_MAX,
+    )  # fmt: skip
 
 
 @_pages.get("/language")
@@ -182,17 +209,19 @@ def wall(request: Request, services: ServicesDep, page: PageSession) -> Response
     overview = services.reading.overview(page.actor)
     ledger = services.reading.devices(page.actor) if Action.DEVICE_LIST in offered else []
     devices = {row.id: row for row in ledger}
-    kept = sum(overview.by_state.get(state, 0) for state in (RecordingState.STORED, RecordingState.RELEASED))
-    moving = sum(overview.by_state.get(s, 0) for s in (RecordingState.ACQUIRING, RecordingState.ACQUIRED))
-    interrupted = overview.by_state.get(RecordingState.INTERRUPTED, 0)
+
+    def of(states: str) -> Count:
+        return Count(total=sum(overview.by_state.get(state, 0) for state in _states(states)))
+
     tiles = [
-        ("kept", kept, "/recordings"), ("moving", moving, "/recordings?state=acquired"),
-        ("interrupted", interrupted, "/recordings?state=interrupted"),
+        ("kept", of(words.KEPT), f"/recordings?state={words.KEPT}"),
+        ("moving", of(words.MOVING), f"/recordings?state={words.MOVING}"),
+        ("interrupted", of(RecordingState.INTERRUPTED), "/recordings?state=interrupted"),
         ("quarantined", overview.quarantined, "/recordings?quarantined=true"),
         ("late", overview.late, "/recordings?late=true"),
     ]  # fmt: skip
     if overview.open_findings is not None:
-        tiles.append(("findings", overview.open_findings, "/findings"))
+        tiles.append(("findings", Count(total=overview.open_findings), "/findings"))
     lang = language_of(request)
     texts: dict[str, Any] = {key: translate(word, lang) for key, word in words.WALL.items()}
     texts["unknown"] = {"tone": "unknown", "icon": "question", "word": translate("Unknown", lang)}
@@ -209,9 +238,19 @@ def _day(text: str, *, end: bool = False) -> datetime | None:
         return None
     try:
         day = date.fromisoformat(text)
-    except ValueError as error:
+        moment = datetime.combine(day + timedelta(days=1 if end else 0), time.min, tzinfo=BUREAU_ZONE)
+        moment.astimezone(UTC)  # the first and the last days of the calendar have no moment in every zone
+    except (ValueError, OverflowError) as error:
         raise InvalidInputError("a day looks like 2026-11-22") from error
-    return datetime.combine(day + timedelta(days=1 if end else 0), time.min, tzinfo=BUREAU_ZONE)
+    return moment
+
+
+def _states(text: str) -> frozenset[RecordingState]:
+    """Recording states as an address names them: one, or several with commas between."""
+    try:
+        return frozenset(RecordingState(state) for state in text.split(",")) if text else frozenset()
+    except ValueError as error:
+        raise InvalidInputError("unknown state") from error
 
 
 def _choice(text: str) -> bool | None:
@@ -219,14 +258,11 @@ def _choice(text: str) -> bool | None:
 
 
 def _filter(query: dict[str, str]) -> RecordingFilter:
-    state = query.get("state", "")
-    if state and state not in RecordingState.__members__.values():
-        raise InvalidInputError("unknown state")
     return RecordingFilter(
         started_from=_day(query.get("from", "")), started_to=_day(query.get("to", ""), end=True),
         device=DeviceId(query["device"]) if query.get("device") else None,
         unit=UnitId(query["unit"]) if query.get("unit") else None,
-        states=frozenset({RecordingState(state)}) if state else frozenset(),
+        states=_states(query.get("state", "")),
         quarantined=_choice(query.get("quarantined", "")), late=_choice(query.get("late", "")),
         important=_choice(query.get("important", "")), text=query.get("text", "")[:200],
     )  # fmt: skip
@@ -239,25 +275,22 @@ def recordings(request: Request, services: ServicesDep, page: PageSession) -> HT
     wanted = _filter(query)
     found = services.reading.list_recordings(page.actor, wanted=wanted, cursor=query.pop("cursor", ""))
     offered = services.gate.offered(page.actor)
-    can_watch = Action.RECORDING_VIEW in offered
     return render(
         request, "recordings.html", session=page, page=found, filter=wanted, query=query, states=list(words.STATES.items()),
         kinds=words.KINDS, reason_words=words.REASONS,
         devices=services.reading.devices(page.actor) if Action.DEVICE_LIST in offered else [],
         units=services.administration.units(page.actor) if Action.PEOPLE_LIST in offered else [],
         officers=services.directory.names(), next_query=urlencode({**query, "cursor": found.cursor}),
-        posters=_with_posters(services, page, found) if can_watch else set(),
+        posters=services.reading.may_watch(page.actor, [item.row for item in found.items if _has_poster(item.row)]),
     )  # fmt: skip
 
 
-def _with_posters(services: Services, page: SessionActor, found: RecordingList) -> set[RecordingId]:
-    """Rows whose poster exists and may be shown: asking for a refused one would be entered as a denial."""
-    pictured = (Verdict.INTACT, Verdict.DAMAGED, Verdict.TRUNCATED)
-    return {
-        item.row.id for item in found.items
-        if item.row.described and item.row.verdict in pictured
-        and services.gate.decide(page.actor, Action.RECORDING_VIEW, services.reading.scope(item.row)).allowed
-    }  # fmt: skip
+def _has_poster(row: RecordingRow) -> bool:
+    return (
+        row.described
+        and row.kind in (RecordingKind.VIDEO, RecordingKind.PHOTO, RecordingKind.AUDIO)
+        and row.verdict in (Verdict.INTACT, Verdict.DAMAGED, Verdict.TRUNCATED)
+    )
 
 
 @_pages.get("/recordings/{recording}")
@@ -271,6 +304,9 @@ def _recording_values(services: Services, view: RecordingView, language: str) ->
     row = view.row
     offload = view.offload
     offset = offload.clock_offset_ms if offload and offload.clock_known and offload.clock_plausible else None
+    corrected = row.started_source == times.CORRECTED
+    if not corrected:  # a start that was not corrected is the recorder's own clock, whatever offset was read
+        offset = 0 if row.started_source == times.UNCORRECTED else None
     recorder_time = ""
     if row.started_at is not None and offset is not None:
         recorder_time = local_time(row.started_at + timedelta(milliseconds=offset)).removesuffix(" +08:00")
@@ -280,7 +316,7 @@ def _recording_values(services: Services, view: RecordingView, language: str) ->
         "source_words": words.SOURCES, "confidence_words": words.CONFIDENCE,
         "pictures": {d.kind for d in view.derivatives} if may_watch else set(),
         "domains": len({copy.domain for copy in view.copies}),
-        "started_iso": to_text(row.started_at) if row.started_at else "",
+        "corrected": corrected, "started_iso": to_text(row.started_at) if row.started_at else "",
         "offset_ms": "" if offset is None else str(offset), "recorder_time": recorder_time,
         "names_of": services.directory.names(), "media_facts": _media_facts(row.facts),
         "details": partial(entry_line, language=language), "notes": note_lines(view.timeline, language),

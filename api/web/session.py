@@ -8,9 +8,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from access import SessionActor
-from api.dependencies import COOKIE, address_of, services_of
-from api.security import csrf
-from evidence.errors import AccessDeniedError, AuthenticationError
+from api.dependencies import session_behind
+from evidence.errors import AccessDeniedError
 
 
 class OneTimePasswordError(AccessDeniedError):
@@ -34,11 +33,7 @@ def page_session(*, allow_one_time: bool) -> Callable[[Request], SessionActor]:
     """
 
     def find(request: Request) -> SessionActor:
-        csrf.require_same_origin(request)
-        token = request.cookies.get(COOKIE)
-        if not token:
-            raise AuthenticationError("not logged in", todo="Log in first.")
-        session = services_of(request).identity.session_actor(token, address=address_of(request))
+        session = session_behind(request)
         if session.must_change and not allow_one_time:
             raise OneTimePasswordError("the one-time password must be changed first")
         return session

@@ -8,6 +8,8 @@ from typing import Final
 from api.checks import Verification
 from api.web.i18n import translate
 from api.web.units import size_text
+from evidence.errors import Retry
+from ingest import times
 
 KINDS: Final = {
     "video": "Video",
@@ -31,20 +33,14 @@ REASONS: Final = {
     "source-changed": "changed on the recorder",
     "hostile-name": "suspicious name",
 }
+#: Where the start of a recording comes from.
 SOURCES: Final = {
-    "name+clock": "from the file name, corrected by the clock offset",
-    "name": "from the file name; the clock offset is not known",
-    "name-untrusted": "from the file name; the recorder's clock is implausible",
-    "mtime": "from the file's time stamp",
-    "discovery": "time of docking; the recorder tells none",
+    times.CORRECTED: "from the file name, corrected by the clock offset",
+    times.UNCORRECTED: "from the file name; the clock offset is not known",
+    times.UNTRUSTED: "not told: the recorder's clock or the time in the name is implausible",
+    times.UNKNOWN: "not told: the name holds no time",
 }
-CONFIDENCE: Final = {
-    "high": "sure",
-    "medium": "likely",
-    "low": "uncertain",
-    "certain": "sure",
-    "none": "not known",
-}
+CONFIDENCE: Final = {"high": "sure", "medium": "likely", "low": "uncertain"}
 ROLES: Final = {
     "officer": "Officer",
     "station_operator": "Docking station operator",
@@ -173,7 +169,12 @@ VERDICTS: Final = {
     "policy-unmet": "policy-unmet",
     "unknown": "unknown",
 }
+#: States that people see as one thing, as the address of a list names them.
+KEPT: Final = "stored,released"
+MOVING: Final = "acquiring,acquired"
 STATES: Final = {
+    KEPT: "Recordings kept",
+    MOVING: "On their way",
     "stored": "In the stores",
     "released": "Sealed, cleared from the recorder",
     "acquired": "Copied, being stored",
@@ -246,6 +247,13 @@ ERRORS: Final = {
     "forged-request": "The page is out of date",
     "evidence": "Something went wrong in the service",
     "process-ended": "The service ended in between",
+    "one-time-password": "Change your one-time password first.",
+}
+#: What a person can do about an error, by its class.
+RETRY: Final = {
+    Retry.NEVER: "Trying again the same way will not help.",
+    Retry.LATER: "Try again in a moment.",
+    Retry.AFTER_HUMAN: "Somebody has to mend something first.",
 }
 NOTICES: Final = {
     "single-domain": "All stores lie in one failure domain: one dead disk would take every copy. Recorders are not cleared.",
@@ -277,6 +285,7 @@ PLAYER: Final = {
     "nopicture": "Your browser plays the sound but shows no picture: it lacks this video format.",
 }
 WALL: Final = {
+    "progress": "Transfer",
     "lost": "Connection lost: what is shown is not current. Do not unplug by it.",
     "none": "No recorder is docked.",
     "waiting": "Waiting for the docks…",

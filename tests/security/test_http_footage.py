@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+from datetime import timedelta
 
 import pytest
 
+from api.dependencies import COOKIE
+from api.security.csrf import HEADER
+from api.web.rendering import local_time
 from evidence.ids import RecordingId
 from evidence.model import Actor
+from ingest import times
 from support import footage
 from support.web_home import HOSTILE, Visitor, WebHome
 
@@ -242,17 +247,21 @@ def test_a_time_without_its_zone_is_refused_instead_of_guessed(visitor: Visitor)
     aware = {"started_from": "2026-11-22T08:00:00+08:00"}
     assert visitor.get(f"{A}/recordings", params=aware).status_code == 200
     assert visitor.get("/my", params={"day": "9999-12-31"}).status_code == 422
+    for day in ("0001-01-01", "9999-12-31"):
+        for name in ("from", "to"):
+            assert visitor.get("/recordings", params={name: day}).status_code in (200, 422)
     assert visitor.get("/my", params={"day": "today"}).status_code == 422
 
 
 # --- the contract -----------------------------------------------------------------------------------------------------
 #: Names that programs of others are written against; they are added to and never renamed.
 OPERATIONS = {
-    "addAgent", "addUnit", "changePassword", "dockEvents", "grantRole", "health", "lastVerification", "listAgents",
+    "addAgent", "addUnit", "changePassword", "deactivateAgent", "dockEvents", "grantRole", "health",
+    "lastVerification", "listAgents",
     "listDevices", "listDocks", "listFindings", "listOffloads", "listRecordings", "listUnits", "logIn", "logOut",
     "openViewing", "publishedLog", "recordingPicture", "recordingProof", "recordingTimeline", "registerDevice",
     "requestViewingCopy", "resetPassword", "retryDock", "revokeRole", "showRecording", "startVerification",
-    "streamRecording", "verifyRecording", "whoAmI",
+    "streamRecording", "transferAgent", "verifyRecording", "whoAmI",
 }  # fmt: skip
 
 
@@ -269,6 +278,68 @@ def test_the_openapi_document_is_sound_and_keeps_its_operations(web: WebHome) ->
     for name, schema in document["components"]["schemas"].items():
         if name.endswith("Request"):
             assert schema["additionalProperties"] is False, name
+
+
+def test_the_openapi_document_tells_how_refusals_look_and_what_a_request_carries(web: WebHome) -> None:
+    document = web.visitor().get(f"{A}/openapi.json").json()
+    assert "HTTPValidationError" not in document["components"]["schemas"]  # no answer of ours has that form
+    schemes = document["components"]["securitySchemes"]
+    assert (schemes["session"]["in"], schemes["session"]["name"]) == ("cookie", COOKIE)
+    assert (schemes["csrf"]["in"], schemes["csrf"]["name"].lower()) == ("header", HEADER)
+    for path in document["paths"].values():
+        for method, operation in path.items():
+            refused = operation["responses"]["default"]["content"]["application/problem+json"]
+            assert refused["schema"] == {"$ref": "#/components/schemas/Problem"}
+            assert "422" not in operation["responses"]
+            if operation["operationId"] == "logIn":
+                assert operation["security"] == []
+            else:
+                assert operation["security"] == [{"session": []} if method == "get" else {"session": [], "csrf": []}]
+    told = document["components"]["schemas"]["Problem"]
+    problem = web.visitor().get(f"{A}/recordings").json()
+    assert set(told["required"]) <= set(problem) <= set(told["properties"])
+    media = document["paths"][f"{A}/recordings/{{recording}}/media"]["get"]["responses"]
+    assert {"200", "206", "416", "default"} == set(media)
+    events = document["paths"][f"{A}/docks/events"]["get"]["responses"]["200"]["content"]
+    assert list(events) == ["text/event-stream"]
+
+
+def test_a_slot_of_the_wall_holds_what_the_document_says(web: WebHome) -> None:
+    document = web.visitor().get(f"{A}/openapi.json").json()
+    operator = web.visitor(web.person("采集员", "station_operator"))
+    slots = operator.get(f"{A}/docks").json()["slots"]
+    assert slots
+    for slot in slots:
+        assert set(slot) == set(document["components"]["schemas"]["SlotAnswer"]["properties"])
+
+
+def test_a_start_that_was_corrected_is_said_to_be_and_the_recorders_own_time_stands_beside_it(
+    web: WebHome, visitor: Visitor
+) -> None:
+    row = web.recordings["talk"]
+    path = f"/recordings/{row.id}"
+    assert row.started_source == times.UNCORRECTED  # a card tells no clock
+    page = visitor.get(path, params={"lang": "en"}).text
+    assert "Start, not corrected" in page
+    assert 'data-clock="uncorrected"' in page
+    assert "from the file name; the clock offset is not known" in page
+    own = local_time(row.started_at)
+    assert f"{own}<div" in page
+    assert f'<dt>Start, recorder clock</dt><dd class="num">{own.removesuffix(" +08:00")}</dd>' in page
+    with web.house.catalogue.begin() as uow:
+        uow.offloads.update(row.offload, clock_known=True, clock_plausible=True, clock_offset_ms=90_000)
+        uow.recordings.update(row.id, started_source=times.CORRECTED)
+    try:
+        page = visitor.get(path, params={"lang": "en"}).text
+        assert "Start, corrected" in page
+        assert 'data-clock="corrected"' in page
+        assert 'data-offset-ms="90000"' in page
+        ahead = local_time(row.started_at + timedelta(seconds=90)).removesuffix(" +08:00")
+        assert f'<dt>Start, recorder clock</dt><dd class="num">{ahead}</dd>' in page
+    finally:
+        with web.house.catalogue.begin() as uow:
+            uow.offloads.update(row.offload, clock_known=False, clock_plausible=True, clock_offset_ms=0)
+            uow.recordings.update(row.id, started_source=row.started_source)
 
 
 def _references(node: object) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -10,8 +11,12 @@ from pathlib import Path
 
 import pytest
 import structlog
+from fastapi.responses import Response
 
+from access import Identity, SessionActor
 from api.dependencies import COOKIE
+from api.routes import devices as dock_routes
+from api.security.bodies import BODY_BYTES_MAX, BodyLimit
 from api.security.csrf import HEADER
 from api.services import ApiSettings
 from app.logging import configure
@@ -189,6 +194,109 @@ def test_a_one_time_password_opens_nothing_but_its_own_change(web: WebHome, pers
     refused = visitor.get(f"{A}/findings")
     assert (refused.status_code, refused.json()["reason"]) == (403, "password-change-required")
     assert visitor.get(f"{A}/session").json()["must_change"] is True
+
+
+def test_somebody_with_a_one_time_password_can_log_out(web: WebHome, person: tuple[str, str]) -> None:
+    visitor = web.visitor()
+    log_in(visitor, *person)
+    token = visitor.get("/password").text.split('data-csrf="')[1].split('"')[0]
+    cookie = visitor.cookies[COOKIE]
+    assert visitor.post("/logout", data={"csrf": token}).headers["location"] == "/login"
+    visitor.cookies.set(COOKIE, cookie, domain="127.0.0.1")
+    assert visitor.get(f"{A}/session").status_code == 401
+
+
+def test_a_form_sent_after_the_session_ended_leads_to_a_page_and_not_to_its_own_address(web: WebHome) -> None:
+    talk = web.recordings["talk"].id
+    for path in (f"/recordings/{talk}/viewing-copy", "/logout", "/people/role"):
+        assert web.visitor().post(path, data={"csrf": "x"}).headers["location"] == "/login?back=%2F"
+
+
+def test_a_page_that_refreshes_itself_keeps_nobody_logged_in(
+    web: WebHome, officer: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = web.visitor(officer)
+    asked: list[bool] = []
+    real = type(web.house.identity).session_actor
+
+    def noted(self: Identity, token: str, *, address: str = "", keep_awake: bool = True) -> SessionActor:
+        asked.append(keep_awake)
+        return real(self, token, address=address, keep_awake=keep_awake)
+
+    monkeypatch.setattr(Identity, "session_actor", noted)
+    visitor.get("/my")
+    visitor.get("/my", headers={"hx-request": "true"})
+    visitor.post(f"/recordings/{web.recordings['talk'].id}/verify", headers={"hx-request": "true"})
+    assert asked == [True, False, True]
+
+
+def test_the_walls_events_end_with_the_session(web: WebHome, officer: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logging out, or a new password, stops what is being shown, not only what is asked next."""
+    monkeypatch.setattr(dock_routes, "_EVERY_S", 0.0)
+    visitor, token = web.visitor(officer), ""
+    token = visitor.cookies[COOKIE]
+    beats = 0
+
+    async def watch() -> None:
+        nonlocal beats
+        async for _ in dock_routes._events(web.app.state.services, officer, token, "en"):
+            beats += 1
+            web.house.identity.log_out(token)
+
+    asyncio.run(watch())
+    assert beats == 1
+
+
+# --- sizes ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("path", [f"{A}/session", "/login", "/nothing"])
+def test_nobody_makes_the_service_hold_a_large_body(web: WebHome, path: str, *, chunked: bool) -> None:
+    sent = 0
+
+    def much() -> Iterator[bytes]:
+        nonlocal sent
+        for _ in range(1_000):
+            sent += 4_096
+            yield b"x" * 4_096
+
+    answer = web.visitor().post(path, content=much() if chunked else b"x" * 70_000)
+    assert answer.status_code == 413
+    assert "content-security-policy" in answer.headers
+    if path.startswith(A):
+        assert (answer.json()["status"], answer.json()["code"]) == (413, "limit-exceeded")
+
+
+def test_a_body_is_read_only_up_to_its_bound(web: WebHome) -> None:
+    taken = 0
+
+    async def app(*_: object) -> None:
+        raise AssertionError("no route may begin")
+
+    async def receive() -> dict:
+        nonlocal taken
+        taken += 1
+        return {"type": "http.request", "body": b"x" * 16_384, "more_body": True}
+
+    said: list[dict] = []
+
+    async def send(message: dict) -> None:
+        said.append(message)
+
+    guard = BodyLimit(app, refuse=lambda _request: Response(status_code=413))
+    asyncio.run(guard({"type": "http", "method": "POST", "headers": []}, receive, send))
+    assert said[0]["status"] == 413
+    assert taken == BODY_BYTES_MAX // 16_384 + 1
+
+
+# --- addresses that answer to something else --------------------------------------------------------------------------
+def test_a_method_nobody_answers_to_is_refused_in_the_form_of_its_side(web: WebHome) -> None:
+    problem = web.visitor().put(f"{A}/recordings")
+    assert (problem.status_code, problem.headers["content-type"]) == (405, "application/problem+json")
+    assert problem.headers["allow"] == "GET"
+    assert problem.json()["status"] == 405
+    page = web.visitor().get("/logout")
+    assert (page.status_code, page.headers["allow"]) == (405, "POST")
+    assert "</html>" in page.text
 
 
 # --- hosts ------------------------------------------------------------------------------------------------------------

@@ -77,6 +77,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", f"{A}/agents"): row(MANAGES, 201, name="甲{n}", login="login{n}"),
     ("POST", f"{A}/agents/{{agent}}/roles"): row(MANAGES, 204, role="auditor"),
     ("POST", f"{A}/agents/{{agent}}/roles/revoke"): row(MANAGES, 204, role="auditor"),
+    ("POST", f"{A}/agents/{{agent}}/transfer"): row(MANAGES, 204, unit="{unit}"),
+    ("POST", f"{A}/agents/{{agent}}/deactivate"): row(MANAGES, 204),
     ("POST", f"{A}/agents/{{agent}}/password"): row(MANAGES, 200),
     ("GET", f"{A}/health"): row(HEALTH, 200),
     ("GET", f"{A}/findings"): row(FINDS, 200),
@@ -103,6 +105,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/people/agent"): row(MANAGES, 200, form=True, name="乙{n}", login="person{n}"),
     ("POST", "/people/unit"): row(MANAGES, 303, form=True, name="执法{n}队"),
     ("POST", "/people/role"): row(MANAGES, 303, 409, form=True, agent="{agent}", role="auditor", change="grant"),
+    ("POST", "/people/transfer"): row(MANAGES, 303, form=True, agent="{agent}", unit="{unit}"),
+    ("POST", "/people/deactivate"): row(MANAGES, 303, form=True, agent="{agent}"),
     ("POST", "/people/password"): row(MANAGES, 200, form=True, agent="{agent}"),
     ("GET", "/findings"): row(FINDS, 200),
     ("GET", "/system"): row(HEALTH, 200),
@@ -131,7 +135,10 @@ def values(web: WebHome, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """What the paths and bodies of the table are filled in with: a recording, a slot nobody has registered, a person."""
     fresh = web.dock(tmp_path_factory.mktemp("fresh") / "card", {"DCIM/new.wav": footage.voice_wav()})
     spare = web.house.administration.create_agent(web.administrator, name="备用", login="spare").agent
-    return {"recording": web.recordings["talk"].id, "kind": "poster", "slot": fresh.slot, "agent": spare.id}
+    return {
+        "recording": web.recordings["talk"].id, "kind": "poster", "slot": fresh.slot, "agent": spare.id,
+        "unit": web.units["执法二科"],
+    }  # fmt: skip
 
 
 _NUMBERS = count(1)

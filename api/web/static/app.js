@@ -8,6 +8,12 @@ document.addEventListener("htmx:responseError", (event) => {
   }
 });
 
+// A page that refreshes itself must not look alive when the refresh failed.
+const stale = (hidden) => { const note = document.getElementById("stale"); if (note) note.hidden = hidden; };
+["htmx:sendError", "htmx:timeout"].forEach((name) => document.addEventListener(name, () => stale(false)));
+document.addEventListener("htmx:responseError", (event) => { if (event.detail.xhr.status >= 500) stale(false); });
+document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) stale(true); });
+
 // "/" puts the cursor into the search field, as staff expect from other tools.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.target.closest("input, textarea, select")) return;

@@ -26,7 +26,7 @@ class LhPlayer extends HTMLElement {
       this.media.hidden = false;
       bar.hidden = true;
     });
-    this.media.addEventListener("error", () => this.say(this.words.broken));
+    this.media.addEventListener("error", () => this.explain());
     bar.append(show);
     this.append(this.media, this.message, bar);
   }
@@ -83,7 +83,7 @@ class LhPlayer extends HTMLElement {
     media.addEventListener("seeked", () => this.show());
     media.addEventListener("play", () => { this.playButton.textContent = "❚❚"; });
     media.addEventListener("pause", () => { this.playButton.textContent = "▶"; });
-    media.addEventListener("error", () => this.say(this.words.broken));
+    media.addEventListener("error", () => this.explain());
     media.addEventListener("click", () => this.toggle());
     this.seek.addEventListener("input", async () => { await this.open(); media.currentTime = Number(this.seek.value); });
     document.addEventListener("keydown", (event) => this.key(event));
@@ -102,6 +102,14 @@ class LhPlayer extends HTMLElement {
     action();
   }
 
+  // A browser says "error" whether it lacks the format, the session ended, the right is gone or a store is away. Ask.
+  async explain() {
+    const answer = await fetch(this.media.currentSrc || this.media.src, { method: "HEAD" }).catch(() => null);
+    if (answer && answer.status === 401) { window.location.assign("/login?back=" + encodeURIComponent(location.pathname)); return; }
+    this.opening = null;
+    this.say(answer && (answer.ok || answer.status === 405) ? this.words.broken : answer && answer.status === 403 ? this.words.denied : this.words.failed);
+  }
+
   say(text) { this.message.textContent = text; this.message.hidden = !text; }
 
   // Opens one viewing; everything that follows rides on its token.
@@ -116,6 +124,7 @@ class LhPlayer extends HTMLElement {
     });
     if (!answer.ok) {
       this.opening = null;
+      if (answer.status === 401) window.location.assign("/login?back=" + encodeURIComponent(location.pathname));
       this.say(answer.status === 403 ? this.words.denied : this.words.failed);
       throw new Error(String(answer.status));
     }

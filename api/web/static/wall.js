@@ -16,6 +16,7 @@ class LhDockWall extends HTMLElement {
     this.live.setAttribute("aria-live", "polite");
     this.append(this.banner, this.empty, this.grid, this.live);
     this.slots = [];
+    this.cards = new Map();
     this.spoken = new Map();
     this.heard = Date.now();
     this.connect();
@@ -36,7 +37,13 @@ class LhDockWall extends HTMLElement {
   watch() {
     const alive = Date.now() - this.heard < STALE_MS;
     if (!alive) this.draw(false);
-    if (this.source.readyState === EventSource.CLOSED) { this.source.close(); this.connect(); }
+    if (this.source.readyState === EventSource.CLOSED) { this.source.close(); this.connect(); this.askWhy(); }
+  }
+
+  // An EventSource does not tell why it was refused. A session that has ended needs a person, not patience.
+  async askWhy() {
+    const answer = await fetch("/api/v1/session").catch(() => null);
+    if (answer && answer.status === 401) window.location.assign("/login?back=" + encodeURIComponent(location.pathname));
   }
 
   make(tag, className, text) {
@@ -79,8 +86,25 @@ class LhDockWall extends HTMLElement {
     this.banner.textContent = alive ? "" : this.words.lost;
     this.empty.hidden = this.slots.length > 0;
     this.empty.textContent = this.slots.length ? "" : (alive ? this.words.none : this.words.waiting);
-    this.grid.replaceChildren(...this.slots.map((slot) => this.card(slot, alive)));
+    this.place(this.slots.map((slot) => this.kept(slot, alive)));
     if (alive) this.speak();
+  }
+
+  // A card that says the same stays the same element, so that a button keeps the keyboard's focus and a click in progress.
+  kept(slot, alive) {
+    const said = JSON.stringify([slot, alive]);
+    const known = this.cards.get(slot.slot);
+    if (known && known.said === said) return known.node;
+    const node = this.card(slot, alive);
+    this.cards.set(slot.slot, { said, node });
+    return node;
+  }
+
+  place(nodes) {
+    nodes.forEach((node, index) => {
+      if (this.grid.children[index] !== node) this.grid.insertBefore(node, this.grid.children[index] || null);
+    });
+    while (this.grid.children.length > nodes.length) this.grid.lastElementChild.remove();
   }
 
   // Screen readers hear a change of state, not every byte.
@@ -109,6 +133,7 @@ class LhDockWall extends HTMLElement {
     const bar = this.make("div", "progress-lh");
     const share = progress.bytes_total ? Math.min(1, progress.bytes_done / progress.bytes_total) : 0;
     bar.setAttribute("role", "progressbar");
+    bar.setAttribute("aria-label", this.words.progress);
     bar.setAttribute("aria-valuenow", String(Math.floor(share * 100)));
     bar.setAttribute("aria-valuemin", "0");
     bar.setAttribute("aria-valuemax", "100");
@@ -134,6 +159,11 @@ class LhDockWall extends HTMLElement {
   }
 
   action(slot) {
+    if (slot.action.method === "get") {
+      const link = this.make("a", "btn btn-brand btn-lh", slot.action.word);
+      link.href = slot.action.href;
+      return link;
+    }
     const form = this.make("form");
     form.method = "post";
     form.action = slot.action.href;

@@ -7,7 +7,7 @@ import pytest
 from access import DeniedError
 from evidence.errors import AuthenticationError, InvalidInputError, PolicyUnmetError, StateConflictError
 from evidence.ids import UnitId
-from evidence.model import Action
+from evidence.model import Action, Actor
 from support.assured_home import AssuredHome
 
 
@@ -148,3 +148,48 @@ def test_a_bound_account_must_belong_to_somebody_active(home: AssuredHome) -> No
     home.administration.deactivate(home.administrator, agent=person.agent)
     with pytest.raises(AuthenticationError):
         home.identity.cli_actor(4711)
+
+
+def test_r09_who_manages_one_unit_takes_nobody_out_of_another(home: AssuredHome) -> None:
+    mine, other = (home.administration.create_unit(home.administrator, name=name) for name in ("一科", "二科"))
+    manager = home.agent("丙", "security_administrator", unit=mine.id)
+    stranger, unposted = home.agent("甲", "officer", home_unit=other.id), home.agent("乙", "officer")
+    for agent in (stranger.agent, unposted.agent):
+        with pytest.raises(DeniedError) as refused:
+            home.administration.transfer(manager, agent=agent, unit=mine.id)
+        assert refused.value.reason == "outside-unit"
+    own = home.agent_by(home.administrator, "丁", "officer", home_unit=mine.id)
+    below = home.administration.create_unit(manager, name="一中队", parent=mine.id)
+    home.administration.transfer(manager, agent=own.agent, unit=below.id)
+
+
+def test_r09_who_manages_one_unit_makes_no_successor_of_another(home: AssuredHome) -> None:
+    """A unit with the code of one that has ended inherits what that one could see."""
+    mine, other = (
+        home.administration.create_unit(home.administrator, name=name, code=code)
+        for name, code in (("一科", "101"), ("二科", "102"))
+    )
+    manager = home.agent("丙", "security_administrator", unit=mine.id)
+    with pytest.raises(DeniedError):
+        home.administration.create_unit(manager, name="新二科", code=other.code, parent=mine.id)
+    home.administration.create_unit(manager, name="新一科", code=mine.code, parent=mine.id)
+
+
+def test_a_stolen_session_gives_itself_no_password_of_its_own(home: AssuredHome) -> None:
+    """A password is changed with the old one; a reset of one's own from the browser would be a way around that."""
+    thief = Actor(home.first.agent.id, "admin", "web", "10.0.0.9")
+    with home.catalogue.begin() as uow:
+        uow.people.update_credential(home.first.agent.id, must_change=False)
+    with pytest.raises(DeniedError) as refused:
+        home.administration.reset_password(thief, agent=home.first.agent.id)
+    assert refused.value.reason == "own-password"
+    # On the server the account of the operating system is what proves the person: the way back in for the only one.
+    assert home.administration.reset_password(home.administrator, agent=home.first.agent.id)
+
+
+@pytest.mark.parametrize("wrong", ["a\0b", "a\nb", "x" * 65])
+def test_codes_that_no_screen_could_show_are_refused(home: AssuredHome, wrong: str) -> None:
+    with pytest.raises(InvalidInputError):
+        home.administration.create_agent(home.administrator, name="甲", officer_code=wrong)
+    with pytest.raises(InvalidInputError):
+        home.administration.create_unit(home.administrator, name="一科", code=wrong)

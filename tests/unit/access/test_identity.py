@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 
+import argon2
 import pytest
 
 from access import DeniedError, Identity, SessionSettings
 from evidence.errors import AuthenticationError, InvalidInputError, LimitExceededError
 from evidence.model import Action
+from people import credentials
 from support.assured_home import AssuredHome
 
 NEW = "Bright-Lantern-42"
@@ -181,3 +184,52 @@ def test_only_so_many_passwords_are_checked_at_once(home: AssuredHome) -> None:
     )  # fmt: skip
     with identity._one_check(), pytest.raises(LimitExceededError):
         identity.log_in("admin", password="wrong")
+
+
+def test_a_page_that_refreshes_itself_does_not_keep_an_abandoned_session_awake(home: AssuredHome) -> None:
+    session = start(home)
+    for _ in range(3):
+        home.clock.unix_ms += 9 * 60 * 1000
+        home.identity.session_actor(session.token, keep_awake=False)
+    home.clock.unix_ms += 9 * 60 * 1000
+    with pytest.raises(AuthenticationError):
+        home.identity.session_actor(session.token)
+
+
+def test_a_password_replaced_while_a_log_in_is_under_way_opens_no_session(
+    home: AssuredHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever replaces a password ends every session; one that begins a moment later with the old one must not outlive that."""
+    made = home.administration.create_agent(home.administrator, name="审计员", login="auditor")
+    real = secrets.token_urlsafe
+
+    def meanwhile(size: int) -> str:
+        monkeypatch.setattr("access.identity.secrets.token_urlsafe", real)
+        home.administration.reset_password(home.administrator, agent=made.agent.id)
+        return real(size)
+
+    monkeypatch.setattr("access.identity.secrets.token_urlsafe", meanwhile)
+    with pytest.raises(AuthenticationError):
+        home.identity.log_in("auditor", password=made.one_time_password)
+    assert [entry["reason"] for entry in home.entries("agent.login-failed")] == ["credential-changed"]
+    assert home.entries("agent.logged-in") == []
+
+
+def test_a_hash_of_older_parameters_is_made_anew_at_the_next_log_in(home: AssuredHome) -> None:
+    settle(home)
+    weak = argon2.PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(NEW)
+    with home.catalogue.begin() as uow:
+        uow.people.update_credential(home.first.agent.id, password_hash=weak)
+    session = home.identity.log_in("admin", password=NEW)
+    with home.catalogue.read() as uow:
+        kept = uow.people.credential("admin").password_hash
+    assert not credentials.needs_rehash(kept)
+    assert home.identity.session_actor(session.token).actor == session.actor
+    home.identity.log_in("admin", password=NEW)
+
+
+def test_a_log_in_name_that_cannot_be_one_is_a_failure_like_any_other(home: AssuredHome) -> None:
+    for login in ("ad\0min", "ad\nmin", "x" * 5_000, ""):
+        with pytest.raises(AuthenticationError):
+            home.identity.log_in(login, password="guess")
+    assert [entry["reason"] for entry in home.entries("agent.login-failed")] == ["unknown-login"] * 4

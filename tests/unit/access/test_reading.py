@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from access import DeniedError, deadlines
 from access import viewing as viewings
 from access.views import DayState, DayVerdict, Watchable
+from catalogue.records import FindingRow
 from devices.mass_storage.driver import MassStorageDriver
 from evidence.digest import SHA256, Digest
 from evidence.errors import NotFoundError
-from evidence.ids import AgentId, RecordingId
+from evidence.ids import AgentId, DerivativeId, DeviceId, FindingId, OffloadId, RecordingId
+from evidence.limits import PAGE_ROWS_MAX
 from evidence.model import Actor
 from support.assured_home import AssuredHome
 from support.footage import talking_mp4
@@ -289,3 +291,110 @@ def test_an_actor_of_another_interface_is_looked_at_apart(home: AssuredHome) -> 
     home.reading.list_recordings(person)
     home.reading.list_recordings(Actor(person.agent, person.name, "web"))
     assert [entry["via"] for entry in allowed(home, "recording.list")] == ["cli", "web"]
+
+
+def test_somebody_who_keeps_looking_is_entered_again_when_a_working_day_is_over(home: AssuredHome) -> None:
+    person = home.agent("丁", "legal_reviewer")
+    for _ in range(13 * 3):
+        home.reading.list_recordings(person)
+        home.clock.unix_ms += 20 * 60 * 1000
+    assert len(allowed(home, "recording.list")) == 2
+
+
+def test_a_look_from_another_place_is_an_entry_of_its_own(home: AssuredHome) -> None:
+    person = home.agent("丁", "legal_reviewer")
+    for address in ("10.0.0.1", "10.0.0.1", "10.0.0.2"):
+        home.reading.list_recordings(Actor(person.agent, person.name, "web", address))
+    assert len(allowed(home, "recording.list")) == 2
+
+
+def test_r18_asking_for_ones_day_is_an_entry_like_any_list(home: AssuredHome) -> None:
+    _, _, officer = settled(home)
+    home.reading.my_day(officer, day=DAY)
+    home.reading.my_day(officer, day=DAY)
+    assert len(allowed(home, "recording.list")) == 1
+
+
+def test_open_findings_are_counted_inside_the_actors_visibility(home: AssuredHome) -> None:
+    mine, other, _ = settled(home)
+    (row,) = home.ingest({NAME: b"x" * 1000})
+    with home.catalogue.begin() as uow:
+        for kind, recording in (("late", row.id), ("foreign-file", None)):
+            uow.findings.raise_(
+                FindingRow(
+                    id=FindingId.new(home.clock.unix_ms), kind=kind, recording=recording, store="", detail="",
+                    raised_at=home.clock.now().wall,
+                )
+            )  # fmt: skip
+    counts = {
+        name: home.reading.overview(actor).open_findings
+        for name, actor in {
+            "mine": home.agent("乙", "unit_leader", unit=mine.id),
+            "other": home.agent("丙", "unit_leader", unit=other.id),
+            "everywhere": home.agent("丁", "unit_leader"),
+        }.items()
+    }
+    assert counts == {"mine": 1, "other": 0, "everywhere": 2}
+
+
+def test_a_name_still_being_written_is_no_yes_however_many_recorders_were_docked_since(home: AssuredHome) -> None:
+    _, _, officer = settled(home)
+    waiting = f"DCIM/{gb_name(counter=2, stamp='20261123203500', mark='_start')}"
+    root = make_gb_tree(home.root / "card", {NAME: b"x" * 1000, waiting: b""})
+    docked = MassStorageDriver.docked_at(root)
+    device = home.intake.register_device(docked, home.service, officer=officer.agent)
+    for recording in home.intake.offload(docked, home.service).acquired:
+        home.intake.secure(recording)
+    home.seal()
+    with home.catalogue.begin() as uow:
+        (first,) = uow.offloads.recent()
+        other = DeviceId.new(home.clock.unix_ms)
+        uow.devices.add(replace(device, id=other, serial="another", officer=None))
+        for number in range(PAGE_ROWS_MAX + 1):
+            at = first.started_at + timedelta(seconds=1 + number)
+            uow.offloads.add(
+                replace(first, id=OffloadId.new(home.clock.unix_ms), device=other, started_at=at, waiting=[])
+            )
+    day = home.reading.my_day(officer, day=DAY)
+    assert len(day.waiting) == 1
+    assert day.verdict is DayVerdict.NOT_ALL
+
+
+def test_a_name_of_the_officer_still_being_written_on_a_shared_recorder_is_no_yes(home: AssuredHome) -> None:
+    """Pool recorders are issued to nobody; whose a file is stands in its name. Other people's names are not told."""
+    _, _, officer = settled(home)
+    own = gb_name(counter=2, stamp="20261123203500", mark="_start")
+    foreign = gb_name(counter=3, stamp="20261123203600", mark="_start", officer="900777")
+    root = make_gb_tree(home.root / "card", {NAME: b"x" * 1000, f"DCIM/{own}": b"", f"DCIM/{foreign}": b""})
+    docked = MassStorageDriver.docked_at(root)
+    home.intake.register_device(docked, home.service)
+    for recording in home.intake.offload(docked, home.service).acquired:
+        home.intake.secure(recording)
+    home.seal()
+    day = home.reading.my_day(officer, day=DAY)
+    assert [name.rpartition("/")[2] for name in day.waiting] == [own]
+    assert day.verdict is DayVerdict.NOT_ALL
+
+
+def test_only_pictures_come_as_pictures(home: AssuredHome) -> None:
+    """A viewing copy is watched under a viewing of its own, entered as such."""
+    (row,) = home.ingest({NAME: talking_mp4()}, describe=True)
+    reviewer = home.agent("丁", "legal_reviewer")
+    with home.catalogue.begin() as uow:
+        made = uow.derivatives.of(row.id)[0]
+        uow.derivatives.add(replace(made, id=DerivativeId.new(home.clock.unix_ms), kind="viewing"))
+    with pytest.raises(NotFoundError):
+        home.reading.picture(reviewer, row.id, kind="viewing")
+    assert allowed(home, "recording.view") == []
+
+
+def test_which_rows_may_be_watched_is_answered_as_each_would_be_and_enters_nothing(home: AssuredHome) -> None:
+    mine, _, officer = settled(home)
+    rows = home.ingest({NAME: b"x" * 1000, f"DCIM/{gb_name(counter=9, officer='900777')}": b"y" * 1000})
+    own = next(row for row in rows if row.officer == officer.agent)
+    assert home.reading.may_watch(officer, rows) == {own.id}
+    assert home.reading.may_watch(home.agent("丁", "legal_reviewer"), rows) == {row.id for row in rows}
+    assert home.reading.may_watch(home.agent("乙", "unit_leader", unit=mine.id), rows) == {own.id}
+    home.clock.unix_ms += 24 * HOUR_MS
+    assert home.reading.may_watch(officer, rows) == frozenset()
+    assert home.entries("access.denied") == []

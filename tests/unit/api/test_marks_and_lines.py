@@ -14,11 +14,14 @@ from access.deadlines import HandIn
 from access.views import DayState, DayVerdict
 from api.web import custody_lines, marks, rendering
 from api.web.custody_lines import entry_line, note_lines
+from api.web.dock_view import slot_view
 from api.web.units import duration_text, signed_seconds, size_text
 from assurance.health import Level
 from catalogue.records import RecordingRow, TimelineRow
 from evidence.ids import DeviceId, EntryId, OffloadId, RecordingId
-from evidence.model import DeviceState, OffloadState, RecordingKind, RecordingState, SourceKey, Verdict
+from evidence.model import Action, DeviceState, OffloadState, RecordingKind, RecordingState, SourceKey, Verdict
+from evidence.ports import DockedDevice
+from ingest.board import DockCard
 
 ICONS = set(re.findall(r'<symbol id="([a-z-]+)"', (Path(rendering.__file__).parent / "static/icons.svg").read_text()))
 AT = datetime(2026, 11, 22, 13, tzinfo=UTC)
@@ -62,6 +65,32 @@ def test_r04_on_time_is_said_only_of_what_was_handed_in() -> None:
     assert marks.hand_in_mark(replace(row, stored_at=AT), HandIn.ON_TIME).tone == marks.GOOD
     assert marks.hand_in_mark(row, HandIn.LATE).tone == marks.BAD
     assert marks.hand_in_mark(row, HandIn.UNKNOWN).tone == marks.UNKNOWN
+
+
+def a_card(state: str) -> DockCard:
+    return DockCard(docked=DockedDevice(driver="mtp", slot="1-2", address="usb"), state=state)
+
+
+@pytest.mark.parametrize(
+    ("state", "right", "href", "method"),
+    [
+        # Whose recorder it is decides who will see its footage: the page of the recorders asks for it.
+        ("unregistered", Action.DEVICE_REGISTER, "/devices", "get"),
+        ("failed", Action.OFFLOAD_RUN, "/docks/retry", "post"),
+        ("interrupted", Action.OFFLOAD_RUN, "/docks/retry", "post"),
+    ],
+)
+def test_a_button_of_the_wall_is_shown_to_those_who_may_press_it(
+    state: str, right: Action, href: str, method: str
+) -> None:
+    action = slot_view(a_card(state), "zh-CN", {right})["action"]
+    assert (action["href"], action["method"]) == (href, method)
+    assert slot_view(a_card(state), "zh-CN", set(Action) - {right})["action"] is None
+
+
+@pytest.mark.parametrize("state", ["seen", "offloading", "securing", "sealed", "unknown"])
+def test_where_nothing_is_to_be_done_the_wall_offers_nothing(state: str) -> None:
+    assert slot_view(a_card(state), "en", set(Action))["action"] is None
 
 
 def an_entry(event: str, public: dict, disclosed: dict | None = None) -> TimelineRow:

@@ -13,12 +13,19 @@ import pytest
 from babel.messages.pofile import read_po
 from jinja2 import nodes
 
+from access.gate import INACTIVE, PASSWORD_CHANGE_REQUIRED, UNKNOWN_AGENT
+from access.reading import PICTURES
 from api.web import custody_words, dock_view, marks, words
 from api.web.i18n import PO_FILE, chinese, translate
 from api.web.marks import Mark
 from api.web.rendering import MENU, environment
+from evidence.errors import EvidenceError, Retry
 from evidence.events import EVENT_TYPES
-from evidence.model import RecordingState
+from evidence.model import RecordingKind, RecordingState
+from ingest import times
+from ingest.describe import _QUARANTINE
+from people.policy import DENIED_REASONS
+from people.roles import ROLES
 
 ROOT = Path(__file__).parents[3]
 #: Functions that translate their first argument, and the files that call them.
@@ -169,3 +176,44 @@ def test_every_kind_of_entry_a_timeline_can_hold_has_a_word() -> None:
         name for name in EVENT_TYPES if name.startswith(("recording.", "derivative.", "access.", "fixity."))
     }
     assert sorted(of_recordings - set(custody_words.EVENTS)) == []
+
+
+def _named(pattern: str, *files: str) -> set[str]:
+    """Codes that the lower rooms write, as they stand in their source."""
+    texts = [path.read_text(encoding="utf-8") for name in files for path in ROOT.glob(name)]
+    found = {code for text in texts for code in re.findall(pattern, text)}
+    assert found, pattern
+    return found
+
+
+def _families(error: type[EvidenceError]) -> Iterator[type[EvidenceError]]:
+    yield error
+    for below in error.__subclasses__():
+        yield from _families(below)
+
+
+def test_every_code_of_the_lower_rooms_has_a_word_of_its_own() -> None:
+    """A code the pages do not know would be shown as it stands, or worse, judged as something else."""
+    findings = _named(r'raise_finding\([^")]*"([a-z-]+)"', "ingest/*.py") | _named(
+        r'(?:Finding\(\s*kind=|raise_one\(\s*)"([a-z-]+)"', "assurance/*.py"
+    )
+    reasons = _named(r'quarantine\([^")]*"([a-z-]+)"|doubts\.append\(\("([a-z-]+)"', "ingest/*.py")
+    errors = {error.code for error in _families(EvidenceError) if error.__module__.split(".")[0] in ("evidence", "api")}
+    tables = {
+        "findings": (findings, words.FINDINGS),
+        "errors": (errors, words.ERRORS),
+        "starts": ({times.CORRECTED, times.UNCORRECTED, times.UNTRUSTED, times.UNKNOWN}, words.SOURCES),
+        "kinds": (set(RecordingKind), words.KINDS),
+        "roles": (set(ROLES), words.ROLES),
+        "retries": (set(Retry), words.RETRY),
+        "reasons": ({code for pair in reasons for code in pair if code} | set(_QUARANTINE.values()), words.REASONS),
+        "notices": (_named(r'notices\.append\("([a-z-]+)"\)', "app/web_services.py"), words.NOTICES),
+        "notes": (_named(r'notes\.append\(f?"([a-z-]+):', "media/verdict.py"), custody_words.NOTES),
+        "health": (_named(r'reason="([a-z-]+)"', "assurance/health.py"), words.HEALTH_REASONS),
+        "checks": (_named(r'name="([a-z-]+)"', "assurance/health.py"), words.HEALTH),
+        "pictures": (PICTURES, custody_words.LOOKS),
+        "refusals": (DENIED_REASONS | {INACTIVE, UNKNOWN_AGENT, PASSWORD_CHANGE_REQUIRED}, custody_words.DENIALS),
+        "refusals of workflows": (_named(r'reason="([a-z-]+)"', "access/administration.py"), custody_words.DENIALS),
+    }
+    missing = {name: sorted(map(str, wanted - set(table))) for name, (wanted, table) in tables.items()}
+    assert {name: codes for name, codes in missing.items() if codes} == {}
