@@ -62,7 +62,7 @@ class BlobStore(Protocol):
         ...
 
     def exists(self, sha256: Digest) -> bool:
-        """Whether the blob is there (StoreUnavailableError when that cannot be told)."""
+        """Whether the blob is there, as durably as ``put`` leaves it (StoreUnavailableError when that cannot be told)."""
         ...
 
     def verify(self, sha256: Digest, expected: Digest, *, progress: Progress | None = None) -> None:

@@ -47,10 +47,14 @@ class BlobFiles:
         return io.BufferedReader(raw, CHUNK_BYTES)
 
     def exists(self, sha256: Digest) -> bool:
-        """Whether something stands under this digest; StoreUnavailableError when the disk is not there."""
+        """Whether something stands under this digest, durably; StoreUnavailableError when the disk is not there."""
         self._tree.require()
         with os_errors("look for a blob"):
-            return self._stands(sha256)
+            if not self._stands(sha256):
+                return False
+            # Its writer may have been killed between link and fsync; who is told that it is there need not put it again.
+            self._tree.make_durable(layout.blob_folder(sha256))
+        return True
 
     def verify(self, sha256: Digest, expected: Digest, *, progress: Progress | None = None) -> None:
         """Read every byte from the medium and compare; also sets a missing immutable flag again.

@@ -12,6 +12,7 @@ Source: docs/formats/store.md; DESIGN "storage"; open(2), linkat(2).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import stat as modes
@@ -39,6 +40,7 @@ from evidence.errors import (
     BlobLockedError,
     BlobNotFoundError,
     DigestMismatchError,
+    EvidenceError,
     InvalidInputError,
     StoreError,
     StoreFullError,
@@ -55,6 +57,8 @@ Protect = Literal["auto", "mode-only"]
 _PARTIAL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _GUARDS = 64
+#: What a disk says of sectors, and a file system of blocks, that it cannot give back: the disk is there, these bytes are not.
+_UNREADABLE = {errno.EIO, errno.ENODATA, errno.EREMOTEIO, errno.EILSEQ, errno.EBADMSG, errno.EUCLEAN}
 
 
 class LocalStore(BlobFiles):
@@ -190,6 +194,7 @@ class LocalStore(BlobFiles):
                     offset += len(chunk)
                 if not same:
                     raise _conflict(sha256)
+                self._tree.make_durable(layout.blob_folder(sha256))
                 self._protect(fd)
         except NotAFileError as error:
             raise _conflict(sha256) from error
@@ -277,6 +282,7 @@ class LocalStore(BlobFiles):
         with self._file(sha256) as fd:
             if os.fstat(fd).st_size != size_bytes:
                 raise _conflict(sha256)
+            self._tree.make_durable(layout.blob_folder(sha256))
             self._protect(fd)
         if retain_until is not None:
             self.extend_retention(sha256, retain_until)
@@ -301,12 +307,23 @@ class LocalStore(BlobFiles):
         with os_errors("repair a blob"), self._tree.scratch() as file:
             _write_durably(file.fd, chunks)
             with self._guard(sha256), self._tree.made_folder(layout.blob_folder(sha256)) as folder:
-                with contextlib.suppress(BlobConflictError, BlobNotFoundError):
-                    self._require_same(file.fd, sha256)
+                if self._is_sound(file.fd, sha256):
                     return self._receipt(sha256, size_bytes, created=False)
                 self._set_aside(folder, sha256)
                 self._link(file, sha256, None)
         return self._receipt(sha256, size_bytes, created=True)
+
+    def _is_sound(self, fd: int, sha256: Digest) -> bool:
+        """Whether what stands can be read and has the bytes of an open file."""
+        try:
+            self._require_same(fd, sha256)
+        except (BlobConflictError, BlobNotFoundError):
+            return False
+        except OSError as error:
+            if error.errno not in _UNREADABLE:
+                raise
+            return False
+        return True
 
     def _set_aside(self, folder: int, sha256: Digest) -> None:
         try:
@@ -372,20 +389,26 @@ class LocalStore(BlobFiles):
         with self._existing(sha256):
             if self._locks.state(sha256).forbids_removal(min(now, self._clock.now().wall)):
                 raise BlobLockedError(f"{sha256} is under retention or hold in store {self._properties.name}")
-            # If we crash after this record, the blob is still there and the removal is asked for again.
-            self._locks.removal(sha256)
             with (
                 os_errors("remove a blob"),
                 self._tree.folder(layout.blob_folder(sha256)) as folder,
                 self._file(sha256) as fd,
             ):
+                # The flag first: a record of a removal that was never possible would make a later loss look like disposal.
+                # If we crash before the record, the next verify sets the flag again.
                 if not protection.make_mutable(fd):
                     raise StoreError(
                         f"the immutable flag of {sha256} cannot be taken off by this process",
                         kept="The blob is unchanged.",
                         todo="Give the service CAP_LINUX_IMMUTABLE.",
                     )
-                os.unlink(sha256.hex, dir_fd=folder)
+                # If we crash after this record, the blob is still there and the removal is asked for again.
+                try:
+                    self._locks.removal(sha256)
+                    os.unlink(sha256.hex, dir_fd=folder)
+                except (EvidenceError, OSError):
+                    self._protect(fd)
+                    raise
                 fsync_file(folder)
             if self._stands(sha256):
                 raise StoreError(f"{sha256} is still there after its removal")

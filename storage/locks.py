@@ -111,22 +111,33 @@ class LockRecords:
         until = from_text(to_text(until))
         if state.retain_until is None or until > state.retain_until:
             self._add(sha256, state, {"kind": "retain", "until": to_text(until)})
+        else:
+            self._make_durable(sha256)
 
     def hold(self, sha256: Digest, reference: str) -> None:
         """Order a hold; a second one with the same reference adds nothing. Durable on return."""
         state = self.state(sha256)
         if check_reference(reference) not in state.holds:
             self._add(sha256, state, {"kind": "hold", "reference": reference})
+        else:
+            self._make_durable(sha256)
 
     def release(self, sha256: Digest, reference: str) -> None:
         """Release a hold; an unknown reference adds nothing. Durable on return."""
         state = self.state(sha256)
         if check_reference(reference) in state.holds:
             self._add(sha256, state, {"kind": "release", "reference": reference})
+        elif state.count:
+            self._make_durable(sha256)
 
     def removal(self, sha256: Digest) -> None:
         """Note that the blob is about to be removed, so that an auditor can tell disposal from loss. Durable on return."""
         self._add(sha256, self.state(sha256), {"kind": "delete"})
+
+    def _make_durable(self, sha256: Digest) -> None:
+        """The order stands already; the process that gave it may have been killed before its record was on the medium."""
+        with os_errors("make lock records durable"):
+            self._tree.make_durable(layout.lock_folder(sha256))
 
     def _add(self, sha256: Digest, state: LockState, order: Mapping[str, str]) -> None:
         while not self._try_add(sha256, state, order):

@@ -9,17 +9,22 @@ Source: ioctl_iflags(2).
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
 import struct
 from pathlib import Path
 
+from evidence.durable import NO_SPACE, fsync_file
+
 IMMUTABLE = "immutable"
 MODE_ONLY = "mode-only"
 _FS_IOC_GETFLAGS = 0x80086601
 _FS_IOC_SETFLAGS = 0x40086602
 _FS_IMMUTABLE_FL = 0x10
+#: A folder in which nothing can be made now: what is there stays readable, and only the mode protects it.
+_NOTHING_NEW = NO_SPACE | {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def _flags(fd: int) -> int:
@@ -37,14 +42,19 @@ def is_immutable(fd: int) -> bool:
 
 
 def make_immutable(fd: int) -> bool:
-    """Set the flag and make that durable; False where this file system or process cannot."""
+    """Set the flag and make that durable; False where this file system or process cannot.
+
+    Raises:
+        NotDurableError: The flag could not be forced to the medium (fatal).
+    """
     try:
         flags = _flags(fd)
-        if not flags & _FS_IMMUTABLE_FL:
-            fcntl.ioctl(fd, _FS_IOC_SETFLAGS, struct.pack("=q", flags | _FS_IMMUTABLE_FL))
-            os.fsync(fd)  # if this is lost in a crash, the blob is there without the flag; verify sets it again
+        if flags & _FS_IMMUTABLE_FL:
+            return True
+        fcntl.ioctl(fd, _FS_IOC_SETFLAGS, struct.pack("=q", flags | _FS_IMMUTABLE_FL))
     except OSError:
         return False
+    fsync_file(fd)  # if we crash before, the blob is there without the flag; verify sets it again
     return True
 
 
@@ -68,7 +78,12 @@ def probe(folder: Path) -> str:
     Crash: the probe's file has a ``.tmp`` name and is swept at the next start, flag or not.
     """
     path = folder / f".probe.{secrets.token_hex(8)}.tmp"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o440)
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o440)
+    except OSError as error:
+        if error.errno in _NOTHING_NEW:
+            return MODE_ONLY
+        raise
     refused = False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)

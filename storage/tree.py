@@ -181,6 +181,14 @@ class StoreTree:
         with self._durable_guard:
             self._durable.add(parts)
 
+    def make_durable(self, folder: Sequence[str]) -> None:
+        """Force an existing folder's entries, and its own place in the store, to the medium.
+
+        For what already stands: the process that made it may have been killed before it could.
+        """
+        with self.made_folder(folder) as fd:
+            fsync_file(fd)
+
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Scratch]:
         """A new file that vanishes with the block (or with a crash) unless it was linked meanwhile."""
@@ -208,30 +216,32 @@ class StoreTree:
         return True
 
     def _sweep(self) -> None:
-        """Remove what crashed writers left under temporary names. Partials are resumed by ingest and stay."""
+        """Remove what crashed writers left under temporary names. Partials are resumed by ingest and stay.
+
+        What cannot be removed (a disk that became read-only, a flag that needs a capability) is only untidy and stays.
+        """
         with os_errors("sweep the staging folder"):
             with os.scandir(self.staging) as entries:
-                leftovers = [entry.path for entry in entries if entry.name.endswith(".tmp")]
+                leftovers = [
+                    entry.path for entry in entries
+                    if entry.name.endswith(".tmp") and entry.is_file(follow_symlinks=False)
+                ]  # fmt: skip
             for path in leftovers:
-                _remove_abandoned(path)
+                with contextlib.suppress(OSError):
+                    _remove_abandoned(path)
             if leftovers:
                 fsync_dir(self.staging)
 
 
 def _remove_abandoned(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while another process is writing it
         protected = protection.is_immutable(fd)
         protection.make_mutable(fd)
         os.unlink(path)  # noqa: PTH108 - a plain string from scandir
         if protected and os.fstat(fd).st_nlink:  # it was linked into the tree before the crash: that name stays
             protection.make_immutable(fd)
-    except (BlockingIOError, FileNotFoundError):
-        return  # another process is writing it, or has just finished
     finally:
         os.close(fd)
 

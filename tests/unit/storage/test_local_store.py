@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -592,3 +593,142 @@ def test_a_range_can_be_sought_in(store):
         assert stream.seek(100) == 100
         assert stream.read() == b""
         assert stream.tell() == 100
+
+
+# --- what a crashed or dying neighbour left ---------------------------------------------------------------------------
+@pytest.fixture
+def synced(monkeypatch):
+    """Inodes that were forced to stable storage."""
+    real, inodes = os.fsync, []
+
+    def note(fd):
+        inodes.append(os.fstat(fd).st_ino)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return inodes
+
+
+@pytest.mark.parametrize("act", ["put", "exists", "adopt"])
+def test_a_name_that_a_killed_process_left_unsynced_is_durable_before_anybody_relies_on_it(store, synced, act):
+    put(store)
+    folder = store.locate(DIGEST).parent
+    again = reopened(store)  # another process: it knows nothing of what the first one had synced
+    synced.clear()
+    if act == "put":
+        assert not put(again).created
+    elif act == "exists":
+        assert again.exists(DIGEST)
+    else:
+        assert not adopt(again, store.partial_path("gone")).created
+    for each in (folder, folder.parent, folder.parent.parent):
+        assert each.stat().st_ino in synced
+
+
+def test_a_hold_that_a_killed_process_left_unsynced_is_durable_when_it_is_ordered_again(store, synced):
+    put(store, retain_until=ManualClock().wall)
+    store.set_hold(DIGEST, reference="case")
+    folder = store.root / "locks" / DIGEST.hex[:2] / DIGEST.hex
+    again = reopened(store)
+    for act in (
+        lambda: again.set_hold(DIGEST, reference="case"),
+        lambda: again.extend_retention(DIGEST, ManualClock().wall),
+        lambda: again.release_hold(DIGEST, reference="unknown"),
+    ):
+        synced.clear()
+        act()
+        assert folder.stat().st_ino in synced
+
+
+def test_a_blob_on_unreadable_sectors_is_repaired(store, monkeypatch):
+    put(store)
+    bad = store.locate(DIGEST).stat().st_ino
+    real = os.pread
+
+    def dying(fd, count, offset):
+        if os.fstat(fd).st_ino == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(fd, count, offset)
+
+    monkeypatch.setattr(os, "pread", dying)
+    assert store.repair(io.BytesIO(DATA), sha256=DIGEST, size_bytes=len(DATA)).created
+    store.verify(DIGEST, DIGEST)
+    assert [path.stat().st_ino for path in (store.root / "damaged").iterdir()] == [bad]
+
+
+def test_a_disk_that_is_not_there_any_more_is_not_repaired_around(store, monkeypatch):
+    put(store)
+
+    def gone(fd, count, offset):
+        raise OSError(errno.ENODEV, "No such device")
+
+    monkeypatch.setattr(os, "pread", gone)
+    with pytest.raises(StoreUnavailableError):
+        store.repair(io.BytesIO(DATA), sha256=DIGEST, size_bytes=len(DATA))
+    assert list((store.root / "damaged").iterdir()) == []
+
+
+def test_a_removal_that_the_flag_forbids_is_not_noted_as_done(hard_store, monkeypatch):
+    put(hard_store)
+    monkeypatch.setattr("storage.local.protection.make_mutable", lambda fd: False)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="cannot be taken off"):
+            hard_store.delete(DIGEST, now=ManualClock().wall)
+    assert not list((hard_store.root / "locks").rglob("*.json"))
+
+
+@pytest.mark.root
+def test_a_disk_that_became_read_only_can_still_be_read_and_verified(small_disk):
+    from evidence import sandbox
+
+    store = local_store(small_disk)
+    put(store)
+    (small_disk / "staging" / ".dead.tmp").write_bytes(b"x")
+    sandbox.run(["mount", "-o", "remount,ro", str(small_disk)])
+    again = reopened(store, protect="auto")
+    assert again.properties.protection == "mode-only"
+    again.verify(DIGEST, DIGEST)
+    assert again.exists(DIGEST)
+    assert list(again.list()) == [DIGEST]
+    with again.open(DIGEST) as stream:
+        assert stream.read() == DATA
+    with pytest.raises(StoreError, match="Read-only"):
+        put(again, b"new")
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "fifo"])
+def test_something_strange_with_a_temporary_name_keeps_no_store_from_opening(store, tmp_path, kind):
+    strange = store.root / "staging" / ".strange.tmp"
+    if kind == "link":
+        strange.symlink_to(tmp_path)
+    elif kind == "folder":
+        strange.mkdir()
+    else:
+        os.mkfifo(strange)
+    put(reopened(store))
+    assert os.path.lexists(strange)
+
+
+def test_a_failed_fsync_of_the_flag_is_fatal_and_never_taken_for_a_disk_without_flags(hard_store, monkeypatch):
+    put(hard_store)
+    unprotect_tree(hard_store.root)
+
+    def fail(fd):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(NotDurableError):
+        hard_store.verify(DIGEST, DIGEST)
+
+
+def test_a_removal_that_could_not_be_noted_leaves_the_blob_protected(hard_store, monkeypatch):
+    put(hard_store)
+
+    def full(self, sha256):
+        raise StoreFullError("no space left on the store")
+
+    monkeypatch.setattr("storage.local.LockRecords.removal", full)
+    with pytest.raises(StoreFullError):
+        hard_store.delete(DIGEST, now=ManualClock().wall)
+    assert hard_store.stat(DIGEST).protection == hard_store.properties.protection
+    hard_store.verify(DIGEST, DIGEST)
