@@ -5,9 +5,11 @@ Source: evidence.log_place; C2SP tlog-tiles.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import stat
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 
@@ -46,14 +48,17 @@ class LogFolder:
         """Make the folder, durable on return."""
         with durable_files.as_store_errors(self.path):
             durable_files.make_dirs(self.path)
-            self._require()
+        self.identity()
 
     def identity(self) -> Hashable:
         """Device and inode of the folder."""
-        self._require()
-        with durable_files.as_store_errors(self.path):
+        with durable_files.as_store_errors(self.path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             status = self.path.stat()
-        return status.st_dev, status.st_ino
+            if stat.S_ISDIR(status.st_mode):
+                return status.st_dev, status.st_ino
+        raise StoreUnavailableError(
+            f"the published log directory {self.path} is missing", todo="Mount its disk, or make it again."
+        )
 
     def read(self, path: str, *, limit_bytes: int) -> bytes:
         """The bytes of one file below the folder."""
@@ -93,12 +98,6 @@ class LogFolder:
             except (FileNotFoundError, NotADirectoryError):
                 return []
         return sorted(int(name) for name in names if _WIDTH.fullmatch(name))
-
-    def _require(self) -> None:
-        if not self.path.is_dir():
-            raise StoreUnavailableError(
-                f"the published log directory {self.path} is missing", todo="Mount its disk, or make it again."
-            )
 
 
 def place_of(published: Path | LogPlace) -> LogPlace:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import threading
 from dataclasses import replace
@@ -168,6 +170,29 @@ def test_a_missing_replica_does_not_keep_the_service_from_starting(log: CustodyL
     with log.sealer() as sealer, pytest.raises(StoreUnavailableError):
         sealer.seal_once()
     assert not log.published[1].exists()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ENODEV])
+def test_a_replica_on_a_failing_disk_holds_up_the_mark_and_nothing_else(
+    log: CustodyLog, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    look = Path.stat
+
+    def failing(path: Path, **more: bool) -> os.stat_result:
+        if path.is_relative_to(log.published[1]):
+            raise OSError(number, "injected")
+        return look(path, **more)
+
+    with log.sealer() as sealer:
+        log.record_many(2)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "stat", failing)
+            with pytest.raises(StoreUnavailableError, match="lags"):
+                sealer.seal_once()
+        head = log.transactions.state.head
+        assert (head.size, head.published_size) == (305, 303)
+        sealer.seal_once()
+    assert log.transactions.state.head.published_size == 305
 
 
 def test_a_second_sealer_is_refused_while_the_first_runs(log: CustodyLog) -> None:
