@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from assurance.copy_checks import kind_of, read_copy
+from assurance.disclosures import DisclosureArchive
 from assurance.findings import FindingBook
 from assurance.health import Health, HealthParts, health
-from assurance.report import VerifyProgress, VerifyReport
+from assurance.projection import Projection, project, timeline_events
+from assurance.report import Finding, VerifyProgress, VerifyReport
 from assurance.verify import CopyPolicy, verify_home
-from catalogue import Catalogue
+from catalogue import Catalogue, UnitOfWork
 from catalogue.records import FindingRow, RecordingRow
 from evidence.clock import Clock, to_text
 from evidence.digest import SHA256, Digest
-from evidence.errors import NotFoundError, StateConflictError
+from evidence.errors import EvidenceError, NotFoundError, StateConflictError
 from evidence.events import AccessAllowed, FixityChecked
 from evidence.ids import FindingId, RecordingId
 from evidence.log_place import LogPlace
-from evidence.model import Action, Actor, Copy, ObjectScope
+from evidence.model import Action, Actor, ObjectScope
 from evidence.ports import Authoriser, BlobStore, CustodyRecorder
 
 GOOD = "good"
@@ -48,6 +51,7 @@ class AuditorParts:
     published: Sequence[Path | LogPlace]
     vkey: str
     policy: CopyPolicy
+    disclosures: DisclosureArchive | None = None
 
 
 class Auditor:
@@ -66,7 +70,8 @@ class Auditor:
     ) -> VerifyReport:
         """Examine the whole home and enter that it was done, by whom and with which verdict.
 
-        With ``raise_findings`` everything found becomes a finding too.
+        With ``raise_findings`` everything found becomes a finding too. A report that a damaged database takes no entry of is
+        returned all the same, and then never says good.
 
         Raises:
             AccessDeniedError: Not allowed (entered).
@@ -74,11 +79,17 @@ class Auditor:
         self._parts.authoriser.require(actor, Action.VERIFY_RUN)
         report = verify_home(
             self._parts.catalogue, stores=self._parts.stores, published=self._parts.published, vkey=self._parts.vkey,
-            clock=self._parts.clock, policy=self._parts.policy, progress=progress,
+            clock=self._parts.clock, disclosures=self._parts.disclosures, policy=self._parts.policy, progress=progress,
         )  # fmt: skip
-        self._enter(actor, Action.VERIFY_RUN, f"{report.verdict}: {len(report.findings)} findings")
-        if raise_findings:
-            self.book.raise_all(report.findings, actor=actor.agent)
+        try:
+            self._enter(actor, Action.VERIFY_RUN, f"{report.verdict}: {len(report.findings)} findings")
+            if raise_findings:
+                self.book.raise_all(report.findings, actor=actor.agent)
+        except EvidenceError as error:
+            if error.fatal:
+                raise
+            untold = Finding(kind="not-examined", detail=f"this verification could not be entered in the log: {error}")
+            return replace(report, findings=(*report.findings, untold))
         return report
 
     def verify_one(self, actor: Actor, recording: RecordingId) -> list[CopyCheck]:
@@ -96,9 +107,11 @@ class Auditor:
         kept = self._keeper(row)
         if kept.sha256 is None or kept.stored_at is None:
             raise StateConflictError(f"{recording} is not stored yet", kept="Its bytes so far are kept.")
-        checks = self._check_copies(actor, kept, kept.sha256, part="recording")
+        stated = self._stated(kept)
+        checks = self._compare(actor, kept, stated)
+        checks += self._check_copies(actor, kept, kept.sha256, stated, part="recording")
         if kept.manifest_sha256:
-            checks += self._check_copies(actor, kept, Digest(SHA256, kept.manifest_sha256), part="manifest")
+            checks += self._check_copies(actor, kept, Digest(SHA256, kept.manifest_sha256), stated, part="manifest")
         return checks
 
     def findings(self, actor: Actor) -> list[FindingRow]:
@@ -110,7 +123,7 @@ class Auditor:
             rows = uow.findings.open()
             if seen.everything:
                 return rows
-            units = {row.id: self._unit_of(uow.recordings.get(row.recording)) for row in rows if row.recording}
+            units = {row.id: self._unit_of(uow, row.recording) for row in rows if row.recording}
         return [row for row in rows if units.get(row.id, "") in seen.units]
 
     def close_finding(self, actor: Actor, finding: FindingId, *, reason: str) -> None:
@@ -137,8 +150,12 @@ class Auditor:
 
     # --- inside -------------------------------------------------------------------------------------------------------
     @staticmethod
-    def _unit_of(row: RecordingRow) -> str:
-        return row.unit or ""
+    def _unit_of(uow: UnitOfWork, recording: RecordingId) -> str:
+        """Empty also for a recording that is gone: then only who sees everything sees the finding."""
+        try:
+            return uow.recordings.get(recording).unit or ""
+        except NotFoundError:
+            return ""
 
     def _keeper(self, row: RecordingRow) -> RecordingRow:
         """The recording that keeps the bytes: itself, or for a duplicate the one it joined."""
@@ -147,35 +164,65 @@ class Auditor:
         with self._parts.catalogue.read() as uow:
             return uow.recordings.get(row.duplicate_of)
 
-    def _check_copies(self, actor: Actor, row: RecordingRow, sha256: Digest, *, part: str) -> list[CopyCheck]:
+    def _stated(self, row: RecordingRow) -> Projection | None:
+        """What the log says of a recording; None when its entries cannot be read (a whole verification tells why)."""
+        try:
+            with self._parts.catalogue.read() as uow:
+                return project(timeline_events(uow.timeline(row.id)))
+        except EvidenceError as error:
+            if error.fatal:
+                raise
+            return None
+
+    def _compare(self, actor: Actor, row: RecordingRow, stated: Projection | None) -> list[CopyCheck]:
+        """Good copies of other bytes than those that were sealed prove nothing: the digests must be the log's."""
+        if stated is not None and (stated.row.sha256, stated.row.manifest_sha256) == (row.sha256, row.manifest_sha256):
+            return []
+        kind, detail = "catalogue-differs", "its digests are not what the log says"
+        self.book.raise_one(kind, recording=row.id, detail=detail, actor=actor.agent)
+        return [CopyCheck(store="", part="recording", outcome=kind, checked_at=self._parts.clock.now().wall)]
+
+    def _check_copies(
+        self, actor: Actor, row: RecordingRow, sha256: Digest, stated: Projection | None, *, part: str
+    ) -> list[CopyCheck]:
+        """Every copy that the catalogue knows or the log states."""
         parts = self._parts
         by_name = {store.properties.name: store for store in parts.stores}
         with parts.catalogue.read() as uow:
             blob = uow.blobs.get(sha256)
-        if blob is None:
+        known = {copy.store for copy in blob.copies} if blob is not None else set()
+        told = [fact.copies for fact in stated.blobs if fact.sha256 == sha256] if stated is not None else []
+        names = sorted(known | {copy.store for copies in told for copy in copies})
+        if not names:
             raise NotFoundError(f"no copy of the {part} of {row.id} is known", todo="Run `liuhen verify`.")
-        return [self._check_copy(actor, row, sha256, copy, by_name.get(copy.store), part=part) for copy in blob.copies]
+        checks = []
+        for name in names:
+            checks.append(self._check_copy(actor, row, sha256, name, by_name.get(name), part=part))
+            if name not in known:
+                kind, detail = "blob-unrecorded", f"{part}: a copy has no row"
+                self.book.raise_one(kind, recording=row.id, store=name, detail=detail, actor=actor.agent)
+                checks.append(replace(checks[-1], outcome=kind))
+        return checks
 
     def _check_copy(
-        self, actor: Actor, row: RecordingRow, sha256: Digest, copy: Copy, store: BlobStore | None, *, part: str
+        self, actor: Actor, row: RecordingRow, sha256: Digest, name: str, store: BlobStore | None, *, part: str
     ) -> CopyCheck:
         parts = self._parts
         error = read_copy(store, sha256)
         outcome = GOOD if error is None else kind_of(error)
         now = parts.clock.now()
         event = FixityChecked(
-            actor=actor.agent, recording=row.id, sha256=row.sha256.hex if row.sha256 else "", store=copy.store,
+            actor=actor.agent, recording=row.id, sha256=row.sha256.hex if row.sha256 else "", store=name,
             outcome=f"{part}-{outcome}", at=to_text(now.wall),
         )  # fmt: skip
         with parts.catalogue.begin() as uow:
             if error is None:
-                uow.blobs.mark_checked(sha256, copy.store, now.wall)
+                with contextlib.suppress(NotFoundError):  # a copy without a row is told by the caller
+                    uow.blobs.mark_checked(sha256, name, now.wall)
             parts.recorder.record(uow.outbox, event, at=now)
         if error is not None:
-            self.book.raise_one(
-                outcome, recording=row.id, store=copy.store, detail=f"{part}: {error}", actor=actor.agent
-            )
-        return CopyCheck(store=copy.store, part=part, outcome=outcome, checked_at=now.wall)
+            self.book.raise_one(outcome, recording=row.id, store=name, detail=f"{part}: {error}", actor=actor.agent)
+        return CopyCheck(store=name, part=part, outcome=outcome, checked_at=now.wall)
 
     def _enter(self, actor: Actor, action: Action, detail: str) -> None:
         now = self._parts.clock.now()

@@ -39,7 +39,7 @@ from evidence.errors import (
     StoreUnavailableError,
 )
 from evidence.limits import SEAL_BATCH_MAX
-from evidence.ports import Disclosure, Outbox
+from evidence.ports import Disclosure
 
 FOLDER: Final = "disclosures"
 #: Entries whose disclosures one segment holds: a few hundred kilobytes, rewritten at most that often.
@@ -82,7 +82,9 @@ def load_key(path: Path) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Segment:
+class Segment:
+    """Disclosures of the entries ``first`` to ``end`` (exclusive)."""
+
     number: int
     first: int
     end: int
@@ -104,6 +106,11 @@ class DisclosureArchive:
         self._cipher = AESGCM(key)
         self._roots = tuple(roots)
         self._entries = segment_entries
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Roots of the stores that hold segments."""
+        return self._roots
 
     def sync(self, catalogue: Catalogue) -> int:
         """Add the disclosures of entries that were published since the last time; durable in every root on return.
@@ -135,12 +142,12 @@ class DisclosureArchive:
         """Rewrite every segment that still holds a value the catalogue no longer has; returns how many values went."""
         dropped = 0
         for root in self._roots:
-            for segment in self._segments(root):
+            for segment in self.segments(root):
                 with catalogue.read() as uow:
                     alive = uow.outbox.disclosures_of([one.digest for one in segment.disclosures])
                 kept = tuple(one for one in segment.disclosures if one.digest in alive)
                 if len(kept) < len(segment.disclosures):
-                    self._write(root, _Segment(segment.number, segment.first, segment.end, kept))
+                    self._write(root, Segment(segment.number, segment.first, segment.end, kept))
                     dropped += len(segment.disclosures) - len(kept)
         return dropped
 
@@ -150,7 +157,7 @@ class DisclosureArchive:
         Raises:
             IntegrityError: A segment was altered, is missing, or another key made it.
         """
-        for segment in self._segments(root):
+        for segment in self.segments(root):
             yield from segment.disclosures
 
     # --- one root -----------------------------------------------------------------------------------------------------
@@ -160,23 +167,15 @@ class DisclosureArchive:
         last = self._last(root)
         start = last.end if last is not None else 0
         if last is None or last.end - last.first >= self._entries:
-            last = _Segment(0 if last is None else last.number + 1, start, start, ())
+            last = Segment(0 if last is None else last.number + 1, start, start, ())
         while last.end < size:
             end = min(last.first + self._entries, size)
-            found = self._collect(catalogue, last.end, end)
-            last = _Segment(last.number, last.first, end, (*last.disclosures, *found))
+            found = disclosures_between(catalogue, last.end, end)
+            last = Segment(last.number, last.first, end, (*last.disclosures, *found))
             self._write(root, last)
             if end - last.first >= self._entries:
-                last = _Segment(last.number + 1, end, end, ())
+                last = Segment(last.number + 1, end, end, ())
         return max(0, size - start)
-
-    @staticmethod
-    def _collect(catalogue: Catalogue, start: int, end: int) -> list[Disclosure]:
-        found: list[Disclosure] = []
-        for first in range(start, end, SEAL_BATCH_MAX):
-            with catalogue.read() as uow:
-                found += _disclosures_between(uow.outbox, first, min(first + SEAL_BATCH_MAX, end))
-        return found
 
     def _numbers(self, root: Path) -> list[int]:
         try:
@@ -187,11 +186,19 @@ class DisclosureArchive:
             raise StoreUnavailableError(f"cannot list the disclosures: {os.strerror(error.errno or 0)}") from error
         return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
 
-    def _last(self, root: Path) -> _Segment | None:
+    def _last(self, root: Path) -> Segment | None:
         numbers = self._numbers(root)
         return self._read(root, numbers[-1]) if numbers else None
 
-    def _segments(self, root: Path) -> Iterator[_Segment]:
+    def segments(self, root: Path) -> Iterator[Segment]:
+        """Every segment below one root, in order.
+
+        Raises:
+            IntegrityError: A segment was altered, is missing, or another key made it.
+            StoreUnavailableError: The root is not there, or cannot be read.
+        """
+        if not root.is_dir():
+            raise StoreUnavailableError(f"{root.name} is not there")
         end = 0
         for position, number in enumerate(self._numbers(root)):
             segment = self._read(root, number)
@@ -201,7 +208,7 @@ class DisclosureArchive:
             yield segment
 
     # --- one segment --------------------------------------------------------------------------------------------------
-    def _write(self, root: Path, segment: _Segment) -> None:
+    def _write(self, root: Path, segment: Segment) -> None:
         body = canonical.dumps(
             {
                 "disclosures": [
@@ -218,7 +225,7 @@ class DisclosureArchive:
         except OSError as error:
             raise StoreUnavailableError(f"cannot write disclosures: {os.strerror(error.errno or 0)}") from error
 
-    def _read(self, root: Path, number: int) -> _Segment:
+    def _read(self, root: Path, number: int) -> Segment:
         path = root / FOLDER / f"{number:06d}.seg"
         try:
             with path.open("rb") as file:
@@ -239,19 +246,23 @@ def _bound(number: int) -> bytes:
     return b"liuhen disclosures 1 %06d" % number
 
 
-def _parsed(number: int, body: dict[str, object]) -> _Segment:
+def _parsed(number: int, body: dict[str, object]) -> Segment:
     first, end, texts = body["first"], body["end"], body["disclosures"]
     if not isinstance(first, int) or not isinstance(end, int) or not isinstance(texts, list) or not 0 <= first <= end:
         raise IntegrityError("a disclosure segment has a wrong form")
     disclosures = tuple(Disclosure(**one) for one in texts)
     if any(digest_of(one.text) != one.digest for one in disclosures):
         raise IntegrityError("a disclosure does not hash to its digest")
-    return _Segment(number, first, end, disclosures)
+    return Segment(number, first, end, disclosures)
 
 
-def _disclosures_between(outbox: Outbox, start: int, end: int) -> list[Disclosure]:
-    digests: list[str] = []
-    for row in outbox.rows(start, end):
-        digests += parse(row.envelope).sd
-    found = outbox.disclosures_of(digests)
-    return [found[digest] for digest in digests if digest in found]
+def disclosures_between(catalogue: Catalogue, start: int, end: int) -> list[Disclosure]:
+    """The disclosures of these log entries that the catalogue still has, in log order."""
+    found: list[Disclosure] = []
+    for first in range(start, end, SEAL_BATCH_MAX):
+        with catalogue.read() as uow:
+            rows = uow.outbox.rows(first, min(first + SEAL_BATCH_MAX, end))
+            digests = [digest for row in rows for digest in parse(row.envelope).sd]
+            alive = uow.outbox.disclosures_of(digests)
+        found += [alive[digest] for digest in digests if digest in alive]
+    return found

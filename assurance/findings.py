@@ -6,6 +6,7 @@ Source: RULES R6, R8; docs/invariants.md 7.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from assurance.report import Finding, Severity
 from catalogue import Catalogue
@@ -58,9 +59,8 @@ class FindingBook:
     def raise_all(self, findings: Iterable[Finding], *, actor: str = "") -> int:
         """Raise what a verification found (notes are left out); returns how many are new."""
         new = 0
-        for finding in list(findings)[:_RAISED_MAX]:
-            if finding.severity is Severity.NOTE:
-                continue
+        grave = (finding for finding in findings if finding.severity is not Severity.NOTE)
+        for finding in islice(grave, _RAISED_MAX):
             new += self.raise_one(
                 finding.kind, recording=_recording(finding.recording), store=finding.store, detail=finding.detail,
                 actor=actor,

@@ -5,7 +5,8 @@
 3. every copy of every blob, read from its medium, with its lock records;
 4. the catalogue's facts against the log's, in both directions, manifests included;
 5. blobs nobody refers to (told, no tamper);
-6. whether the copies that are good suffice for the configured policy.
+6. the stores' encrypted copies of personal values, each opened and compared;
+7. whether the copies that are good suffice for the configured policy.
 
 May run beside a serving process: what is added meanwhile is no finding.
 
@@ -20,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assurance.copy_checks import CopyFacts, check_copies
+from assurance.disclosure_checks import check_disclosures
+from assurance.disclosures import DisclosureArchive
 from assurance.fact_checks import check_facts
 from assurance.log_checks import check_log
 from assurance.log_entries import LogFacts
@@ -51,6 +54,7 @@ def verify_home(
     published: Sequence[Path | LogPlace],
     vkey: str,
     clock: Clock,
+    disclosures: DisclosureArchive | None = None,
     policy: CopyPolicy | None = None,
     progress: VerifyProgress | None = None,
 ) -> VerifyReport:
@@ -62,6 +66,7 @@ def verify_home(
         published: Where the published log lies, the primary directory first.
         vkey: The log's verifier key text, best from somewhere else than the home.
         clock: For how long entries have waited.
+        disclosures: The stores' copies of personal values, each opened and compared; None where there are none.
         policy: What must be met for exit code 0 instead of 3.
         progress: Told of every step; may raise to stop.
 
@@ -85,6 +90,9 @@ def verify_home(
     with _readable("facts", unreadable):
         recordings, differing = check_facts(catalogue, log, stores=by_name, progress=told)
         findings += differing
+    if disclosures is not None:
+        with _readable("disclosures", unreadable):
+            findings += check_disclosures(catalogue, disclosures, stores=by_name.values(), now=clock.now().wall)
     with _readable("policy", unreadable):
         findings += _check_policy(by_name, copies, policy or CopyPolicy())
     return VerifyReport(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from access import Administration, FirstAdministrator, Gate, Identity, Reading
+from assurance.disclosures import DisclosureArchive
 from assurance.verify import CopyPolicy, verify_home
 from catalogue import Catalogue
 from catalogue.records import RecordingRow, RoleRow
@@ -97,10 +98,10 @@ class AssuredHome:
         while self.sealer.seal_once():
             pass
 
-    def verify(self, *, copies: int = 2, domains: int = 1):
+    def verify(self, *, copies: int = 2, domains: int = 1, disclosures: DisclosureArchive | None = None):
         return verify_home(
             self.catalogue, stores=self.stores, published=self.published, vkey=self.vkey, clock=self.clock,
-            policy=CopyPolicy(copies=copies, domains=domains),
+            disclosures=disclosures, policy=CopyPolicy(copies=copies, domains=domains),
         )  # fmt: skip
 
     def entries(self, event_type: str) -> list[dict]:

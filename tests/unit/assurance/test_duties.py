@@ -7,7 +7,17 @@ from datetime import timedelta
 import pytest
 
 from access import DeniedError
-from assurance import Auditor, AuditorParts, CopyPolicy, FindingBook, HealthParts, Level, health, sweep_deadlines
+from assurance import (
+    Auditor,
+    AuditorParts,
+    CopyPolicy,
+    Finding,
+    FindingBook,
+    HealthParts,
+    Level,
+    health,
+    sweep_deadlines,
+)
 from devices.mass_storage.driver import MassStorageDriver
 from evidence.clock import utc_from_ms
 from evidence.digest import SHA256, Digest
@@ -123,6 +133,35 @@ def test_verify_now_needs_something_stored_and_the_right(home: AssuredHome, audi
         auditor.verify_one(home.agent("审计2", "auditor"), RecordingId.new(1))
 
 
+def change(home: AssuredHome, statement: str, *values: object) -> None:
+    with home.catalogue.engine.begin() as connection:
+        assert connection.exec_driver_sql(statement, values).rowcount > 0, statement
+
+
+def test_verify_now_reads_the_copies_that_the_log_states_though_their_rows_are_gone(
+    home: AssuredHome, auditor: Auditor
+) -> None:
+    (row,) = home.ingest({NAME: b"x" * 1000})
+    change(home, "DELETE FROM blob_copies WHERE store = 'second'")
+    checks = auditor.verify_one(home.agent("审计", "auditor"), row.id)
+    assert {(one.store, one.part, one.outcome) for one in checks} == {
+        ("primary", "recording", "good"), ("primary", "manifest", "good"),
+        ("second", "recording", "good"), ("second", "recording", "blob-unrecorded"),
+        ("second", "manifest", "good"), ("second", "manifest", "blob-unrecorded"),
+    }  # fmt: skip
+
+
+def test_verify_now_of_bytes_that_were_swapped_in_the_catalogue_is_not_good(
+    home: AssuredHome, auditor: Auditor
+) -> None:
+    row, other = home.ingest({NAME: b"x" * 1000, f"DCIM/{gb_name(counter=2)}": b"y" * 1000})
+    change(home, "UPDATE recordings SET sha256 = ? WHERE id = ?", other.sha256.hex, row.id)
+    person = home.agent("审计", "auditor")
+    outcomes = {one.outcome for one in auditor.verify_one(person, row.id)}
+    assert "catalogue-differs" in outcomes
+    assert ("catalogue-differs", row.id) in {(one.kind, one.recording) for one in auditor.findings(person)}
+
+
 def test_verify_of_a_duplicate_reads_the_bytes_that_are_kept(home: AssuredHome, auditor: Auditor) -> None:
     rows = home.ingest({NAME: b"x" * 1000, f"DCIM/{gb_name(counter=2)}": b"x" * 1000})
     duplicate = next(row for row in rows if row.state == "duplicate")
@@ -153,6 +192,33 @@ def test_findings_are_seen_inside_ones_own_unit_only(home: AssuredHome, auditor:
     assert len(auditor.findings(home.agent("everywhere", "auditor"))) == 2
     assert [one.recording for one in auditor.findings(home.agent("one", "auditor", unit=mine.id))] == [row.id]
     assert auditor.findings(home.agent("two", "auditor", unit=other.id)) == []
+
+
+def test_a_finding_about_a_recording_that_is_gone_is_told_to_those_who_see_everything(
+    home: AssuredHome, auditor: Auditor
+) -> None:
+    mine = home.administration.create_unit(home.administrator, name="一科")
+    book(home).raise_one("recording-missing", recording=RecordingId.new(1))
+    assert [one.kind for one in auditor.findings(home.agent("everywhere", "auditor"))] == ["recording-missing"]
+    assert auditor.findings(home.agent("one", "auditor", unit=mine.id)) == []
+
+
+def test_thousands_of_notes_do_not_keep_a_loss_from_being_raised(home: AssuredHome) -> None:
+    notes = [Finding(kind="orphan-blob", store="primary", detail=str(number)) for number in range(1500)]
+    assert book(home).raise_all([*notes, Finding(kind="copy-missing", store="second")]) == 1
+
+
+def test_a_verification_that_a_damaged_database_cannot_enter_is_reported_and_never_good(
+    home: AssuredHome, auditor: Auditor
+) -> None:
+    (row,) = home.ingest({NAME: b"x" * 1000})
+    person = home.agent("审计", "auditor")
+    home.seal()
+    change(home, "UPDATE signers SET next_seq = 0")
+    report = auditor.verify(person)
+    assert (report.verdict, {one.kind for one in report.findings}) == ("unknown", {"not-examined"})
+    (home.root / "stores/second" / blob_key(row.sha256)).unlink()
+    assert auditor.verify(person).exit_code == 1
 
 
 def test_closing_a_finding_is_entered_with_its_reason(home: AssuredHome, auditor: Auditor) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from assurance import DisclosureArchive, Verdict
 from assurance.disclosures import generate_key
+from chain_of_custody.entry import parse
 from evidence.digest import SHA256, Digest
 from evidence.errors import IntegrityError
 from storage.layout import blob_key, lock_folder
@@ -286,11 +287,79 @@ def test_entries_that_wait_too_long_for_a_checkpoint_are_told(home: AssuredHome)
     assert kinds(home.verify()) == {"not-published"}
 
 
-def test_a_flipped_bit_in_a_disclosure_segment_is_refused_when_it_is_read(home: AssuredHome, tmp_path: Path) -> None:
+# --- the stores' copies of personal values ----------------------------------------------------------------------------
+@pytest.fixture
+def archive(home: AssuredHome, tmp_path: Path) -> DisclosureArchive:
     filled(home)
-    root = home.root / "stores/primary"
-    archive = DisclosureArchive(generate_key(tmp_path / "key"), [root])
-    archive.sync(home.catalogue)
-    flip(root / "disclosures/000000.seg")
+    roots = [home.root / "stores/primary", home.root / "stores/second"]
+    made = DisclosureArchive(generate_key(tmp_path / "key"), roots, segment_entries=16)
+    made.sync(home.catalogue)
+    return made
+
+
+def segments(home: AssuredHome, store: str = "second") -> list[Path]:
+    return sorted((home.root / "stores" / store / "disclosures").iterdir())
+
+
+def test_sound_copies_of_personal_values_are_good(home: AssuredHome, archive: DisclosureArchive) -> None:
+    assert len(segments(home)) > 1
+    assert home.verify(disclosures=archive).findings == ()
+
+
+@pytest.mark.parametrize("what", ["first", "last"])
+def test_a_flipped_bit_in_a_disclosure_segment_is_found(
+    home: AssuredHome, archive: DisclosureArchive, what: str
+) -> None:
+    flip(segments(home)[0 if what == "first" else -1])
+    report = home.verify(disclosures=archive)
+    assert [(one.kind, one.store) for one in report.findings] == [("disclosure-differs", "second")]
+    assert report.exit_code == 1
     with pytest.raises(IntegrityError):
-        list(archive.read_all(root))
+        list(archive.read_all(home.root / "stores/second"))
+
+
+def test_a_lost_disclosure_segment_is_found(home: AssuredHome, archive: DisclosureArchive) -> None:
+    segments(home)[0].unlink()
+    assert home.verify(disclosures=archive).exit_code == 1
+
+
+def test_personal_values_that_a_segment_lacks_are_found_and_one_too_many_is_an_erasure_to_come(
+    home: AssuredHome, archive: DisclosureArchive
+) -> None:
+    with home.catalogue.read() as uow:
+        rows = uow.outbox.rows(0, uow.outbox.head().size)
+        alive = uow.outbox.disclosures_of([digest for row in rows for digest in parse(row.envelope).sd])
+    names = [one for one in alive.values() if one.name == "name"]
+    with home.catalogue.engine.begin() as database:
+        database.exec_driver_sql("UPDATE disclosures SET text = NULL, erased_at = 1 WHERE name = 'name'")
+    assert "disclosure-differs" not in kinds(home.verify(disclosures=archive))
+    archive.drop_erased(home.catalogue)
+    with home.catalogue.engine.begin() as database:
+        for one in names:
+            database.exec_driver_sql("UPDATE disclosures SET text = ? WHERE digest = ?", (one.text, one.digest))
+    assert {(one.kind, one.store) for one in home.verify(disclosures=archive).findings} == {
+        ("disclosure-differs", "primary"), ("disclosure-differs", "second"),
+    }  # fmt: skip
+
+
+def test_personal_values_without_a_copy_for_too_long_are_told(home: AssuredHome, archive: DisclosureArchive) -> None:
+    home.agent("新人", "officer")
+    home.seal()
+    assert home.verify(disclosures=archive).verdict is Verdict.GOOD
+    home.clock.unix_ms += 10 * 60 * 1000
+    report = home.verify(disclosures=archive)
+    assert {(one.kind, one.store) for one in report.findings} == {
+        ("not-published", "primary"),
+        ("not-published", "second"),
+    }
+    assert report.exit_code == 3
+    archive.sync(home.catalogue)
+    assert home.verify(disclosures=archive).verdict is Verdict.GOOD
+
+
+def test_a_store_whose_disk_is_away_leaves_its_personal_values_unknown(
+    home: AssuredHome, archive: DisclosureArchive
+) -> None:
+    (home.root / "stores/second").rename(home.root / "away")
+    report = home.verify(disclosures=archive)
+    assert (report.verdict, kinds(report)) == (Verdict.UNKNOWN, {"store-unavailable", "too-few-copies"})
