@@ -2,7 +2,7 @@
 
 The scan is the truth; hot-plug events only make it look sooner. One docking is read once. After a failure it is tried again
 with growing pauses; an unknown recorder waits until a person registered it. Sources that stay docked (drop folders) are
-looked at for news.
+looked at for news, and so is a recorder with files that were still being written or that have to be read again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from devices.registry import DriverRegistry
 from devices.session import STREAMS_PER_HUB, hub_of
 from evidence.clock import Clock
-from evidence.errors import EvidenceError, Retry
+from evidence.errors import DeviceBusyError, DeviceError, EvidenceError, Retry
 from evidence.model import ClearingMode
 from evidence.ports import DockedDevice, JobEngine
 from ingest.session import CLEAR_JOB, OFFLOAD_JOB, DockOutcome, OffloadService, dock_key
@@ -27,6 +27,8 @@ _PAUSE_MAX_S = 900
 #: Drivers whose sources never leave: they are looked at for news this often.
 _LASTING = frozenset({"watch_folder"})
 _NEWS_EVERY_S = 15
+#: A recorder that was still writing is looked at again this often, as long as it stays docked.
+_WRITING_EVERY_S = 600
 
 
 @dataclass(slots=True)
@@ -37,6 +39,7 @@ class _Slot:
     failures: int = 0
     judged: DockOutcome | None = None
     next_look_ns: int = 0
+    again: int = 0
     clearings: int = 0
     next_clear_ns: int = 0
 
@@ -116,12 +119,10 @@ class AutoDock:
             return True
         if outcome is not slot.judged:
             self._judge(slot, outcome)
-        if now_ns < slot.next_look_ns:
-            return False
-        if outcome.error:
+        if now_ns >= slot.next_look_ns and (outcome.error or self._has_more(slot, outcome, now_ns)):
             self._service.request_offload(slot.docked)
             return True
-        return self._look_further(slot, outcome, now_ns)
+        return not outcome.error and self._clear(slot, outcome, now_ns)
 
     @staticmethod
     def _judge(slot: _Slot, outcome: DockOutcome) -> None:
@@ -132,19 +133,33 @@ class AutoDock:
             pause_s = _PAUSE_MAX_S
         slot.next_look_ns = outcome.at_monotonic_ns + pause_s * _NS
 
-    def _look_further(self, slot: _Slot, outcome: DockOutcome, now_ns: int) -> bool:
+    def _has_more(self, slot: _Slot, outcome: DockOutcome, now_ns: int) -> bool:
+        """Whether a recorder that was read without trouble is to be read again while it stays docked."""
+        slot.next_look_ns = now_ns + _NEWS_EVERY_S * _NS
         if slot.docked.driver in _LASTING:
-            slot.next_look_ns = now_ns + _NEWS_EVERY_S * _NS
-            if self._service.has_news(slot.docked):
-                self._service.request_offload(slot.docked)
+            try:
+                return self._service.has_news(slot.docked)
+            except DeviceBusyError:
+                return False
+            except DeviceError as error:  # the offload meets the same trouble and tells it at the dock
+                _log.info("the folder in %s could not be looked at: %s", slot.docked.slot, error.what)
                 return True
-        elif now_ns >= slot.next_clear_ns and self._is_to_be_cleared(outcome):
-            # What stays on the recorder for a reason is asked for ever more seldom, not in a loop.
-            slot.clearings += 1
-            slot.next_clear_ns = now_ns + min(_PAUSE_FIRST_S * 2**slot.clearings, _PAUSE_MAX_S) * _NS
-            self._service.request_clearing(slot.docked)
+        if outcome.waiting and now_ns >= outcome.at_monotonic_ns + _WRITING_EVERY_S * _NS:
+            return True
+        if self._service.was_left_unread(outcome):
+            slot.again += 1
+            slot.next_look_ns = now_ns + min(_PAUSE_FIRST_S * 2**slot.again, _PAUSE_MAX_S) * _NS
             return True
         return False
+
+    def _clear(self, slot: _Slot, outcome: DockOutcome, now_ns: int) -> bool:
+        if slot.docked.driver in _LASTING or now_ns < slot.next_clear_ns or not self._is_to_be_cleared(outcome):
+            return False
+        # What stays on the recorder for a reason is asked for ever more seldom, not in a loop.
+        slot.clearings += 1
+        slot.next_clear_ns = now_ns + min(_PAUSE_FIRST_S * 2**slot.clearings, _PAUSE_MAX_S) * _NS
+        self._service.request_clearing(slot.docked)
+        return True
 
     def _is_to_be_cleared(self, outcome: DockOutcome) -> bool:
         if self._service.parts.settings.clearing is not ClearingMode.AUTOMATIC or outcome.device is None:

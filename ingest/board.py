@@ -1,8 +1,8 @@
 """What is docked, for the people at the station: one card per slot, true at the moment it is told.
 
-A card says "may be unplugged" only when everything this docking listed is sealed here; a stale progress row or a failed
-attempt is "unknown", never "yes". Unplugging is never dangerous to footage (reading resumes at the byte), but "yes" is a
-promise that nothing is left to do.
+A card says "may be unplugged" only when everything this docking listed is sealed here, whichever docking brought it; a stale
+progress row, a failed attempt or a file that is still being written is "unknown", never "yes". Unplugging is never dangerous
+to footage (reading resumes at the byte), but "yes" is a promise that nothing is left to do.
 
 Source: RULES R2; docs/invariants.md 7.
 """
@@ -17,14 +17,39 @@ from typing import Final
 from catalogue import UnitOfWork
 from catalogue.records import DeviceRow, OffloadRow, ProgressRow, RecordingRow
 from evidence.errors import DeviceNotRegisteredError, EvidenceError, NotFoundError
-from evidence.ids import AgentId, UnitId
+from evidence.events import RecordingDuplicate, RecordingStored
+from evidence.ids import AgentId, RecordingId, UnitId
 from evidence.model import Action, Actor, OffloadState, RecordingState
 from evidence.ports import Authoriser, DockedDevice
 from ingest.session import DockOutcome, OffloadService
 
 #: Progress older than this is not shown as running (invariants: order of reads).
 PROGRESS_STALE: Final = timedelta(seconds=10)
+#: Entries looked at to find out what is not sealed yet; more than this and every card waits.
+_UNSEALED_MAX: Final = 512
+_SAYS_KEPT: Final = frozenset({RecordingStored.TYPE, RecordingDuplicate.TYPE})
 _DONE: Final = frozenset({RecordingState.STORED, RecordingState.RELEASED, RecordingState.DUPLICATE})
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsealed:
+    """What is stored here and not covered by a published checkpoint yet.
+
+    Attributes:
+        recordings: Stored recordings, and duplicates of kept ones.
+        devices: The recorders they came from.
+        too_many: There are more than were looked at: nothing can be called sealed without asking further.
+    """
+
+    recordings: frozenset[str]
+    devices: frozenset[str]
+    too_many: bool
+
+    def is_sealed(self, row: RecordingRow) -> bool:
+        """Whether a recording is sealed; a duplicate is when the entry that says whose bytes it has is."""
+        if row.state is RecordingState.DUPLICATE:
+            return not self.too_many and row.id not in self.recordings
+        return row.sealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +64,8 @@ class DockCard:
         progress: Running transfer, only while it is fresh.
         outcome: How the last attempt ended.
         officer_name: To whom it is issued.
-        sealed: Recordings of this docking that are sealed.
-        total: Recordings of this docking.
+        sealed: Recordings this docking brought that are sealed.
+        total: Recordings this docking brought.
         may_unplug: ``yes``, ``no``, ``unknown``.
     """
 
@@ -88,7 +113,9 @@ class DockBoard:
         self._authoriser.require(actor, Action.OFFLOAD_LIST)
         seen = self._authoriser.visibility(actor, Action.OFFLOAD_LIST)
         with self._offloads.parts.catalogue.read() as uow:
-            cards = [self._card(uow, one) for one in sorted(self._docked(), key=lambda one: (one.driver, one.slot))]
+            unsealed = _unsealed(uow)
+            docked = sorted(self._docked(), key=lambda one: (one.driver, one.slot))
+            cards = [self._card(uow, one, unsealed) for one in docked]
         if seen.everything:
             return cards
         return [
@@ -119,9 +146,10 @@ class DockBoard:
         self._hint()
 
     # --- one card -----------------------------------------------------------------------------------------------------
-    def _card(self, uow: UnitOfWork, docked: DockedDevice) -> DockCard:
+    def _card(self, uow: UnitOfWork, docked: DockedDevice, unsealed: _Unsealed) -> DockCard:
         outcome = self._offloads.outcome(docked)
-        offload = _offload_at(uow, docked, outcome)
+        reading = _open_at(uow, docked) if self._offloads.is_being_read(docked) else None
+        offload = reading or _ended_at(uow, outcome)
         if offload is None:
             state = "seen" if outcome is None else _failure(outcome)
             return DockCard(
@@ -130,23 +158,35 @@ class DockBoard:
             )  # fmt: skip
         device = uow.devices.get(offload.device)
         rows = uow.recordings.of_offload(offload.id)
-        state, may_unplug = self._judge(offload, rows, outcome)
+        if reading is not None:
+            state, may_unplug = "offloading", "no"
+        else:
+            state, may_unplug = self._judge(uow, offload, rows, unsealed, outcome)
         return DockCard(
-            docked=docked, state=state, device=device, offload=offload, outcome=outcome, may_unplug=may_unplug,
-            progress=self._fresh(uow, offload), officer_name=_name(uow, device.officer),
-            sealed=sum(1 for row in rows if row.sealed or row.state is RecordingState.DUPLICATE), total=len(rows),
+            docked=docked, state=state, device=device, offload=offload, outcome=None if reading else outcome,
+            may_unplug=may_unplug, progress=self._fresh(uow, offload), officer_name=_name(uow, device.officer),
+            sealed=sum(unsealed.is_sealed(row) for row in rows), total=len(rows),
         )  # fmt: skip
 
-    def _judge(self, offload: OffloadRow, rows: Sequence[RecordingRow], outcome: DockOutcome | None) -> tuple[str, str]:
-        if offload.state is OffloadState.OPEN:
-            return "offloading", "no"
+    @staticmethod
+    def _judge(
+        uow: UnitOfWork,
+        offload: OffloadRow,
+        rows: Sequence[RecordingRow],
+        unsealed: _Unsealed,
+        outcome: DockOutcome | None,
+    ) -> tuple[str, str]:
         if outcome is not None and outcome.error:
             return _failure(outcome), "unknown"
         if offload.state is not OffloadState.COMPLETE:
             return "interrupted", "unknown"
-        if all(row.state in _DONE and (row.sealed or row.state is RecordingState.DUPLICATE) for row in rows):
-            return "sealed", "yes"
-        return "securing", "no"
+        # What an earlier docking brought is on the recorder as well, and may still lack its second copy or its seal.
+        earlier = uow.recordings.of_device(offload.device, states={RecordingState.ACQUIRED})
+        if earlier or unsealed.too_many or offload.device in unsealed.devices:
+            return "securing", "no"
+        if not all(row.state in _DONE and unsealed.is_sealed(row) for row in rows):
+            return "securing", "no"
+        return "sealed", "unknown" if offload.waiting else "yes"
 
     def _fresh(self, uow: UnitOfWork, offload: OffloadRow) -> ProgressRow | None:
         progress = uow.progress.of(offload.id)
@@ -154,12 +194,25 @@ class DockBoard:
         return progress if progress is not None and now - progress.updated_at < PROGRESS_STALE else None
 
 
-def _offload_at(uow: UnitOfWork, docked: DockedDevice, outcome: DockOutcome | None) -> OffloadRow | None:
-    """The docking this slot is in: the one that ended here since the recorder was put in, else one that is still open."""
-    if outcome is not None and outcome.offload is not None:
-        return uow.offloads.get(outcome.offload)
+def _open_at(uow: UnitOfWork, docked: DockedDevice) -> OffloadRow | None:
+    """The docking that reads this slot now."""
     running = [row for row in uow.offloads.open() if (row.driver, row.slot) == (docked.driver, docked.slot)]
     return max(running, key=lambda row: row.started_at, default=None)
+
+
+def _ended_at(uow: UnitOfWork, outcome: DockOutcome | None) -> OffloadRow | None:
+    """The docking that ended in this slot since the recorder was put in."""
+    return None if outcome is None or outcome.offload is None else uow.offloads.get(outcome.offload)
+
+
+def _unsealed(uow: UnitOfWork) -> _Unsealed:
+    head = uow.outbox.head()
+    entries = list(uow.outbox.unsequenced(_UNSEALED_MAX))
+    if head is not None:
+        entries += uow.outbox.rows(head.published_size, min(head.size, head.published_size + _UNSEALED_MAX))
+    recordings = frozenset(entry.recording for entry in entries if entry.event_type in _SAYS_KEPT)
+    devices = frozenset(uow.recordings.get(RecordingId(recording)).device for recording in recordings)
+    return _Unsealed(recordings, devices, head is None or len(entries) >= _UNSEALED_MAX)
 
 
 def _failure(outcome: DockOutcome) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from ingest.docking import DockingRun, OffloadResult
 from ingest.parts import Parts, raise_finding
 from ingest.progress import OnProgress
 from ingest.release import ClearResult, Log, Releaser
+from ingest.states import UNREAD
 from ingest.store import ensure_stored
 
 _log = logging.getLogger(__name__)
@@ -57,7 +59,13 @@ def dock_key(job: str, docked: DockedDevice) -> str:
 class DockOutcome:
     """How the last attempt on a slot ended: for the dock wall and for deciding when to try again.
 
-    ``error`` is empty after a success.
+    Attributes:
+        at_monotonic_ns: When it ended.
+        error: Code of what went wrong; empty after a success.
+        retry: What to do about that.
+        device: The recorder, once known.
+        offload: The docking, where there was one.
+        waiting: Whether files were left that are still being written.
     """
 
     at_monotonic_ns: int
@@ -65,11 +73,15 @@ class DockOutcome:
     retry: Retry = Retry.NEVER
     device: DeviceId | None = None
     offload: OffloadId | None = None
+    waiting: bool = False
 
 
 @dataclass(slots=True)
 class _Memory:
+    reading: set[tuple[str, str]] = field(default_factory=set)
     outcomes: dict[tuple[str, str], DockOutcome] = field(default_factory=dict)
+    #: How often a recorder has left each slot: what a job finds out about one that left is not told of the next.
+    left: Counter[tuple[str, str]] = field(default_factory=Counter)
     seen: dict[str, DockedDevice] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -144,9 +156,26 @@ class OffloadService:
         with self._memory.lock:
             return self._memory.outcomes.get((docked.driver, docked.slot))
 
+    def is_being_read(self, docked: DockedDevice) -> bool:
+        """Whether this process reads that slot right now."""
+        with self._memory.lock:
+            return (docked.driver, docked.slot) in self._memory.reading
+
+    @contextlib.contextmanager
+    def _reading(self, docked: DockedDevice) -> Iterator[None]:
+        slot = (docked.driver, docked.slot)
+        with self._memory.lock:
+            self._memory.reading.add(slot)
+        try:
+            yield
+        finally:
+            with self._memory.lock:
+                self._memory.reading.discard(slot)
+
     def forget(self, docked: DockedDevice) -> None:
         """The recorder left its slot: the next one there is a new docking."""
         with self._memory.lock:
+            self._memory.left[docked.driver, docked.slot] += 1
             self._memory.outcomes.pop((docked.driver, docked.slot), None)
             self._memory.seen = {key: where for key, where in self._memory.seen.items() if where.slot != docked.slot}
 
@@ -186,7 +215,8 @@ class OffloadService:
                 acquired=self._enqueue_secure,
                 on_progress=on_progress,
             )
-            return run.run(status)
+            with self._reading(docked):
+                return run.run(status)
 
     def register_device(
         self,
@@ -265,6 +295,14 @@ class OffloadService:
             if device is None:
                 return False
             return has_news(self.parts, device, session, self._parse)
+
+    def was_left_unread(self, outcome: DockOutcome) -> bool:
+        """Whether a recording of that docking is to be read again: our first copy of it did not survive until it was stored."""
+        if outcome.device is None:
+            return False
+        with self.parts.catalogue.read() as uow:
+            unread = uow.recordings.of_device(outcome.device, states=UNREAD)
+        return any(row.offload == outcome.offload for row in unread)
 
     def has_unfinished(self, device: DeviceId) -> bool:
         """Whether footage of this recorder is acquired and not yet stored."""
@@ -350,32 +388,45 @@ class OffloadService:
 
         def work() -> DockOutcome:
             result = self.offload(docked, self._service)
-            return replace(self._outcome_of(result.error), device=result.device, offload=result.offload)
+            return replace(
+                self._outcome_of(result.error),
+                device=result.device,
+                offload=result.offload,
+                waiting=bool(result.waiting),
+            )
 
         self._remember(docked, work)
 
     def _clear_job(self, argument: str) -> None:
         docked = _docked(argument)
-        before = self.outcome(docked)
-
-        def work() -> DockOutcome:
+        left, before = self._left(docked), self.outcome(docked)
+        try:
             self.clear_recorder(docked, self._service, mode=ClearingMode.AUTOMATIC)
-            now = self._outcome_of(None)
-            return replace(before, at_monotonic_ns=now.at_monotonic_ns) if before is not None else now
-
-        self._remember(docked, work)
+        finally:
+            if before is not None:  # whether it could be cleared or not takes nothing from what was read and sealed
+                now_ns = self.parts.clock.now().monotonic_ns
+                self._keep(docked, replace(before, at_monotonic_ns=now_ns), left=left)
 
     def _remember(self, docked: DockedDevice, work: Callable[[], DockOutcome]) -> None:
+        left = self._left(docked)
         try:
             outcome = work()
         except EvidenceError as error:
-            self._keep(docked, self._outcome_of(error))
+            self._keep(docked, self._outcome_of(error), left=left)
             raise
-        self._keep(docked, outcome)
+        except Exception:  # a fault of ours: it must show at the dock and be paused, not be tried in a loop
+            self._keep(docked, self._outcome_of(EvidenceError("the docking broke")), left=left)
+            raise
+        self._keep(docked, outcome, left=left)
 
-    def _keep(self, docked: DockedDevice, outcome: DockOutcome) -> None:
+    def _left(self, docked: DockedDevice) -> int:
         with self._memory.lock:
-            self._memory.outcomes[(docked.driver, docked.slot)] = outcome
+            return self._memory.left[docked.driver, docked.slot]
+
+    def _keep(self, docked: DockedDevice, outcome: DockOutcome, *, left: int) -> None:
+        with self._memory.lock:
+            if self._memory.left[docked.driver, docked.slot] == left:
+                self._memory.outcomes[docked.driver, docked.slot] = outcome
 
     def _outcome_of(self, error: EvidenceError | None) -> DockOutcome:
         now_ns = self.parts.clock.now().monotonic_ns

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from catalogue.records import RecordingRow
 from devices.watch_folder.driver import WatchFolderDriver
 from evidence.errors import DeviceBusyError, DeviceGoneError
-from evidence.model import ClearingMode, RecordingState
+from evidence.model import Cap, ClearingMode, RecordingState
 from evidence.ports import DockedDevice
 from flow.inline import InlineEngine
 from ingest.autodock import AutoDock
@@ -196,6 +197,60 @@ def test_automatic_clearing_follows_once_everything_is_sealed(tmp_path: Path) ->
         assert not list((tmp_path / "card").rglob("*.mp4"))
         assert dock.turn(5) == 0, "and then there is nothing more to do"
         home.check()
+
+
+def test_r04_a_recorder_that_goes_on_writing_in_its_dock_is_looked_at_again(dock: Dock, tmp_path: Path) -> None:
+    one = card(tmp_path / "card")
+    (one.root / "sn.txt").write_text("SN00017")
+    written = one.root / "DCIM" / gb_name(counter=9, mark="_start")
+    written.write_bytes(CLIP)
+    registered(dock, "1-1", one)
+    dock.turn(30, seconds=10)
+    assert dock.offloads() == 1
+    written.rename(one.root / "DCIM" / gb_name(counter=9))
+    dock.turn(2, minutes=10)
+    assert {row.state for row in dock.home.rows()} == {RecordingState.STORED}
+    assert len(dock.home.rows()) == 3
+    dock.turn(30, minutes=10)
+    assert dock.offloads() == 2
+
+
+def test_a_recording_whose_first_copy_was_lost_is_read_again_while_its_recorder_is_still_docked(
+    dock: Dock, tmp_path: Path
+) -> None:
+    registered(dock, "1-1", card(tmp_path / "card"))
+    dock.auto.step()
+    dock.home.clock.advance(seconds=2)
+    lost: list[Path] = []
+    enqueue = dock.home.service._enqueue_secure
+
+    def spoil(row: RecordingRow) -> None:
+        if not lost:
+            lost.append(dock.home.parts.partial(row.id))
+            lost[0].unlink()
+        enqueue(row)
+
+    dock.home.service._enqueue_secure = spoil  # type: ignore[method-assign]
+    dock.turn(1)
+    assert RecordingState.INTERRUPTED in {row.state for row in dock.home.rows()}
+    dock.turn(10, seconds=20)
+    assert {row.state for row in dock.home.rows()} == {RecordingState.STORED}
+    assert dock.home.findings() == ["bytes-lost"]
+
+
+def test_what_could_not_be_cleared_is_sealed_all_the_same(tmp_path: Path) -> None:
+    settings = IngestSettings(station="station-1", clearing=ClearingMode.AUTOMATIC, free_floor_bytes=0)
+    slots = Slots()
+    with Home(tmp_path / "home", drivers=[slots], settings=settings) as home:
+        dock = Dock(home, slots)
+        one = card(tmp_path / "card")
+        one.without = {Cap.DELETE}
+        registered(dock, "1-1", one)
+        dock.turn(20, seconds=20)
+        assert dock.offloads() == 1, "a recorder that cannot be cleared is not read again for that"
+        outcome = home.service.outcome(dock.auto.docked()[0])
+        assert outcome
+        assert outcome.error == ""
 
 
 def test_the_jobs_database_can_be_lost_without_losing_work(tmp_path: Path) -> None:
