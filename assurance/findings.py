@@ -35,6 +35,8 @@ class FindingBook:
         self._catalogue = catalogue
         self._recorder = recorder
         self._clock = clock
+        #: Recordings known to have been told of as late: spares each sweep a look into the log for all of them.
+        self.late: set[RecordingId] = set()
 
     def raise_one(
         self, kind: str, *, recording: RecordingId | None = None, store: str = "", detail: str = "", actor: str = ""

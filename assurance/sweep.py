@@ -1,7 +1,7 @@
 """The deadline sweep (R4): footage that is not here 24 hours after its end is a finding, once. Late stays late.
 
 Run every minute. Recordings that came in late are told as well. A finding that a person closed is not raised again: the log
-remembers that it was.
+remembers that it was, and the book remembers what the log said.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 from assurance.findings import FindingBook
 from catalogue import Catalogue, UnitOfWork
-from catalogue.records import RecordingFilter, RecordingRow
+from catalogue.records import RecordingFilter
 from evidence.clock import Clock
 from evidence.events import FindingRaised
 from evidence.ids import RecordingId
@@ -35,23 +35,32 @@ def sweep_deadlines(catalogue: Catalogue, *, book: FindingBook, clock: Clock) ->
         mark = uow.clock_marks.highest()
     if mark is not None and now < mark:
         return 0
-    fresh = [row.id for row in _late(catalogue, now)]
-    return sum(book.raise_one(LATE, recording=recording) for recording in fresh)
+    with catalogue.read() as uow:
+        book.late.update(one.recording for one in uow.findings.open() if one.kind == LATE and one.recording)
+    new = 0
+    for recording in list(_late(catalogue, now, told=book.late)):
+        new += book.raise_one(LATE, recording=recording)
+        book.late.add(recording)
+    return new
 
 
-def _late(catalogue: Catalogue, now: datetime) -> Iterator[RecordingRow]:
-    """Late recordings not told of before, newest first, up to the first page of which all were told of."""
+def _late(catalogue: Catalogue, now: datetime, *, told: set[RecordingId]) -> Iterator[RecordingId]:
+    """Late recordings not told of before. Every page is looked at: what a recorder held for weeks comes in late and old."""
     cursor = ""
     while True:
         with catalogue.read() as uow:
-            told = {one.recording for one in uow.findings.open() if one.kind == LATE}
             page = uow.recordings.search(
                 RecordingFilter(late=True), Visibility(everything=True), cursor=cursor, limit=PAGE_ROWS_MAX, now=now
             )
-            fresh = [row for row in page.rows if row.id not in told and not _told_before(uow, row.id)]
-        yield from fresh
+            for row in page.rows:
+                if row.id in told:
+                    continue
+                if _told_before(uow, row.id):
+                    told.add(row.id)
+                else:
+                    yield row.id
         cursor = page.cursor
-        if not fresh or not cursor:
+        if not cursor:
             return
 
 

@@ -96,6 +96,22 @@ def test_r04_a_clock_that_went_back_makes_nothing_late(home: AssuredHome) -> Non
     assert sweep(home) == 0
 
 
+def test_r04_old_footage_that_comes_in_behind_many_late_ones_is_told_too(
+    home: AssuredHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assurance.sweep.PAGE_ROWS_MAX", 2)
+    stamps = [f"2026112220{minute:02d}00" for minute in range(4)]
+    home.clock.unix_ms += int(timedelta(days=9) / timedelta(milliseconds=1))
+    home.ingest({f"DCIM/{gb_name(stamp=stamp, counter=n)}": bytes([n]) * 900 for n, stamp in enumerate(stamps)})
+    held_back = {f"DCIM/{gb_name(stamp='20261101080000', counter=50)}": b"old"}
+    assert sweep(home) == 4
+    (row,) = home.ingest(held_back, card="forgotten")
+    assert row.started_at is not None
+    assert [sweep(home), sweep(home)] == [1, 0]
+    with home.catalogue.read() as uow:
+        assert row.id in {one.recording for one in uow.findings.open() if one.kind == "late"}
+
+
 # --- verify now -------------------------------------------------------------------------------------------------------
 def test_verify_now_reads_every_copy_and_enters_each_result(home: AssuredHome, auditor: Auditor) -> None:
     (row,) = home.ingest({NAME: b"x" * 1000})
