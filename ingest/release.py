@@ -35,8 +35,8 @@ from evidence.errors import (
     SourceChangedError,
     StoreUnavailableError,
 )
-from evidence.events import RecordingReleased, ReleaseRefused
-from evidence.ids import OffloadId, RecordingId
+from evidence.events import RecordingDuplicate, RecordingReleased, ReleaseRefused
+from evidence.ids import EntryId, OffloadId, RecordingId
 from evidence.log_place import LogPlace
 from evidence.model import Actor, Cap, ClearingMode, RecordingState, ReleaseReceipt, SourceKey, SourceObject
 from evidence.ports import DeviceSession
@@ -218,7 +218,13 @@ class Releaser:
         manifest = Digest(SHA256, kept.manifest_sha256)
         copies = self._domains_of("copies", kept.sha256, kept.blake3 or kept.sha256)
         manifests = self._domains_of("manifest", manifest, manifest)
-        published, size = self._published(kept)
+        published, size = self._published(kept.stored_index, kept.stored_entry, kept.sha256)
+        if (
+            row.duplicate_of
+        ):  # that the recorder held these bytes under this name, too, is said nowhere but in its own entry
+            index, entry = self._duplicate_entry(row)
+            proved, _ = self._published(index, entry, kept.sha256)
+            published &= proved
         for what, domains in (("copies", copies), ("manifest", manifests), ("published log", published)):
             if len(domains) < self._parts.settings.domains_required:
                 raise PolicyUnmetError(
@@ -250,25 +256,29 @@ class Releaser:
             )
         return domains
 
-    def _published(self, kept: RecordingRow) -> tuple[set[str], int]:
+    def _duplicate_entry(self, row: RecordingRow) -> tuple[int, EntryId]:
+        """Where the log says that this file has the bytes of a kept recording; PolicyUnmetError when it is not sealed."""
+        with self._parts.catalogue.read() as uow:
+            lines = [line for line in uow.timeline(row.id) if line.event_type == RecordingDuplicate.TYPE]
+            said = uow.outbox.row_of(lines[-1].entry) if lines else None
+        if said is None or said.index is None:
+            raise PolicyUnmetError("not sealed yet", todo="Wait for the next checkpoint.")
+        return said.index, said.entry
+
+    def _published(self, index: int, entry: EntryId, sha256: Digest) -> tuple[set[str], int]:
         """Domains whose published log proves the entry, read from the places themselves; the smallest tree size."""
         domains: set[str] = set()
         sizes: list[int] = []
-        index = -1 if kept.stored_index is None else kept.stored_index
         for directory in self._log.directories:
             try:
                 reader = LogReader(directory, verifier=self._log.verifier)
-                verdict = verify_proof(
-                    proof_for(reader, index),
-                    self._log.verifier,
-                    sha256=kept.sha256.hex if kept.sha256 else "",
-                )
-                if verdict.entry.id != kept.stored_entry:
+                verdict = verify_proof(proof_for(reader, index), self._log.verifier, sha256=sha256.hex)
+                if verdict.entry.id != entry:
                     raise PolicyUnmetError(f"the log in {directory} has another entry at {index}")
                 domains.add(place_of(directory).domain)
                 sizes.append(verdict.checkpoint.size)
             except (EvidenceError, OSError) as error:
-                _log.warning("the published log in %s does not prove %s: %s", directory, kept.id, error)
+                _log.warning("the published log in %s does not prove %s: %s", directory, entry, error)
         return domains, min(sizes, default=0)
 
     def _require_same_bytes(

@@ -38,7 +38,9 @@ def home(tmp_path: Path, second_disk: Path) -> Iterator[Home]:
 
 @pytest.fixture
 def card(tmp_path: Path) -> Path:
-    return make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(counter=n)}": CLIP + bytes([n]) for n in (1, 2)})
+    root = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(counter=n)}": CLIP + bytes([n]) for n in (1, 2)})
+    (root / "sn.txt").write_text("SN00017")
+    return root
 
 
 def clear(home: Home, card: Path, mode: ClearingMode = ClearingMode.MANUAL) -> ClearResult:
@@ -48,7 +50,7 @@ def clear(home: Home, card: Path, mode: ClearingMode = ClearingMode.MANUAL) -> C
 
 
 def files(card: Path) -> list[str]:
-    return sorted(str(path.relative_to(card)) for path in card.rglob("*") if path.is_file())
+    return sorted(str(path.relative_to(card)) for path in (card / "DCIM").rglob("*") if path.is_file())
 
 
 def reasons(result: ClearResult) -> set[str]:
@@ -116,6 +118,20 @@ def test_what_is_not_sealed_yet_stays(home: Home, card: Path) -> None:
     home.jobs.drain()
     result = clear(home, card)
     assert (result.released, reasons(result)) == ([], {"policy-unmet"})
+
+
+def test_another_name_of_sealed_bytes_stays_until_its_own_entry_is_sealed(home: Home, card: Path) -> None:
+    """The mark its name carries would else be lost with the catalogue, and the recorder could not tell it again."""
+    home.offload(card)
+    twin = card / "DCIM" / gb_name(counter=1, mark="_IMP")
+    twin.write_bytes(CLIP + bytes([1]))
+    home.service.offload(home.dock(card), home.actor, register=True)
+    home.jobs.drain()
+    result = home.service.clear_recorder(home.dock(card), home.actor)
+    assert (len(result.released), reasons(result)) == (2, {"policy-unmet"})
+    assert files(card) == [f"DCIM/{twin.name}"]
+    home.seal()
+    assert len(clear(home, card).released) == 1
 
 
 def test_what_is_not_stored_yet_is_not_even_looked_at(home: Home, card: Path) -> None:
