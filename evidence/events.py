@@ -13,6 +13,7 @@ Source: RFC 9901 (selective disclosure); RULES R13.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -26,9 +27,28 @@ def personal(default: object = None) -> Any:
     return field(default=default, metadata={"personal": True})
 
 
+def _is_text_object(value: Json) -> bool:
+    return type(value) is dict and all(isinstance(text, str) for text in value.values())
+
+
+#: What a field's JSON value must be, by the declared type.
+_KINDS: dict[str, Callable[[Json], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "bool": lambda value: isinstance(value, bool),
+    "dict[str, Json]": lambda value: type(value) is dict,
+    "list[dict[str, str]]": lambda value: type(value) is list and all(map(_is_text_object, value)),
+    "str | None": lambda value: value is None or isinstance(value, str),
+    "list[str] | None": lambda value: (
+        value is None or (type(value) is list and all(isinstance(item, str) for item in value))
+    ),
+}
+
+
 class _FieldNames(NamedTuple):
     public: tuple[str, ...]
     personal: tuple[str, ...]
+    kinds: dict[str, Callable[[Json], bool]]
 
 
 _FIELD_NAMES: dict[type[Event], _FieldNames] = {}
@@ -42,6 +62,7 @@ def _field_names(event_type: type[Event]) -> _FieldNames:
         known = _FIELD_NAMES[event_type] = _FieldNames(
             tuple(f.name for f in fields if not f.metadata.get("personal")),
             tuple(f.name for f in fields if f.metadata.get("personal")),
+            {f.name: _KINDS[str(f.type)] for f in fields},
         )
     return known
 
@@ -458,16 +479,19 @@ def parse_event(event_type: str, public: dict[str, Json], disclosed: dict[str, J
     """Rebuild an event from a leaf and whatever disclosures are still there (erased ones are None).
 
     Raises:
-        EntryInvalidError: Unknown type, unknown or missing fields.
+        EntryInvalidError: Unknown type, unknown or missing fields, or a value that is not of its field's kind.
     """
     cls = EVENT_TYPES.get(event_type)
     if cls is None:
         raise EntryInvalidError(f"unknown event type {event_type[:64]!r}")
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    wrong = [name for name in public if name not in fields or fields[name].metadata.get("personal")]
-    wrong += [name for name in disclosed if name not in fields or not fields[name].metadata.get("personal")]
+    names = _field_names(cls)
+    wrong = [name for name in public if name not in names.public] + [n for n in disclosed if n not in names.personal]
     if wrong:
         raise EntryInvalidError(f"{event_type} has unknown fields {wrong}")
+    for values in (public, disclosed):
+        for name, value in values.items():
+            if not names.kinds[name](value):
+                raise EntryInvalidError(f"{event_type} has a field {name} of the wrong kind")
     try:
         return cls(**public, **disclosed)
     except TypeError as error:

@@ -137,6 +137,8 @@ def _checked_scalars(body: dict[str, Any]) -> dict[str, Any]:
 
 def _checked_entry(item: Any) -> ManifestEntry:
     entry = ManifestEntry(**item)
+    if not isinstance(entry.entry, str):
+        raise ManifestInvalidError("a manifest names an entry in the wrong form")
     EntryId(entry.entry)
     if entry.event not in EVENT_TYPES or not _DIGEST.fullmatch(entry.leaf_sha256):
         raise ManifestInvalidError("a manifest names an entry in the wrong form")

@@ -1,6 +1,7 @@
 """Ids, clock texts, canonical JSON, names and digests: one byte form each, hostile input ends in our errors."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import string
@@ -172,6 +173,35 @@ def test_an_event_with_unknown_fields_is_refused(change):
         parse_event("no.such", {}, {})
     with pytest.raises(EntryInvalidError):
         parse_event(event.TYPE, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("event_type", "changed"),
+    [
+        ("recording.stored", {"size_bytes": "5"}),
+        ("recording.stored", {"size_bytes": True}),
+        ("recording.stored", {"at": None}),
+        ("recording.stored", {"copies": {}}),
+        ("recording.stored", {"copies": [[]]}),
+        ("recording.stored", {"copies": [{"store": 5}]}),
+        ("agent.recorded", {"active": 1}),
+        ("derivative.made", {"recipe": "x"}),
+        ("agent.recorded", {"name": 7}),
+        ("recording.described", {"evidence_notes": ["ok", 7]}),
+        ("recording.described", {"evidence_notes": "ok"}),
+    ],
+)
+def test_a_value_that_is_not_of_its_fields_kind_is_refused(event_type, changed):
+    def sound(field):
+        kinds = {"str": "x", "int": 1, "bool": True, "dict[str, Json]": {}, "list[dict[str, str]]": [{"store": "x"}]}
+        return kinds.get(str(field.type))
+
+    fields = dataclasses.fields(EVENT_TYPES[event_type])
+    public = {field.name: sound(field) for field in fields if not field.metadata}
+    parse_event(event_type, public, {})
+    personal = {name: value for name, value in changed.items() if name not in public}
+    with pytest.raises(EntryInvalidError, match="wrong kind"):
+        parse_event(event_type, {**public, **{name: changed[name] for name in changed if name in public}}, personal)
 
 
 def test_every_error_has_a_stable_code_and_an_exit_code():

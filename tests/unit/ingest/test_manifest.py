@@ -47,6 +47,7 @@ def test_a_manifest_has_one_form_and_comes_back_as_it_was() -> None:
         changed(entries=[{"entry": EntryId.new(4), "event": "no.such", "leaf_sha256": "d" * 64}]),
         changed(entries=[{"entry": EntryId.new(4), "event": "recording.discovered", "leaf_sha256": "D" * 64}]),
         changed(entries=[{"entry": EntryId.new(4), "event": [], "leaf_sha256": 7}]),
+        changed(entries=[{"entry": 7, "event": "recording.discovered", "leaf_sha256": "d" * 64}]),
     ],
 )  # fmt: skip
 def test_anything_else_is_refused_as_an_invalid_manifest(bad: bytes) -> None:
