@@ -112,6 +112,7 @@ def _read_on(
     hashers = {name: parts.suite.new(name) for name in parts.suite.acquisition_algorithms}
     partial.feed(list(hashers.values()))
     begin = partial.size_bytes
+    progress.resume(begin)
     overlap = min(begin, _OVERLAP_BYTES)
     limit = source.key.size_bytes
     if limit:  # an empty file has nothing to open; some recorders answer such a read with an error

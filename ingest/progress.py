@@ -32,7 +32,8 @@ class Progress:
         self._recording: RecordingId | None = None
         self._stage = "discover"
         self._done_before = self._bytes_total = self._files_done = self._files_total = 0
-        self._started: tuple[int, int] | None = None
+        self._read_before = self._here_before = self._moved = 0
+        self._started_ns: int | None = None
         self._written_ns = 0
 
     def plan(self, *, files: int, total_bytes: int) -> None:
@@ -43,9 +44,15 @@ class Progress:
     def begin(self, recording: RecordingId) -> None:
         """A recording is being read from now on."""
         self._recording, self._stage = recording, "acquire"
+        self._here_before = self._moved = 0
+
+    def resume(self, bytes_of_recording: int) -> None:
+        """So many bytes of the current recording were here before: they count as done, and never as fast reading."""
+        self._here_before = self._moved = bytes_of_recording
 
     def move(self, bytes_of_recording: int) -> None:
         """So many bytes of the current recording are here (the callback of the transfer)."""
+        self._moved = bytes_of_recording
         now = self._parts.clock.now()
         if now.monotonic_ns - self._written_ns >= _INTERVAL_NS:
             self._write(now, bytes_of_recording)
@@ -53,6 +60,8 @@ class Progress:
     def end(self, bytes_of_recording: int) -> None:
         """The current recording is done with, whole or not."""
         self._done_before += bytes_of_recording
+        self._read_before += self._moved - self._here_before
+        self._here_before = self._moved = 0
         self._files_done += 1
         self._recording = None
         self.move(0)
@@ -62,12 +71,12 @@ class Progress:
         with self._parts.catalogue.begin() as uow:
             uow.progress.clear(self._offload)
 
-    def _rate(self, now: TimeReading, done: int) -> int:
-        if self._started is None:
-            self._started = (now.monotonic_ns, done)
-        since_ns, since_bytes = self._started
-        elapsed_ns = now.monotonic_ns - since_ns
-        return (done - since_bytes) * 1_000_000_000 // elapsed_ns if elapsed_ns > 0 else 0
+    def _rate(self, now: TimeReading) -> int:
+        if self._started_ns is None:
+            self._started_ns = now.monotonic_ns
+        elapsed_ns = now.monotonic_ns - self._started_ns
+        read = self._read_before + self._moved - self._here_before
+        return read * 1_000_000_000 // elapsed_ns if elapsed_ns > 0 else 0
 
     def _write(self, now: TimeReading, bytes_of_recording: int) -> None:
         done = self._done_before + bytes_of_recording
@@ -80,7 +89,7 @@ class Progress:
             bytes_total=self._bytes_total,
             files_done=self._files_done,
             files_total=self._files_total,
-            rate_bytes_s=self._rate(now, done),
+            rate_bytes_s=self._rate(now),
             updated_at=now.wall,
         )
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from catalogue.records import ProgressRow
 from devices.mtp.driver import MtpDriver
 from evidence.clock import unix_ms
 from evidence.durable import free_bytes
@@ -112,6 +113,20 @@ def test_a_recorder_that_fails_three_times_in_a_row_is_left_alone(tmp_path: Path
     with Home(tmp_path / "home", drivers=[card]) as home:
         assert len(home.offload(card.docked).interrupted) == 3
         home.check()
+
+
+def test_r04_the_rate_that_is_told_after_a_resume_is_that_of_the_reading(tmp_path: Path) -> None:
+    """Bytes that were here before would make it look fast, and the time that remains short."""
+    card = FaultyCard(make_gb_tree(tmp_path / "c", {f"DCIM/{gb_name()}": CLIP}))
+    card.left, card.error = len(CLIP) - 1_000, DeviceGoneError
+    with Home(tmp_path / "home", drivers=[card]) as home:
+        home.service.offload(card.docked, home.actor, register=True)
+        card.left, card.after_read = None, lambda _path: home.clock.advance(seconds=1)
+        told: list[ProgressRow] = []
+        home.service.offload(card.docked, home.actor, on_progress=told.append)
+        assert max(row.bytes_done for row in told) == len(CLIP)
+        assert max(row.rate_bytes_s for row in told) <= 1_000
+        home.settle()
 
 
 def test_a_recorder_without_resume_is_read_from_the_start(home: Home, card: FaultyCard) -> None:
