@@ -21,6 +21,7 @@ class Watchable(StrEnum):
     TO_MAKE = "to-make"
     NOT_YET = "not-yet"
     NOTHING = "nothing"
+    ELSEWHERE = "elsewhere"  # a duplicate: its bytes are kept, and watched, as another recording
     DENIED = "denied"
 
 

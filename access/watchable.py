@@ -12,6 +12,7 @@ from typing import Final
 from access.views import Watchable
 from catalogue.records import DerivativeRow, RecordingRow
 from evidence.digest import Digest
+from evidence.model import RecordingState
 from media.ladder import ViewingPlan
 
 #: Kind of the derivative a browser plays in place of the original.
@@ -47,6 +48,8 @@ def watchable(row: RecordingRow, derivatives: Sequence[DerivativeRow]) -> Watcha
     choice = chosen(row, derivatives)
     if choice is not None:
         return Watchable.COPY if choice.kind == VIEWING else Watchable.ORIGINAL
+    if row.state is RecordingState.DUPLICATE:  # never examined by itself
+        return Watchable.ELSEWHERE
     if not row.described:
         return Watchable.NOT_YET
     wanted = row.facts.get("viewing")

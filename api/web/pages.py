@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -13,7 +14,15 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from access import RecordingView, SessionActor
 from access.views import Count
 from api import problems
-from api.dependencies import COOKIE, LANGUAGE_COOKIE, ServicesDep, SettingsDep, address_of, login_rate_of
+from api.dependencies import (
+    COOKIE,
+    LANGUAGE_COOKIE,
+    ServicesDep,
+    SettingsDep,
+    address_of,
+    login_rate_of,
+    session_behind,
+)
 from api.routes.session import set_cookie
 from api.security import csrf as forgery
 from api.services import Services
@@ -57,20 +66,33 @@ def error_page(request: Request, error: EvidenceError) -> Response:
     if getattr(error, "reason", "") == "password-change-required":
         return redirect("/password")
     language = language_of(request)
-    title, advice, told = words.ERRORS.get(error.code, "This did not work"), words.RETRY[_retry(error)], ""
+    status = int(problems.status_of(error))
+    title, advice = words.ERRORS.get(error.code, "This did not work"), words.RETRY[_retry(error)]
+    told: list[str] = []
     if isinstance(error, forgery.ForgedRequestError):
         advice = "Load the page again and repeat the step."
     elif isinstance(error, AccessDeniedError):
         title, advice = "Access denied", ""
         reason = getattr(error, "reason", "")
-        told = translate(custody_words.DENIALS.get(reason, "Your roles do not allow this."), language)
-        told += " " + translate("The refusal has been entered in the chain of custody.", language)
+        why = custody_words.DENIALS.get(reason, "Your roles do not allow this.")
+        told = [translate(why, language), translate("The refusal has been entered in the chain of custody.", language)]
     return render(
-        request, "error.html", status=int(problems.status_of(error)), title=translate(title, language), told=told,
-        advice=translate(advice, language) if advice else "", code=error.code,
+        request, "error.html", session=_session_or_none(request, status), status=status,
+        title=translate(title, language), told=told, advice=translate(advice, language) if advice else "",
+        code=error.code,
         # Sentences of the lower rooms are English: a Chinese page keeps them apart, to be passed on to who looks after it.
-        details=[] if told else [text for text in (error.what, error.kept, error.todo) if text],
+        details=[] if told else [text[:1].upper() + text[1:] for text in (error.what, error.kept, error.todo) if text],
     )  # fmt: skip
+
+
+def _session_or_none(request: Request, status: int) -> SessionActor | None:
+    """Whose page it is, so that a refusal does not look like having been logged out; not asked when the service is ill."""
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return None
+    try:
+        return session_behind(request)
+    except EvidenceError:
+        return None
 
 
 def _retry(error: EvidenceError) -> Retry:

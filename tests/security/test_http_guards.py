@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -297,6 +298,28 @@ def test_a_method_nobody_answers_to_is_refused_in_the_form_of_its_side(web: WebH
     page = web.visitor().get("/logout")
     assert (page.status_code, page.headers["allow"]) == (405, "POST")
     assert "</html>" in page.text
+
+
+def test_a_refusal_does_not_look_like_having_been_logged_out(web: WebHome, officer: Actor) -> None:
+    visitor = web.visitor(officer)
+    for path, status in (("/people", 403), ("/nothing", 404), ("/recordings/nonsense", 422), ("/logout", 405)):
+        answer = visitor.get(path)
+        assert answer.status_code == status
+        assert officer.name in answer.text
+        assert 'href="/my"' in answer.text
+    assert officer.name not in web.visitor().get("/nothing").text
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/recordings/nonsense", "/recordings?from=yesterday"])
+def test_a_chinese_error_page_keeps_english_sentences_apart(web: WebHome, officer: Actor, path: str) -> None:
+    page = web.visitor(officer).get(path).text
+    main = page.split('<main id="main">', 1)[1]
+    shown = re.sub(r"<details.*?</details>", "", main, flags=re.DOTALL)
+    words = re.sub(r"<[^>]*>", " ", shown)
+    assert re.findall(r"[A-Za-z-]{3,}", words) in (["not-found"], ["invalid-input"])  # the code, for who asks
+    assert 'lang="en"' in main
+    english = web.visitor(officer).get(path, params={"lang": "en"}).text
+    assert "<details" not in english
 
 
 # --- hosts ------------------------------------------------------------------------------------------------------------

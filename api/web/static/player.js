@@ -8,6 +8,7 @@ class LhPlayer extends HTMLElement {
   connectedCallback() {
     this.words = JSON.parse(this.dataset.words);
     this.rate = Number(this.dataset.rateMilli) / 1000 || 25;
+    this.length = Number(this.dataset.durationMs) / 1000;  // as examined, until the browser knows better
     this.started = this.dataset.started ? Date.parse(this.dataset.started) : null;
     this.offset = this.dataset.offsetMs === "" ? null : Number(this.dataset.offsetMs);
     if (this.dataset.kind === "photo") { this.buildPhoto(); return; }
@@ -176,7 +177,7 @@ class LhPlayer extends HTMLElement {
   show() {
     const seconds = this.media.currentTime || 0;
     this.seek.value = String(seconds);
-    const position = `${seconds.toFixed(3)} s / ${(this.media.duration || 0).toFixed(3)} s`;
+    const position = `${seconds.toFixed(3)} s / ${(this.media.duration || this.length).toFixed(3)} s`;
     const lines = [position];
     if (this.started !== null) {
       const corrected = this.started + seconds * 1000;

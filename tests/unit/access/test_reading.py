@@ -100,6 +100,12 @@ def test_a_page_shows_names_copies_and_timeline_and_is_entered(home: AssuredHome
     assert len(allowed(home, "recording.show")) == 1
 
 
+def test_a_duplicate_is_not_said_to_await_an_examination_that_never_comes(home: AssuredHome) -> None:
+    rows = home.ingest({NAME: b"x" * 1000, f"DCIM/{gb_name(counter=2, stamp='20261123203000')}": b"x" * 1000})
+    (other,) = [row for row in rows if row.state == "duplicate"]
+    assert home.reading.show(home.agent("丁", "legal_reviewer"), other.id).watchable is Watchable.ELSEWHERE
+
+
 def test_r23_who_looked_is_seen_by_those_who_read_the_log_and_by_nobody_else(home: AssuredHome) -> None:
     _, _, officer = settled(home)
     (row,) = home.ingest({NAME: b"x" * 1000})
