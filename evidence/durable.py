@@ -19,7 +19,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evidence.disks import disks_below
-from evidence.errors import BlobConflictError, HomeLockedError, NotDurableError, StoreError, StoreFullError
+from evidence.errors import (
+    BlobConflictError,
+    HomeLockedError,
+    NotDurableError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _PUBLISH_AT_ONCE = 64
@@ -52,8 +59,16 @@ def fsync_file(fd: int) -> None:
 
 
 def fsync_dir(directory: Path) -> None:
-    """Force a directory's entries to stable storage."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Force a directory's entries to stable storage.
+
+    Raises:
+        StoreUnavailableError: It is not there, or cannot be opened: nothing that was put into it counts as durable.
+    """
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        text = f"cannot open {directory.name}: {os.strerror(error.errno or 0)}"
+        raise StoreUnavailableError(text, todo="Mount its disk.") from error
     try:
         fsync_file(fd)
     finally:
@@ -211,7 +226,11 @@ def publish_new(target: Path, data: bytes, *, mode: int = 0o440) -> bool:
         made = link_new(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
-    if not made and target.read_bytes() != data:
+    try:
+        same = made or target.read_bytes() == data
+    except OSError as error:
+        raise StoreError(f"cannot read {target.name}: {os.strerror(error.errno or 0)}") from error
+    if not same:
         raise BlobConflictError(f"{target.name} exists with other bytes; nothing was overwritten")
     return made
 
@@ -277,17 +296,22 @@ def exclusive_lock(path: Path) -> Iterator[int]:
     """Hold an advisory lock file for as long as the block runs; the lock dies with the process.
 
     Raises:
-        HomeLockedError: Another process holds it.
+        HomeLockedError: Another process holds it. StoreError: the file cannot be opened (rights, a read-only disk).
     """
     make_dirs(path.parent)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+    except OSError as error:
+        raise StoreError(f"cannot open the lock {path.name}: {os.strerror(error.errno or 0)}") from error
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise HomeLockedError(
                 f"another process holds {path.name}", todo="Stop it, or let it do the work."
             ) from error
+        except OSError as error:  # a file system without locks: nobody may believe that this one holds
+            raise StoreError(f"cannot lock {path.name}: {os.strerror(error.errno or 0)}") from error
         yield fd
     finally:
         os.close(fd)

@@ -2,7 +2,10 @@
 
 Each program gets a new session (killed as a group), a parent-death signal, no new privileges, limits on memory, CPU time,
 file size and open files, an empty environment and, where the kernel allows it, a network namespace of its own with
-nothing in it. The tools used (setpriv, prlimit, unshare) are util-linux, which every Debian has.
+nothing in it. Started by root, it keeps one capability, to read: nothing can be unfrozen or mounted by it. A program that was
+taken over may still leave the group by a session of its own; it then has neither network nor privileges, and CPU time to its limit.
+
+The tools used (setpriv, prlimit, unshare) are util-linux, which every Debian has.
 
 Crash: if we are killed, the parent-death signal kills the program; its output had a temporary name and is swept.
 
@@ -67,10 +70,20 @@ def network_isolation() -> tuple[str, ...]:
     return ()
 
 
+@functools.cache
+def _without_capabilities() -> tuple[str, ...]:
+    """What takes root's capabilities away but the one to read; empty for others, who have none, and where root may not."""
+    options = ("--bounding-set=-all,+dac_read_search", "--inh-caps=-all", "--ambient-caps=-all")
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        return ()
+    attempt = subprocess.run(["setpriv", *options, "--", "true"], env=_ENVIRONMENT, capture_output=True, check=False)
+    return options if attempt.returncode == 0 else ()
+
+
 def _wrapped(command: Sequence[str], limits: SandboxLimits) -> list[str]:
     return [
         *network_isolation(),
-        "setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--",
+        "setpriv", "--pdeathsig", "KILL", "--no-new-privs", *_without_capabilities(), "--",
         "prlimit", f"--as={limits.memory_bytes}", f"--cpu={limits.cpu_s}", f"--fsize={limits.file_bytes}",
         "--core=0", "--nofile=256", "--",
         *command,

@@ -15,6 +15,7 @@ from evidence.errors import (
     SandboxError,
     StoreError,
     StoreFullError,
+    StoreUnavailableError,
 )
 from evidence.transfer import transfer
 
@@ -138,6 +139,24 @@ def test_a_sandboxed_program_has_no_network_no_environment_and_no_second_chance(
     assert sandbox.run(["sh", "-c", "exit 3"], check=False).returncode == 3
 
 
+@pytest.mark.root
+def test_a_program_that_root_sandboxes_can_read_but_neither_unfreeze_nor_mount(tmp_path):
+    frozen = tmp_path / "frozen"
+    frozen.write_bytes(b"evidence")
+    frozen.chmod(0)
+    os.chown(frozen, 4242, 4242)
+    assert sandbox.run(["cat", str(frozen)]).untrusted_stdout == b"evidence"
+    for attack in (
+        ["chmod", "666", str(frozen)],
+        ["sh", "-c", f"echo forged > {frozen}"],
+        ["chattr", "-i", str(frozen)],
+        ["mount", "-t", "tmpfs", "tmpfs", str(tmp_path)],
+    ):
+        with pytest.raises(SandboxError):
+            sandbox.run(attack)
+    assert frozen.read_bytes() == b"evidence"
+
+
 def test_a_sandboxed_program_cannot_write_more_than_its_limit(tmp_path):
     with pytest.raises(SandboxError):
         sandbox.run(
@@ -158,3 +177,27 @@ def test_a_file_where_a_directory_should_be_is_an_error_of_ours(tmp_path):
 def test_a_sandbox_whose_working_directory_is_gone_fails_with_our_error(tmp_path):
     with pytest.raises(SandboxError, match="cannot start"):
         sandbox.run(["true"], cwd=tmp_path / "gone")
+
+
+def test_a_folder_that_vanished_makes_nothing_durable_and_says_so(tmp_path):
+    with pytest.raises(StoreUnavailableError, match="cannot open gone"):
+        durable.fsync_dir(tmp_path / "gone")
+
+
+def test_a_lock_that_cannot_be_had_is_no_lock(tmp_path, monkeypatch):
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(StoreError, match="cannot open the lock"), durable.exclusive_lock(tmp_path / "lock"):
+        pass
+
+    def without_locks(fd, how):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(durable.fcntl, "flock", without_locks)
+    with pytest.raises(StoreError, match="cannot lock"), durable.exclusive_lock(tmp_path / "other"):
+        pass
+
+
+def test_a_file_that_cannot_be_compared_is_not_taken_for_the_same(tmp_path):
+    (tmp_path / "file").mkdir()
+    with pytest.raises(StoreError, match="cannot read"):
+        durable.publish_new(tmp_path / "file", b"one")

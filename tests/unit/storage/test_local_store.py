@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import stat
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from evidence.errors import (
 from evidence.ports import BlobStore, PartialStore
 from storage import protection
 from storage.local import LocalStore
+from support.mounts import tmpfs
 from support.stores import SUITE, ManualClock, local_store, unprotect_tree
 
 DATA = b"what a camera saw"
@@ -159,13 +161,8 @@ def test_stored_files_cannot_be_written_by_mode_and_keep_their_bytes(store):
 @pytest.fixture
 def small_disk(tmp_path):
     """A real file system of 4 MiB."""
-    from evidence import sandbox
-
-    root = tmp_path / "disk"
-    root.mkdir()
-    sandbox.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0750", "tmpfs", str(root)])
-    yield root
-    sandbox.run(["umount", "-l", str(root)])
+    with tmpfs(tmp_path / "disk", size="4m") as disk:
+        yield disk
 
 
 @pytest.mark.root
@@ -679,12 +676,10 @@ def test_a_removal_that_the_flag_forbids_is_not_noted_as_done(hard_store, monkey
 
 @pytest.mark.root
 def test_a_disk_that_became_read_only_can_still_be_read_and_verified(small_disk):
-    from evidence import sandbox
-
     store = local_store(small_disk)
     put(store)
     (small_disk / "staging" / ".dead.tmp").write_bytes(b"x")
-    sandbox.run(["mount", "-o", "remount,ro", str(small_disk)])
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     again = reopened(store, protect="auto")
     assert again.properties.protection == "mode-only"
     again.verify(DIGEST, DIGEST)
