@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import itertools
 import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,21 +29,25 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
 from dbos import error as dbos_error
 
-from evidence.clock import Clock, to_text
+from evidence.clock import Clock, to_text, unix_ms
 from evidence.errors import ConfigError, EvidenceError, JobError
 from flow.liveness import Liveness
 from flow.sqlite import flow_engine
 
 _log = logging.getLogger(__name__)
 _LIVE = ["PENDING", "ENQUEUED", "DELAYED"]
-_FAILED = ["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+_POISONED = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
+_FAILED = ["ERROR", _POISONED]
 _ENDED = ["SUCCESS", "CANCELLED", *_FAILED]
 _KEY_SEPARATOR = "#"
 _ATTEMPTS_MAX = 5  # a job that kills its process five times is a poisoned file: a person must look
-_LIST_MAX = 5_000
+#: The newest failures that are looked at: a job that fails is asked for again each minute.
+_FAILURES_MAX = 5_000
+_KEYS_AT_ONCE = 100
 _DELETE_BATCH = 500
 #: Ended jobs are kept this long for the health page; the custody log is the lasting record.
 _KEEP = timedelta(days=7)
+_FORGET_EVERY = timedelta(days=1)
 
 
 def _stop_process(error: EvidenceError) -> None:
@@ -103,6 +108,8 @@ class DbosEngine:
         self._liveness: Liveness | None = None
         self._workflow: Any = None
         self._enqueue_lock = threading.Lock()
+        self._runs = itertools.count()
+        self._forgotten_at: datetime | None = None
 
     # --- declaration --------------------------------------------------------------------------------------------------
     def register(self, job: str, function: Callable[[str], None]) -> None:
@@ -207,6 +214,9 @@ class DbosEngine:
     def enqueue(self, job: str, argument: str, *, queue: str, key: str, priority: int) -> None:
         """Ask for one run; durable on return. Does nothing while ``key`` is waiting or running.
 
+        Nor does it for a key whose job ended the process again and again: asking for it once more would end the next one.
+        It stays among the failures until a person looks; after a week, or with the engine's database, it is forgotten.
+
         Args:
             job: A declared job.
             argument: Its one argument (an identity).
@@ -219,11 +229,16 @@ class DbosEngine:
         """
         if self._workflow is None or job not in self._jobs or queue not in self._queues or _KEY_SEPARATOR in key:
             raise JobError(f"job {job!r} on queue {queue!r} cannot be enqueued: not declared or not started")
+        if any(_key_of(status) == key for status in self._list(status=_POISONED)):
+            _log.error(
+                "job %s %s ended this process again and again; it is not run until a person has looked", job, argument
+            )
+            return
         # DBOS keeps its options in thread-local context; the lock only keeps two equal keys from racing to one insert.
         with (
             _job_errors("take a job"),
             self._enqueue_lock,
-            SetWorkflowID(f"{key}{_KEY_SEPARATOR}{uuid4().hex}"),
+            SetWorkflowID(f"{key}{_KEY_SEPARATOR}{self._next_run()}"),
             SetEnqueueOptions(
                 deduplication_id=key,
                 duplication_policy="return-existing",
@@ -231,6 +246,11 @@ class DbosEngine:
             ),
         ):
             DBOS.enqueue_workflow(queue, self._workflow, job, argument)
+        self._forget_now_and_then()
+
+    def _next_run(self) -> str:
+        """Sorts by time within a key: the engine's own times are whole seconds on SQLite."""
+        return f"{unix_ms(self._clock.now().wall):014d}.{next(self._runs):08d}.{uuid4().hex[:12]}"
 
     def live_keys(self) -> set[str]:
         """Keys that are waiting or running, in any process."""
@@ -238,14 +258,25 @@ class DbosEngine:
 
     def failures(self) -> dict[str, str]:
         """Keys whose latest run ended in an error, with its code and text, newest first."""
-        latest: dict[str, WorkflowStatus] = {}
-        for status in self._list(status=[*_LIVE, *_ENDED], load_output=True, sort_desc=True):
-            latest.setdefault(_key_of(status), status)
-        return {key: str(status.error or status.status) for key, status in latest.items() if status.status in _FAILED}
+        failed: dict[str, WorkflowStatus] = {}
+        for status in self._list(status=_FAILED, load_output=True, limit=_FAILURES_MAX, sort_desc=True):
+            key = _key_of(status)
+            if key not in failed or failed[key].workflow_id < status.workflow_id:
+                failed[key] = status
+        keys = list(failed)
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            prefixes = [f"{key}{_KEY_SEPARATOR}" for key in keys[start : start + _KEYS_AT_ONCE]]
+            for other in self._list(status=[*_LIVE, "SUCCESS", "CANCELLED"], workflow_id_prefix=prefixes):
+                key = _key_of(other)  # a prefix may match more than it says
+                if key in failed and failed[key].workflow_id < other.workflow_id:
+                    del failed[key]
+        return {key: str(status.error or status.status) for key, status in failed.items()}
 
     def forget_ended(self) -> int:
         """Remove jobs that ended more than a week ago from the engine's database; return how many."""
-        before = to_text(self._clock.now().wall - _KEEP)
+        now = self._clock.now().wall
+        self._forgotten_at = now
+        before = to_text(now - _KEEP)
         forgotten = 0
         while batch := self._list(status=_ENDED, end_time=before, limit=_DELETE_BATCH):
             with _job_errors("forget old jobs"):
@@ -253,11 +284,20 @@ class DbosEngine:
             forgotten += len(batch)
         return forgotten
 
-    def _list(self, *, limit: int = _LIST_MAX, load_output: bool = False, **conditions: Any) -> list[WorkflowStatus]:
+    def _forget_now_and_then(self) -> None:
+        """A service runs for months: what ended is forgotten once a day, not only at the start."""
+        if self._forgotten_at is None or abs(self._clock.now().wall - self._forgotten_at) < _FORGET_EVERY:
+            return
+        try:
+            self.forget_ended()
+        except JobError as error:  # untidy, no more; tomorrow is another day
+            _log.warning("old jobs were not forgotten: %s", error.what)
+
+    def _list(self, *, load_output: bool = False, **conditions: Any) -> list[WorkflowStatus]:
         if self._workflow is None:
             raise JobError("the job engine is not running")
         with _job_errors("list jobs"):
-            return DBOS.list_workflows(load_input=False, load_output=load_output, limit=limit, **conditions)
+            return DBOS.list_workflows(load_input=False, load_output=load_output, **conditions)
 
     def _cancel_other_versions(self) -> None:
         for status in self._list(status=_LIVE):

@@ -107,6 +107,30 @@ def test_a_failure_is_told_until_the_key_succeeds(engine: JobEngine) -> None:
     assert engine.failures() == {}
 
 
+def test_a_failure_is_told_however_many_jobs_ran_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flow.engine._FAILURES_MAX", 3)
+    engine = DbosEngine(f"sqlite:///{tmp_path}/flow.db", clock=SystemClock(), poll_s=0.05)
+
+    def job(argument: str) -> None:
+        if argument == "bad":
+            raise StoreFullError("the disk is full")
+
+    engine.register("job", job)
+    engine.declare_queue("queue", concurrency=4)
+    engine.start()
+    engine.enqueue("job", "bad", queue="queue", key="a_key", priority=1)
+    engine.enqueue("job", "bad", queue="queue", key="axkey", priority=1)
+    settle(engine)
+    for number in range(8):
+        engine.enqueue("job", "good", queue="queue", key=f"k{number}", priority=1)
+    settle(engine)
+    assert set(engine.failures()) == {"a_key", "axkey"}
+    engine.enqueue("job", "good", queue="queue", key="axkey", priority=1)
+    settle(engine)
+    assert set(engine.failures()) == {"a_key"}
+    engine.stop(timeout_s=2)
+
+
 def test_what_was_never_declared_is_refused(engine: JobEngine) -> None:
     engine.register("job", lambda _argument: None)
     engine.declare_queue("queue", concurrency=1)
@@ -149,6 +173,20 @@ def test_ended_jobs_are_forgotten_after_a_week(tmp_path: Path) -> None:
     assert engine.forget_ended() == 0
     clock.advance(days=8)
     assert engine.forget_ended() == 1
+    engine.stop(timeout_s=2)
+
+
+def test_a_service_that_runs_for_months_forgets_ended_jobs_without_a_restart(tmp_path: Path) -> None:
+    clock = RunningClock(SystemClock().now().wall)
+    engine = DbosEngine(f"sqlite:///{tmp_path}/flow.db", clock=clock, poll_s=0.1)
+    engine.register("job", lambda _argument: None)
+    engine.declare_queue("queue", concurrency=1)
+    engine.start()
+    for day in (0, 8):
+        clock.advance(days=day)
+        engine.enqueue("job", "x", queue="queue", key=f"day-{day}", priority=1)
+        settle(engine)
+    assert {status.workflow_id.partition("#")[0] for status in engine._list()} == {"day-8"}
     engine.stop(timeout_s=2)
 
 
@@ -227,6 +265,18 @@ def test_a_killed_process_goes_on_where_it_was(tmp_path: Path) -> None:
     reap(second)
 
 
+def test_a_job_that_ends_its_process_again_and_again_waits_for_a_person(tmp_path: Path) -> None:
+    url, file = f"sqlite:///{tmp_path}/flow.db", tmp_path / "lines"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(WORKER), url, "dock-1", str(file), "poison"]
+    ends = [subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False, timeout=60).returncode]
+    while ends[-1] != 0 and len(ends) < 12:  # each start asks for it, as the reconciler does
+        ends.append(subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode)
+    assert ends == [9] * 6 + [0], "asked for once more, it is not run: this process lived"
+    assert len(file.read_text().splitlines()) == 6
+    assert subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
 def test_on_postgresql_another_worker_takes_a_dead_ones_jobs(tmp_path: Path, postgres_url: str) -> None:
     file = tmp_path / "lines"
     first = worker(postgres_url, "worker-1", file, "enqueue", "8")
@@ -262,6 +312,42 @@ def test_a_schedule_asks_at_the_start_and_once_per_period() -> None:
     schedule.stop()
     engine.drain()
     assert len(ran) >= 2
+
+
+def ticking() -> tuple[InlineEngine, Schedule]:
+    engine = InlineEngine()
+    engine.register("sweep", lambda _argument: None)
+    engine.declare_queue("ticks", concurrency=1)
+    engine.start()
+    schedule = Schedule(engine, clock=RunningClock(), queue="ticks")
+    schedule.every(timedelta(hours=1), "sweep")
+    schedule.start()
+    engine.drain()
+    return engine, schedule
+
+
+@pytest.mark.parametrize("years", [-60, 60])
+def test_a_clock_that_jumped_by_decades_neither_stops_nor_floods_the_ticks(years: int) -> None:
+    engine, schedule = ticking()
+    scheduler = schedule._scheduler
+    (job,) = scheduler.get_jobs()
+    job.modify(next_run_time=SystemClock().now().wall + timedelta(days=365 * years))  # planned before the jump
+    scheduler.wakeup()
+    begin = time.monotonic()
+    wait_until(lambda: engine.live_keys() == {"tick:sweep:"}, timeout_s=5)
+    wait_until(lambda: job.next_run_time > SystemClock().now().wall, timeout_s=5)
+    assert job.next_run_time < SystemClock().now().wall + timedelta(hours=2)
+    assert time.monotonic() - begin < 5
+    schedule.stop()
+
+
+def test_ticks_of_a_slow_job_do_not_pile_up() -> None:
+    engine, schedule = ticking()
+    (job,) = schedule._scheduler.get_jobs()
+    for _ in range(5):
+        job.func()
+    assert engine.drain() == 1
+    schedule.stop()
 
 
 def test_two_ticks_of_one_period_are_one_job() -> None:
