@@ -26,7 +26,8 @@ from evidence.ports import JobEngine
 _log = logging.getLogger(__name__)
 
 
-class _FromNow(IntervalTrigger):  # type: ignore[misc] - the library has no types
+# The library has no types, hence the two remarks for mypy.
+class _FromNow(IntervalTrigger):  # type: ignore[misc]
     """The next run is one interval from now: the library would count every run that a jump of the clock skipped."""
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:  # noqa: ARG002
@@ -34,7 +35,7 @@ class _FromNow(IntervalTrigger):  # type: ignore[misc] - the library has no type
         return after
 
 
-class _Steady(MemoryJobStore):  # type: ignore[misc] - the library has no types
+class _Steady(MemoryJobStore):  # type: ignore[misc]
     """A job further away than its interval was planned before the clock was set back: it is due now."""
 
     def get_due_jobs(self, now: datetime) -> list[Job]:
