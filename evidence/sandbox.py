@@ -3,7 +3,7 @@
 Each program gets a new session (killed as a group), a parent-death signal, no new privileges, limits on memory, CPU time,
 file size and open files, an empty environment and, where the kernel allows it, a network namespace of its own with
 nothing in it. Started by root, it keeps one capability, to read: nothing can be unfrozen or mounted by it. A program that was
-taken over may still leave the group by a session of its own; it then has neither network nor privileges, and CPU time to its limit.
+taken over may still leave the group by a session of its own; it has neither network nor privileges, and CPU time to its limit.
 
 The tools used (setpriv, prlimit, unshare) are util-linux, which every Debian has.
 
