@@ -293,6 +293,23 @@ def an_auditor_reads_who_watched_and_watches_nothing(person: Person) -> None:
     assert page.locator("form[action='/people/role']").count() == 0  # sees people, changes none
 
 
+def a_wall_shows_nothing_more_once_its_session_has_ended(browser: Browser, station: Station) -> None:
+    """Logged out elsewhere: the stream of the wall ends at once, and the page asks for a log-in instead of looking alive."""
+    person = Person(browser, station, "admin")
+    page = person.page
+    person.go("/wall")
+    person.enter(PASSWORD)
+    expect(page.locator("lh-dock-wall .slot")).to_have_count(3, timeout=15_000)
+    card = page.locator("lh-dock-wall .slot").first.element_handle()
+    page.wait_for_timeout(6_000)  # at least one sign of life: what says the same stays the same element
+    assert card.evaluate("node => node.isConnected")
+    token = page.evaluate("document.body.dataset.csrf")
+    ended = page.request.delete(f"{station.url}/api/v1/session", headers={"X-Liuhen-Csrf": token})
+    assert ended.status == 204
+    expect(page).to_have_url(re.compile(r"/login\?back=%2Fwall$"), timeout=20_000)
+    person.context.close()
+
+
 def the_home_verifies_on_the_command_line_after_the_service_has_stopped(station: Station) -> None:
     assert station.stop() in (0, 130, -signal.SIGINT)
     ran = subprocess.run(
@@ -318,4 +335,5 @@ def test_the_main_job_in_a_real_browser_by_every_role_and_then_on_the_command_li
     ):
         with logged_in(browser, station, login) as person:
             story(person)
+    a_wall_shows_nothing_more_once_its_session_has_ended(browser, station)
     the_home_verifies_on_the_command_line_after_the_service_has_stopped(station)
