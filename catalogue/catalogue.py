@@ -8,6 +8,7 @@ every step of the pipeline is written to be run again.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -34,6 +35,7 @@ class Catalogue:
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
         self._writer = None if engines.path is None else SharedWriter(engines.write)
+        self._mine = threading.local()
         self.engine_name = engines.name
         self.library_version = engines.version
 
@@ -78,11 +80,17 @@ class Catalogue:
 
     @contextmanager
     def _alone(self) -> Iterator[Db]:
-        with translated(), self._engines.write.begin() as connection:
-            db = Db(connection)
-            yield db
-            if db.broken:
-                raise CatalogueError("a statement of this transaction failed", kept="Nothing of it was kept.")
+        if getattr(self._mine, "open", False):
+            raise CatalogueError("a write transaction inside of a write transaction would wait for itself")
+        self._mine.open = True
+        try:
+            with translated(), self._engines.write.begin() as connection:
+                db = Db(connection)
+                yield db
+                if db.broken:
+                    raise CatalogueError("a statement of this transaction failed", kept="Nothing of it was kept.")
+        finally:
+            self._mine.open = False
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:

@@ -95,15 +95,13 @@ def test_a_reading_transaction_sees_one_moment(catalogue: Catalogue) -> None:
         assert reader.settings.get("a") is None
 
 
-def test_a_write_inside_of_a_write_is_refused_instead_of_waiting_for_itself(sqlite_url: str) -> None:
-    opened = Catalogue.open(sqlite_url, migrate=True)
+def test_a_write_inside_of_a_write_is_refused_instead_of_waiting_for_itself(catalogue: Catalogue) -> None:
     started = time.monotonic()
-    with opened.begin(), pytest.raises(CatalogueError, match="inside"), opened.begin():
+    with catalogue.begin(), pytest.raises(CatalogueError, match="inside"), catalogue.begin():
         pass
     assert time.monotonic() - started < 5
-    with opened.begin() as uow:
+    with catalogue.begin() as uow:
         uow.settings.put("the writer", "is free again")
-    opened.close()
 
 
 def test_many_writers_take_their_turns(catalogue: Catalogue) -> None:
