@@ -127,7 +127,7 @@ def test_the_helper_refuses_unknown_file_systems_writable_nodes_and_strange_name
 def test_the_udev_rules_parse():
     if shutil.which("udevadm") is None:
         pytest.fail("udevadm is missing; make test installs it")
-    text = (ROOT / "systemd/60-liuhen-docks.rules").read_text()
+    text = (ROOT / "systemd/71-liuhen-docks.rules").read_text()
     for line in text.splitlines():
         if line and not line.startswith("#"):
             assert re.fullmatch(r'([A-Z_]+(\{[A-Z_0-9a-z]+\})?(==|\+=|=|!=)"[^"]*"(, )?)+', line), line
