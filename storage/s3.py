@@ -250,7 +250,7 @@ class S3Store:
     def stat(self, sha256: Digest) -> BlobStat:
         """Size, version and the lock the server states for it."""
         found = self._require(sha256)
-        locked = found.hold or found.retain_until is not None
+        locked = found.hold or (found.retain_until is not None and found.retain_until > self._clock.now().wall)
         return BlobStat(
             key=self._versions.key(sha256),
             size_bytes=found.size_bytes,
@@ -265,12 +265,22 @@ class S3Store:
         return self._versions.find(sha256) is not None
 
     def verify(self, sha256: Digest, expected: Digest, *, progress: Progress | None = None) -> None:
-        """Fetch every byte of the version from the server and compare.
+        """Fetch every byte of the version from the server and compare; also renews a first retention that is half over.
 
         Raises:
             DigestMismatchError: Other bytes. BlobNotFoundError: none. StoreError: the server cannot give them all.
         """
-        self._read_and_compare(sha256, expected, self._require(sha256), progress)
+        found = self._require(sha256)
+        self._read_and_compare(sha256, expected, found, progress)
+        with contextlib.suppress(
+            StoreError
+        ):  # the bytes are sound all the same; ``stat`` tells what lock they are under
+            self._renew(sha256, found)
+
+    def _renew(self, sha256: Digest, found: Version) -> None:
+        now, whole = self._clock.now().wall, timedelta(days=self._settings.first_retention_days)
+        if whole and (found.retain_until is None or found.retain_until < now + whole / 2):
+            self._versions.lock_until(sha256, found, whole_second(now + whole))
 
     def _read_and_compare(self, sha256: Digest, expected: Digest, found: Version, progress: Progress | None) -> None:
         hasher = self._suite.new(expected.algorithm)

@@ -53,7 +53,8 @@ class S3Settings:
         ca: Certificate authority file for a private endpoint, None for the system's.
         prefix: Put before every key, empty or ending in ``/``.
         mode: COMPLIANCE: nobody can remove before the date; GOVERNANCE: privileged accounts can.
-        first_retention_days: Retention of a blob that is put without a date; 0 for none. Renewed later, never shortened.
+        first_retention_days: Retention of a blob that is put without a date, and of one that is verified when half of it is
+            over; 0 for none. Never shortened.
         domain: Failure domain; empty means the endpoint's host. Must be stated for an endpoint on this machine, whose
             disks may be those of a local store.
         part_bytes: Size of multipart parts and limit for a single request, at least 5 MiB.

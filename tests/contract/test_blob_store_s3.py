@@ -264,6 +264,45 @@ def test_a_blob_that_stood_without_a_lock_gets_the_first_retention_when_it_is_pu
     assert store.stat(digest).version == receipt.version
 
 
+def test_a_lock_that_has_lapsed_protects_nothing_and_is_not_called_a_lock(store):
+    digest, _ = put(store, retain_until=now() + timedelta(seconds=2))
+    assert store.stat(digest).protection == "object-lock"
+    time.sleep(3.5)
+    assert store.stat(digest).protection == "none"
+    store.set_hold(digest, reference="case")
+    assert store.stat(digest).protection == "object-lock"
+
+
+@pytest.mark.parametrize(("days_left", "renewed"), [(0, True), (2, True), (20, False)])
+def test_a_verify_renews_a_first_retention_that_is_half_over_or_missing(make_store, days_left, renewed):
+    plain = make_store(seaweed.shared().settings())
+    plain.ensure_bucket()
+    digest, _ = put(plain, retain_until=now() + timedelta(days=days_left) if days_left else None)
+    before = plain.stat(digest).retain_until
+    store = make_store(replace(plain._settings, first_retention_days=30))
+    store.verify(digest, digest)
+    after = store.stat(digest).retain_until
+    assert (after != before) == renewed
+    assert not renewed or after > now() + timedelta(days=29)
+
+
+def test_a_lock_that_cannot_be_renewed_makes_no_sound_copy_unsound(make_store):
+    plain = make_store(seaweed.shared().settings())
+    plain.ensure_bucket()
+    digest, _ = put(plain)
+    store = make_store(replace(plain._settings, first_retention_days=30))
+
+    class Refused:
+        status_code = 403
+
+    def refuse(**_):
+        return Refused(), {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+
+    store._client.meta.events.register("before-call.s3.PutObjectRetention", refuse)
+    store.verify(digest, digest)
+    assert store.stat(digest).protection == "none"
+
+
 def test_an_object_somebody_else_uploaded_in_other_parts_is_compared_by_its_bytes(store):
     data = os.urandom((12 << 20) + 5)
     digest = sha256_of(data)
