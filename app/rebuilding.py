@@ -24,7 +24,15 @@ from catalogue.records import AgentRow, CredentialRow
 from chain_of_custody import EntryRecorder, NoteVerifier, Sealer, keys
 from evidence.clock import SystemClock, to_text, unix_ms
 from evidence.durable import exclusive_lock, fsync_dir
-from evidence.errors import CatalogueError, ConfigError, CustodyError, EvidenceError, IntegrityError, StoreError
+from evidence.errors import (
+    CatalogueError,
+    CatalogueUnavailableError,
+    ConfigError,
+    CustodyError,
+    EvidenceError,
+    IntegrityError,
+    StoreError,
+)
 from evidence.events import AccessAllowed
 from evidence.model import Action
 from evidence.ports import Disclosure
@@ -112,16 +120,22 @@ def rebuild_home(
 
 
 def _open_old(home: Home, settings: Settings) -> Catalogue | None:
+    """The present catalogue; None where it is lost or damaged. One that only does not answer now is not taken for lost."""
     if not _require_sqlite(home, settings).exists():
         return None
-    try:
-        old = Catalogue.open(home.database_url(settings))
-        with old.read() as uow:
-            uow.people.agents()
-    except CatalogueError as error:
-        _log.warning("the present catalogue cannot be read: %s", error.what)
-        return None
-    return old
+    with contextlib.ExitStack() as stack:
+        try:
+            old = Catalogue.open(home.database_url(settings))
+            stack.callback(old.close)
+            with old.read() as uow:
+                uow.people.agents()
+        except CatalogueUnavailableError:
+            raise
+        except CatalogueError as error:
+            _log.warning("the present catalogue cannot be read: %s", error.what)
+            return None
+        stack.pop_all()
+        return old
 
 
 def _seal_what_waits(old: Catalogue, home: Home, settings: Settings, stores: StoreSet) -> None:
@@ -223,14 +237,16 @@ def _let_somebody_in(fresh: Catalogue, people: list[AgentRow], *, recorder: Entr
 
 
 def _swap(path: Path, fresh: Path, *, stamp: int) -> str:
+    """Rename the present files aside and the new one into place.
+
+    A write-ahead log goes aside also where its database is missing: SQLite would write the old pages over the new file.
+    """
     aside = path.with_name(f"{path.name}.before-{stamp}")
-    kept = ""
-    if path.exists():
-        for suffix in ("", "-wal", "-shm"):
-            source = path.with_name(path.name + suffix)
-            if source.exists():
-                os.replace(source, aside.with_name(aside.name + suffix))  # noqa: PTH105 - a file of SQLite, fsynced below
-        kept = str(aside)
+    kept = str(aside) if path.exists() else ""
+    for suffix in ("", "-wal", "-shm"):
+        source = path.with_name(path.name + suffix)
+        if source.exists():
+            os.replace(source, aside.with_name(aside.name + suffix))  # noqa: PTH105 - a file of SQLite, fsynced below
     os.replace(fresh, path)  # noqa: PTH105 - closed and complete; its directory is fsynced next
     fsync_dir(path.parent)
     return kept

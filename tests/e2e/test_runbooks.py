@@ -1,10 +1,14 @@
 """What the runbooks promise, done as they say (docs/runbooks)."""
 
+import contextlib
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from catalogue import Catalogue
+from evidence.errors import CatalogueUnavailableError
 from support.program import Program
 from support.recorders import gb_name, make_gb_tree
 
@@ -59,6 +63,37 @@ def test_lost_database_comes_back_and_who_was_let_in_stands_in_the_log(station):
     assert station.json("log", "checkpoint")["size"] > entries
     new = {"LIUHEN_PASSWORD": done["one_time_password"], "LIUHEN_NEW_PASSWORD": "thirteen green lamps"}
     station.run("user", "passwd", "admin", env=new)
+
+
+def test_what_a_lost_database_left_beside_it_does_not_get_into_the_new_one(station):
+    """SQLite would take a write-ahead log for the new file's own and write the old pages over it."""
+    database, log = station.home / "app.db", station.home / "app.db-wal"
+    with contextlib.closing(sqlite3.connect(database)) as old:
+        old.execute("PRAGMA wal_autocheckpoint = 0")
+        old.execute("UPDATE recordings SET name = 'never sealed'")
+        old.commit()
+        left = log.read_bytes()
+    for leftover in station.home.glob("app.db*"):
+        leftover.unlink()
+    log.write_bytes(left)
+    station.json("rebuild")
+    assert "never sealed" not in {row["name"] for row in station.json("recordings", "list")}
+    assert [path.read_bytes() for path in station.home.glob("app.db.before-*-wal")] == [left]
+
+
+def test_a_database_that_only_does_not_answer_now_is_not_taken_for_lost(station, monkeypatch):
+    opened = Catalogue.open
+
+    def busy(url, **options):
+        if url.endswith("/app.db"):
+            raise CatalogueUnavailableError("the database is busy or restarting")
+        return opened(url, **options)
+
+    before = (station.home / "app.db").stat().st_ino
+    with monkeypatch.context() as patched:
+        patched.setattr("app.rebuilding.Catalogue.open", busy)
+        assert station.error("rebuild", status=50)["code"] == "catalogue-unavailable"
+    assert (station.home / "app.db").stat().st_ino == before
 
 
 def test_damaged_database_is_kept_aside(station):
