@@ -151,12 +151,17 @@ class Replicated:
     def open(self, sha256: Digest, *, offset: int = 0, length: int | None = None) -> BinaryIO:
         """Open a range in the first store that gives it; when that one fails half-way, the next one goes on.
 
+        A copy that was cut off gives no range beyond its end, and does not tell how long the blob is.
+
         Raises:
-            BlobNotFoundError: No store has it. StoreError: no store that has it can be read.
+            BlobNotFoundError: No store has it. StoreError: no store that has it can be read. InvalidInputError: no store
+                has such a range. DigestMismatchError: the copies differ in size, and none of them is sound.
         """
-        size_bytes = self._first(lambda store: store.stat(sha256).size_bytes)
-        length = checked_range(size_bytes, offset, length)
-        reader = _Failover(self.stores, sha256, offset=offset, length=length)
+        stores: Sequence[BlobStore] = self.stores
+        if length is None:
+            stores, size_bytes = self._of_one_size(sha256)
+            length = checked_range(size_bytes, offset, length)
+        reader = _Failover(stores, sha256, offset=offset, length=length)
         return io.BufferedReader(StreamRange(reader.pull, length=length, release=reader.release), CHUNK_BYTES)
 
     def stat(self, sha256: Digest) -> BlobStat:
@@ -255,14 +260,17 @@ class Replicated:
                 outcomes[store.properties.name] = error
         return outcomes
 
-    def _first(self, act: Callable[[BlobStore], _Answer]) -> _Answer:
-        outcomes: dict[str, _Answer | EvidenceError] = {}
-        for store in self.stores:
-            try:
-                return act(store)
-            except EvidenceError as error:
-                outcomes[store.properties.name] = error
-        raise _joined("read the blob", outcomes)
+    def _of_one_size(self, sha256: Digest) -> tuple[Sequence[BlobStore], int]:
+        """The stores that have the blob, and its size. Where they disagree, every copy is read: only sound ones count."""
+        outcomes = self._each(lambda store: store.stat(sha256).size_bytes)
+        if len({size for size in outcomes.values() if isinstance(size, int)}) > 1:
+            checks = self._each(lambda store: store.verify(sha256, sha256))
+            outcomes |= {name: check for name, check in checks.items() if isinstance(check, EvidenceError)}
+        stores = [store for store in self.stores if isinstance(outcomes[store.properties.name], int)]
+        sizes = [size for size in outcomes.values() if isinstance(size, int)]
+        if not sizes:
+            raise _joined("read the blob", outcomes)
+        return stores, sizes[0]
 
     def _require_quorum(self, act: str, outcomes: dict[str, _Answer | EvidenceError]) -> None:
         done = sum(not isinstance(outcome, EvidenceError) for outcome in outcomes.values())

@@ -200,6 +200,41 @@ def test_reading_goes_on_in_the_next_store_when_one_fails_half_way(stores):
         assert start + stream.read() == DATA[7:]
 
 
+@pytest.mark.parametrize("bad", [0, 1])
+@pytest.mark.parametrize("size", [1 << 20, len(DATA) + 5])
+def test_a_copy_of_another_size_never_makes_a_read_short_or_long(stores, bad, size):
+    whole = Replicated(stores, quorum=3)
+    put(whole)
+    path = stores[bad].locate(DIGEST)
+    path.chmod(0o640)
+    os.truncate(path, size)
+    with whole.open(DIGEST) as stream:
+        assert stream.read() == DATA
+    with whole.open(DIGEST, offset=2 << 20) as stream:
+        assert stream.read() == DATA[2 << 20 :]
+
+
+def test_a_range_beyond_the_end_of_a_copy_that_was_cut_off_comes_from_another(stores):
+    whole = Replicated(stores, quorum=3)
+    put(whole)
+    path = stores[0].locate(DIGEST)
+    path.chmod(0o640)
+    os.truncate(path, 1 << 20)
+    with whole.open(DIGEST, offset=2 << 20, length=100) as stream:
+        assert stream.read() == DATA[2 << 20 : (2 << 20) + 100]
+
+
+def test_copies_of_other_sizes_of_which_none_is_sound_are_not_read(stores):
+    whole = Replicated(stores[:2], quorum=2)
+    put(whole)
+    for number, store in enumerate(whole.stores):
+        path = store.locate(DIGEST)
+        path.chmod(0o640)
+        os.truncate(path, 1000 + number)
+    with pytest.raises(DigestMismatchError, match=r"primary.*second"):
+        whole.open(DIGEST)
+
+
 def test_reading_fails_when_no_store_is_left(stores):
     whole = Replicated(stores, quorum=3)
     put(whole)
