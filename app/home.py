@@ -1,6 +1,7 @@
 """A home: where one station keeps everything. Layout, set-up, and the lock that one serving process holds.
 
-Crash during ``init``: nothing of value exists yet; the command names what it found and how to start afresh.
+Crash during ``init``: nothing of value exists yet, and without ``config.toml``, its last file, the folder is no home; the next
+``init`` names what it found and how to start afresh.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.settings import CONFIG_NAME, Settings, load, parse, parse_text
+from app.settings import CONFIG_NAME, Settings, load, parse_text
 from chain_of_custody import keys
-from evidence.durable import make_dirs, publish_new
+from evidence.durable import link_new, make_dirs, publish_new
 from evidence.errors import ConfigError, StoreError
 
 LOGIN_OF_FIRST: Final = "admin"
@@ -67,6 +68,11 @@ class Home:
     def config(self) -> Path:
         """Settings."""
         return self.root / CONFIG_NAME
+
+    @property
+    def unfinished(self) -> Path:
+        """The settings while ``init`` is at work: where they lie alone, it did not come to its end."""
+        return self.root / f"{CONFIG_NAME}.unfinished"
 
     @property
     def station_key(self) -> Path:
@@ -143,10 +149,10 @@ def first_config(*, station: str, origin: str, clearing: str, database: str = ""
 
 
 def lay_out(home: Home, *, config: str) -> Settings:
-    """Write settings and keys of a new home. Durable on return.
+    """Write keys and folders of a new home, and its settings under a name that does not count yet (see :func:`complete`).
 
     Args:
-        home: An empty or missing folder.
+        home: An empty or missing folder, or a new disk.
         config: Text of its ``config.toml``; checked before anything is written.
 
     Raises:
@@ -154,21 +160,27 @@ def lay_out(home: Home, *, config: str) -> Settings:
     """
     if home.config.exists():
         raise ConfigError(f"{home.root} is already a home", kept="Nothing was changed.")
-    if home.root.exists() and any(home.root.iterdir()):
+    if home.unfinished.exists():
+        raise ConfigError(
+            f"{home.root} holds a set-up that did not come to its end", kept="Nothing was changed.",
+            todo="No recording was ever taken in there: remove the folder's content and begin again.",
+        )  # fmt: skip
+    if home.root.exists() and {entry.name for entry in home.root.iterdir()} - {"lost+found"}:
         raise ConfigError(f"{home.root} is not empty", kept="Nothing was changed.", todo="Choose an empty folder.")
-    parse_text(config)
+    settings = parse_text(config)
     try:
         make_dirs(home.root, 0o750)
+        publish_new(home.unfinished, config.encode("utf-8"), mode=0o640)
         keys.generate(home.station_key)
         keys.generate(home.log_key)
         for folder in (home.lock.parent, home.scratch):
             make_dirs(folder, 0o750)
-        publish_new(home.config, config.encode("utf-8"), mode=0o640)
     except OSError as error:
         raise StoreError(f"cannot set up {home.root}: {os.strerror(error.errno or 0)}") from error
-    return load(home.root)
+    return settings
 
 
-def settings_of(data: dict[str, object]) -> Settings:
-    """Settings from a mapping, for tests and the demonstration."""
-    return parse(data)
+def complete(home: Home) -> None:
+    """Make what was laid out a home: everything else of it is durable. Durable on return."""
+    link_new(home.unfinished, home.config)
+    home.unfinished.unlink()  # if we crash before this, a second name of the settings is left; it means nothing then

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.home import Home, lay_out
+from app.home import Home, complete, lay_out
 from app.settings import LocalStoreSettings, Settings, parse_text
 from app.wiring import SERVICE_AGENT, build, digest_suite, s3_settings
 from assurance.disclosures import generate_key
@@ -28,7 +28,7 @@ class NewHome:
 
 
 def set_up(home: Home, *, config: str, login: str, os_uid: int, clock: Clock | None = None) -> NewHome:
-    """Set a home up in an empty folder. Durable on return.
+    """Set a home up in an empty folder. Durable on return; cut short, it is no home and the next attempt says so.
 
     The first administrator can run the station and manage people; the account that runs this command is bound to them, so
     that commands of this account act in their name.
@@ -59,6 +59,7 @@ def set_up(home: Home, *, config: str, login: str, os_uid: int, clock: Clock | N
         while house.sealer.seal_once():
             pass
         house.archive.sync(house.catalogue)
+        complete(home)
         return NewHome(
             one_time_password=first.one_time_password, roles=first.roles, origin=settings.station.origin,
             vkey=house.vkey, domains=len(house.stores.all_domains()),

@@ -68,6 +68,31 @@ def test_a_folder_that_holds_something_becomes_no_home(home, tmp_path):
         assert sorted(path for path in folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    "step", ["app.setup.generate_key", "app.setup.build", "access.Administration.first_administrator"]
+)
+def test_a_set_up_that_was_cut_short_is_no_home_and_the_next_one_says_what_it_found(tmp_path, monkeypatch, step):
+    home = Home(tmp_path / "home")
+    with monkeypatch.context() as patched:
+        patched.setattr(step, lambda *_, **__: pytest.fail("the machine lost its power"))
+        with pytest.raises(BaseException, match="lost its power"):
+            set_up(home, config=CONFIG, login="admin", os_uid=os.getuid())
+    with pytest.raises(ConfigError, match="no Liuhen home"):
+        home.require()
+    left = sorted(path for path in home.root.rglob("*"))
+    with pytest.raises(ConfigError, match="did not come to its end") as caught:
+        set_up(home, config=CONFIG, login="admin", os_uid=os.getuid())
+    assert "remove" in caught.value.todo.lower()
+    assert sorted(path for path in home.root.rglob("*")) == left
+
+
+def test_a_new_disk_of_its_own_becomes_a_home(tmp_path):
+    """mkfs.ext4 leaves a folder in it."""
+    (tmp_path / "home/lost+found").mkdir(parents=True)
+    set_up(Home(tmp_path / "home"), config=CONFIG, login="admin", os_uid=os.getuid())
+    assert not list((tmp_path / "home").glob("*unfinished*"))
+
+
 @pytest.mark.parametrize("key", ["station_key", "log_key", "disclosure_key"])
 def test_a_missing_key_is_named_with_the_way_out(home, key):
     path = getattr(home, key)
