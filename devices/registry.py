@@ -48,10 +48,11 @@ class DriverRegistry:
         for name, driver in self._drivers.items():
             try:
                 docked.extend(driver.scan())
-            except (DeviceError, OSError) as error:
+            except Exception as error:  # also a fault of the driver's own: the docks of the others go on
                 failed[name] = str(error)
                 if self._complained.get(name) != str(error):
-                    _log.warning("driver %s cannot scan: %s", name, error)
+                    known = isinstance(error, DeviceError | OSError)
+                    _log.warning("driver %s cannot scan: %s", name, error, exc_info=None if known else error)
         self._complained = failed
         return Survey(tuple(docked), dict(failed))
 

@@ -212,7 +212,10 @@ class UsbIpBackend(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
 
     def get_configuration(self, dev_handle: SimpleNamespace) -> int:
         """GET_CONFIGURATION; a device that says 0 is taken as configured with 1 (usbipd configures on export)."""
-        return _control(dev_handle.handle, struct.pack("<BBHHH", 0x80, 8, 0, 0, 1), 1)[0] or 1
+        answer = _control(dev_handle.handle, struct.pack("<BBHHH", 0x80, 8, 0, 0, 1), 1)
+        if not answer:
+            raise usb_error("the device does not tell its configuration", errno.EPROTO)
+        return answer[0] or 1
 
     def set_interface_altsetting(self, dev_handle: SimpleNamespace, intf: int, altsetting: int) -> None:
         """SET_INTERFACE."""

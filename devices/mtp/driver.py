@@ -34,7 +34,7 @@ def string_of(device: Any, index: int) -> str:
         return ""
     try:
         text = usb.util.get_string(device, index)
-    except (usb.core.USBError, ValueError, NotImplementedError):
+    except (usb.core.USBError, ValueError, IndexError, NotImplementedError):
         return ""
     return printable((text or "").strip("\0 ").encode("utf-8", "surrogatepass"))[:128]
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import time
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import usb.core
@@ -31,6 +33,7 @@ from evidence.errors import (
 )
 from evidence.limits import DEVICE_READ_BYTES
 
+_log = logging.getLogger(__name__)
 _GONE: Final = {errno.ENODEV, errno.EIO, errno.ESHUTDOWN, errno.EPROTO, errno.EILSEQ, errno.ENXIO, errno.ENOENT}
 _BUSY: Final = {errno.EBUSY, errno.EACCES, errno.EPERM}
 _EMPTY_MAX: Final = 4
@@ -63,6 +66,19 @@ def device_error(error: usb.core.USBError) -> DeviceError:
     return DeviceGoneError(f"USB failed: {error.strerror}", kept=_KEPT)
 
 
+def _usb(call: Callable[[], T]) -> T:
+    """One call of pyusb; whatever the device or its descriptors make it raise is one of our errors.
+
+    pyusb looks endpoints up in descriptors that a device wrote: contradictions show as IndexError or ValueError.
+    """
+    try:
+        return call()
+    except usb.core.USBError as error:
+        raise device_error(error) from error
+    except (IndexError, ValueError, NotImplementedError) as error:
+        raise DeviceProtocolError("the recorder's USB descriptors contradict each other") from error
+
+
 def _round_up(length: int, packet: int) -> int:
     return -(-length // packet) * packet
 
@@ -85,7 +101,7 @@ class MtpLink:
         self._timeout_ms = max(1, int(timeout_s * 1000))
         self._transaction = 0
         self._broken = False
-        bulk = [endpoint for endpoint in interface if endpoint.bmAttributes & 3 == 2]
+        bulk = [endpoint for endpoint in _usb(lambda: list(interface)) if endpoint.bmAttributes & 3 == 2]
         inbound = [endpoint for endpoint in bulk if endpoint.bEndpointAddress & 0x80]
         outbound = [endpoint for endpoint in bulk if not endpoint.bEndpointAddress & 0x80]
         if not inbound or not outbound or not inbound[0].wMaxPacketSize or not outbound[0].wMaxPacketSize:
@@ -93,10 +109,10 @@ class MtpLink:
         self._in, self._packet = int(inbound[0].bEndpointAddress), int(inbound[0].wMaxPacketSize)
         self._out, self._out_packet = int(outbound[0].bEndpointAddress), int(outbound[0].wMaxPacketSize)
         try:
-            self._claim()
-        except usb.core.USBError as error:
+            _usb(self._claim)
+        except DeviceError:
             usb.util.dispose_resources(device)
-            raise device_error(error) from error
+            raise
 
     def _claim(self) -> None:
         try:
@@ -282,7 +298,7 @@ class MtpLink:
             send(b"")  # a full last packet does not say that the transfer is over
 
     def _with_stall_retry(self, endpoint: int, call: Callable[[], T]) -> T:
-        try:
+        def with_retry() -> T:
             try:
                 return call()
             except usb.core.USBError as error:
@@ -290,8 +306,8 @@ class MtpLink:
                     raise
                 self._device.clear_halt(endpoint)
                 return call()
-        except usb.core.USBError as error:
-            raise device_error(error) from error
+
+        return _usb(with_retry)
 
     # --- recovery -----------------------------------------------------------------------------------------------------
     def _recover(self, transaction: int, *, reopen: bool) -> None:
@@ -335,27 +351,23 @@ class MtpLink:
                 self._class_request(0x21, 0x66, b"")
         for endpoint in (self._in, self._out):
             try:
-                self._device.clear_halt(endpoint)
-            except usb.core.USBError as error:
-                failure = device_error(error)
-                if isinstance(failure, DeviceGoneError):
-                    raise failure from error
+                _usb(partial(self._device.clear_halt, endpoint))
+            except DeviceGoneError:
+                raise
+            except DeviceError as error:
+                _log.debug("endpoint %#04x was not cleared: %s", endpoint, error.what)
 
     def _class_request(self, kind: int, request: int, body: bytes | int) -> Any:
-        try:
-            return self._device.ctrl_transfer(kind, request, 0, self._interface, body, _CLASS_TIMEOUT_MS)
-        except usb.core.USBError as error:
-            raise device_error(error) from error
+        return _usb(lambda: self._device.ctrl_transfer(kind, request, 0, self._interface, body, _CLASS_TIMEOUT_MS))
 
     def _drain(self) -> None:
         """Read until nothing comes any more; a device that never falls silent is given up."""
         deadline = time.monotonic() + _DRAIN_S
         while time.monotonic() < deadline:
             try:
-                self._device.read(self._in, _round_up(1 << 16, self._packet), _DRAIN_TIMEOUT_MS)
-            except usb.core.USBError as error:
-                failure = device_error(error)
-                if isinstance(failure, DeviceGoneError):
-                    raise failure from error
+                _usb(lambda: self._device.read(self._in, _round_up(1 << 16, self._packet), _DRAIN_TIMEOUT_MS))
+            except DeviceGoneError:
+                raise
+            except DeviceError:
                 return
         raise DeviceGoneError("the recorder keeps sending after a cancelled transfer", kept=_KEPT)

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
+from types import SimpleNamespace
 
 import pytest
 import usb.core
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 
 from devices.mtp.driver import MtpDriver
 from devices.usb_over_ip import UsbIpBackend, parse_configuration
-from devices.usb_over_ip_wire import Connection, list_exported
+from devices.usb_over_ip_wire import Connection, Exported, list_exported
+from evidence.errors import DeviceError
 from support.recorders import MtpRecorder, make_gb_tree
 
 
@@ -107,6 +109,82 @@ def test_any_configuration_descriptor_parses_or_is_a_usb_error(data):
         configuration, interfaces = parse_configuration(data)
         assert configuration.bDescriptorType == 2
         assert all(interface.bDescriptorType == 4 for interface in interfaces)
+
+
+# --- devices that lie in their descriptors ----------------------------------------------------------------------------
+DEVICE = struct.pack("<BBHBBBBHHHBBBB", 18, 1, 0x200, 0, 0, 0, 64, 0x1234, 0x5678, 0x100, 1, 2, 3, 1)
+
+
+def configuration(*, interface=(6, 1, 1), said=3, endpoints=((0x81, 2, 512), (0x02, 2, 512), (0x83, 3, 28))):
+    body = struct.pack("<9B", 9, 4, 0, 0, said, *interface, 4)
+    for address, kind, packet in endpoints:
+        body += struct.pack("<BBBBHB", 7, 5, address, kind, packet, 0)
+    return struct.pack("<BBHBBBBB", 9, 2, 9 + len(body), 1, 1, 0, 0x80, 50) + body
+
+
+class LyingBackend(UsbIpBackend):
+    """One device with the given descriptors; ``answer`` gives what every transfer brings."""
+
+    def __init__(self, device, configurations, answer):
+        super().__init__([])
+        self._told = device, configurations
+        self._answer = answer
+
+    def enumerate_devices(self):
+        yield Exported(("lying", 1), 0, "1-1", 1, 2, 3, 0x1234, 0x5678)
+
+    def _raw(self, _device):
+        return self._told
+
+    def open_device(self, dev):
+        return SimpleNamespace(handle=SimpleNamespace(submit=self._submit), device=dev)
+
+    def close_device(self, dev_handle):
+        pass
+
+    def _submit(self, _endpoint, *, length, setup=bytes(8), **_more):
+        return SimpleNamespace(data=self._answer(setup)[:length])
+
+
+LANGUAGES = b"\4\3\x09\x04"
+
+
+@pytest.mark.parametrize(
+    ("told", "answer"),
+    [
+        (configuration(), lambda _setup: b""),
+        (configuration(interface=(255, 0, 0)), lambda _setup: b""),
+        (configuration(), lambda setup: LANGUAGES if setup[2:4] == b"\0\3" else b""),
+        (configuration(endpoints=()), lambda _setup: b"\1"),
+        (configuration(said=9), lambda _setup: b"\1"),
+        (configuration(), lambda _setup: b"\7"),
+    ],
+)
+def test_a_device_whose_descriptors_contradict_each_other_is_one_of_our_errors(told, answer):
+    driver = MtpDriver(LyingBackend(DEVICE, (told,), answer), timeout_s=0.01)
+    for docked in driver.scan():
+        with pytest.raises(DeviceError):
+            driver.open(docked)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, 47), st.integers(0, 255)), max_size=4), st.randoms(use_true_random=False))
+def test_whatever_a_device_tells_and_answers_it_is_one_of_our_errors(changes, random):
+    told = bytearray(configuration(interface=random.choice([(6, 1, 1), (255, 0, 0)])))
+    for place, value in changes:
+        told[place % len(told)] = value
+
+    def answer(setup):
+        if random.random() < 0.1:
+            raise usb.core.USBError("trouble", None, random.choice([5, 19, 32, 75, 110]))
+        if setup[1] == 8:
+            return bytes([random.choice([0, 1, 1, 2])])
+        return LANGUAGES if setup[2:4] == b"\0\3" else random.randbytes(random.randrange(40))
+
+    driver = MtpDriver(LyingBackend(DEVICE, (bytes(told),), answer), timeout_s=0.01)
+    for docked in driver.scan():
+        with contextlib.suppress(DeviceError):
+            driver.open(docked).close()
 
 
 def test_requests_of_several_threads_get_their_own_answers(tmp_path):
