@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,7 +18,8 @@ from evidence.errors import ConfigError
 from evidence.limits import FREE_SPACE_FLOOR_BYTES
 from evidence.model import ClearingMode
 
-CONFIG_NAME = "config.toml"
+CONFIG_NAME: Final = "config.toml"
+_PASSWORDS: Final = frozenset({"password", "sslpassword"})
 
 
 class _Section(BaseModel):
@@ -164,6 +166,12 @@ def parse(data: dict[str, object]) -> Settings:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(str(p) for p in item['loc'])}: {item['msg']}" for item in error.errors())
         raise ConfigError(f"{CONFIG_NAME}: {problems}") from error
+    for key in ("url", "jobs_url"):
+        if _holds_password(getattr(settings.database, key)):
+            raise ConfigError(
+                f"database.{key}: a password does not belong into the settings or a command line",
+                todo="Name a password file: postgresql://USER@HOST/NAME?passfile=/path (mode 0600, as libpq reads it).",
+            )
     names = [store.name for store in settings.storage.stores]
     if not names or settings.storage.stores[0].kind != "local":
         raise ConfigError("storage.stores: the first store must be local", todo="Recordings are acquired on its disk.")
@@ -172,3 +180,11 @@ def parse(data: dict[str, object]) -> Settings:
     if settings.storage.copies > len(names):
         raise ConfigError(f"storage.copies is {settings.storage.copies}, but only {len(names)} stores are configured")
     return settings
+
+
+def _holds_password(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.password is not None or not _PASSWORDS.isdisjoint(parse_qs(parts.query, keep_blank_values=True))
+    except ValueError:  # no address at all: whoever connects says so
+        return False

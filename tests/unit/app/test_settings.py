@@ -165,3 +165,21 @@ def test_paths_of_stores_are_taken_from_the_home_unless_they_are_absolute(tmp_pa
     home = Home(tmp_path)
     assert home.store_path(Path("stores/x")) == tmp_path / "stores/x"
     assert home.store_path(Path("/srv/x")) == Path("/srv/x")
+
+
+@pytest.mark.parametrize("key", ["url", "jobs_url"])
+@pytest.mark.parametrize(
+    "address",
+    ["postgresql://clerk:s3cret@db.example/app", "postgresql://db.example/app?user=clerk&password=s3cret",
+     "postgresql://:s3cret@/app", "postgresql+psycopg://db.example/app?sslpassword=s3cret"],
+)  # fmt: skip
+def test_a_password_in_an_address_is_refused_and_not_repeated(key, address):
+    with pytest.raises(ConfigError, match=f"database.{key}") as caught:
+        parse({"database": {key: address}})
+    assert "s3cret" not in caught.value.diagnostics()
+    assert "passfile" in caught.value.todo
+
+
+def test_an_address_that_names_a_password_file_is_taken():
+    address = "postgresql://clerk@db.example/app?passfile=/etc/liuhen/db.pass"
+    assert parse({"database": {"url": address}}).database.url == address
