@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from catalogue import Catalogue
+from evidence.errors import NotFoundError
 from evidence.ids import AgentId, UnitId
 
 
@@ -23,7 +24,11 @@ class Directory:
 
     def name(self, agent: AgentId) -> str:
         """The name of one agent; empty when there is none of that identity."""
-        return self.names().get(agent, "")
+        with self._catalogue.read() as uow:
+            try:
+                return uow.people.agent(agent).name
+            except NotFoundError:
+                return ""
 
     def unit_names(self) -> dict[UnitId, str]:
         """Unit identity -> name, past units too."""

@@ -50,6 +50,7 @@ class SlotAnswer(Answer):
     battery_percent: int | None
     clock_offset_ms: int | None
     free_bytes: int | None
+    nearly_full: bool
     waiting: list[str]
     sealed: int
     total: int

@@ -231,7 +231,7 @@ def reset_password(
     """A new one-time password, shown once."""
     forgery.require_token(csrf, page.csrf)
     secret = services.administration.reset_password(page.actor, agent=AgentId(agent))
-    name = services.directory.names().get(AgentId(agent), agent)
+    name = services.directory.name(AgentId(agent))
     return _people_page(request, services, page, secret=secret, secret_for=name)
 
 

@@ -68,6 +68,7 @@ NOTES: Final = {
     "shorter-than-stated": "Shorter than stated",
     "frames-missing": "Frames are missing",
     "packets-in-zero-blocks": "Packets lie in blocks of zeros",
+    "pictures-end-early": "The pictures end while the sound goes on",
     "limit-reached": "The examination was ended at its limit",
     "complaints": "The decoder complained",
     "empty": "The file is empty",

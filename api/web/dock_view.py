@@ -8,6 +8,7 @@ from typing import Any, Final
 from api.web import marks, words
 from api.web.i18n import translate
 from api.web.marks import Mark
+from catalogue.records import OffloadRow
 from evidence.model import Action
 from ingest.board import DockCard
 
@@ -21,6 +22,8 @@ _STATES: Final = {
     "failed": Mark(marks.BAD, "stop", "Failed, will be tried again"),
 }
 _SEALED_BUT_WAITING: Final = Mark(marks.WARN, "clock", "Sealed; a file is still being written")
+#: With less than this share free a recorder may be full within its next shift: the wall warns (it is never cleared unasked).
+_NEARLY_FULL: Final = 0.2
 _ERRORS: Final = {
     "device-gone": "The recorder was unplugged. What was read is kept; it goes on at the same byte.",
     "device-busy": "Another program or another recorder with the same serial number holds it.",
@@ -61,6 +64,7 @@ def slot_view(card: DockCard, language: str, offered: Collection[Action]) -> dic
         "battery_percent": offload.battery_percent if offload else None,
         "clock_offset_ms": offload.clock_offset_ms if offload and offload.clock_known else None,
         "free_bytes": offload.free_bytes if offload else None,
+        "nearly_full": offload is not None and _nearly_full(offload),
         "waiting": list(offload.waiting) if offload else [],
         "sealed": card.sealed,
         "total": card.total,
@@ -76,6 +80,12 @@ def slot_view(card: DockCard, language: str, offered: Collection[Action]) -> dic
         "may_unplug": card.may_unplug,
         "action": _action(card, offered, say),
     }
+
+
+def _nearly_full(offload: OffloadRow) -> bool:
+    """Whether it was when it was docked; a recorder that does not tell its size is not judged."""
+    free, whole = offload.free_bytes, offload.capacity_bytes
+    return free is not None and whole is not None and free < whole * _NEARLY_FULL
 
 
 def _action(card: DockCard, offered: Collection[Action], say: Callable[[str], str]) -> dict[str, Any] | None:

@@ -295,6 +295,7 @@ WALL: Final = {
     "battery": "Battery",
     "clock": "Clock offset",
     "space": "Free on the recorder",
+    "nearly_full": "Nearly full when it was docked",
     "unplug_yes": "May be unplugged",
     "unplug_no": "Do not unplug",
     "unplug_unknown": "Whether it may be unplugged is not known",

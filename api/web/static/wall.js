@@ -123,6 +123,11 @@ class LhDockWall extends HTMLElement {
     if (slot.message) card.append(this.make("div", "break", slot.message));
     if (alive && slot.progress) card.append(...this.progress(slot.progress));
     card.append(this.figures(slot));
+    if (slot.nearly_full) {
+      const warning = this.make("div");
+      warning.append(this.mark({ tone: "warn", icon: "warn", word: this.words.nearly_full }));
+      card.append(warning);
+    }
     if (slot.waiting.length) card.append(this.make("div", "soft break", `${this.words.writing} ${slot.waiting.join(", ")}`));
     if (slot.action && alive) card.append(this.action(slot));
     card.append(this.unplug(alive ? slot.may_unplug : "unknown"));

@@ -17,7 +17,7 @@ from api.web.custody_lines import entry_line, note_lines
 from api.web.dock_view import slot_view
 from api.web.units import duration_text, signed_seconds, size_text
 from assurance.health import Level
-from catalogue.records import RecordingRow, TimelineRow
+from catalogue.records import OffloadRow, RecordingRow, TimelineRow
 from evidence.ids import DeviceId, EntryId, OffloadId, RecordingId
 from evidence.model import Action, DeviceState, OffloadState, RecordingKind, RecordingState, SourceKey, Verdict
 from evidence.ports import DockedDevice
@@ -86,6 +86,18 @@ def test_a_button_of_the_wall_is_shown_to_those_who_may_press_it(
     action = slot_view(a_card(state), "zh-CN", {right})["action"]
     assert (action["href"], action["method"]) == (href, method)
     assert slot_view(a_card(state), "zh-CN", set(Action) - {right})["action"] is None
+
+
+@pytest.mark.parametrize(
+    ("free", "capacity", "warned"),
+    [(19, 100, True), (20, 100, False), (0, 100, True), (None, 100, False), (5, None, False), (None, None, False)],
+)
+def test_the_wall_warns_before_a_recorder_is_full(free: int | None, capacity: int | None, *, warned: bool) -> None:
+    offload = OffloadRow(
+        id=OffloadId.new(MS), device=DeviceId.new(MS), state=OffloadState.COMPLETE, driver="mtp", slot="1-2", address="usb",
+        started_at=AT,        free_bytes=free, capacity_bytes=capacity,
+    )  # fmt: skip
+    assert slot_view(replace(a_card("sealed"), offload=offload), "en", ())["nearly_full"] is warned
 
 
 @pytest.mark.parametrize("state", ["seen", "offloading", "securing", "sealed", "unknown"])
