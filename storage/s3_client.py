@@ -8,7 +8,10 @@ servers refuse); the reasons were measured, see docs/formats/store.md.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
+import os
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,8 +38,8 @@ _UNAVAILABLE = frozenset({
     "504", "ServerNotInitialized",
 })  # fmt: skip
 _FULL = frozenset({"507", "InsufficientStorage", "XMinioStorageFull", "QuotaExceeded", "EntityTooLarge"})
+_SKEWED = frozenset({"RequestTimeTooSkewed"})
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*")
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _PART_BYTES_MIN = 5 << 20
 
 
@@ -84,7 +87,7 @@ class S3Settings:
         parts = urlsplit(self.endpoint)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ConfigError(f"not an S3 endpoint: {self.endpoint[:200]!r}")
-        if parts.hostname in _LOOPBACK and not self.domain:
+        if not self.domain and _is_this_machine(parts.hostname):
             raise ConfigError(
                 "an S3 endpoint on this machine may use the disks of a local store",
                 todo="State its failure domain (domain = ...), so that copies are counted honestly.",
@@ -100,6 +103,24 @@ class S3Settings:
     def failure_domain(self) -> str:
         """The stated domain, else ``s3:<host>``."""
         return self.domain or f"s3:{urlsplit(self.endpoint).hostname}"
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether an endpoint's name or address is surely one of this machine; asks no name server."""
+    name = host.rstrip(".").lower()
+    own = os.uname().nodename.lower()
+    if name in {"localhost", "localhost.localdomain", own, own.partition(".")[0]} or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    with socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((name, 0))  # only an address of this machine can be bound
+        except OSError:
+            return False
+    return True
 
 
 def connect(settings: S3Settings, *, attempts: int = 4) -> S3Client:
@@ -156,6 +177,10 @@ def s3_errors(what: str) -> Iterator[None]:
             raise BlobNotFoundError(f"cannot {what}: the server has none") from error
         if code in _FULL:
             raise StoreFullError(f"cannot {what}: the server has no room ({code})") from error
+        if code in _SKEWED:
+            raise StoreUnavailableError(
+                f"cannot {what}: this machine's clock and the server's are too far apart", todo="Set the clocks."
+            ) from error
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _UNAVAILABLE or status >= 500:
             raise StoreUnavailableError(f"cannot {what}: the server answers {code}") from error

@@ -496,6 +496,32 @@ def test_settings_that_make_no_sense_are_refused(changes):
         S3Settings(**values)
 
 
+@pytest.mark.parametrize(
+    "host", ["LOCALHOST", "localhost.", "s3.localhost", "127.0.0.2", "[::1]", "0.0.0.0", os.uname().nodename]
+)
+def test_an_endpoint_on_this_machine_must_state_its_failure_domain(host):
+    with pytest.raises(ConfigError, match="on this machine"):
+        S3Settings(f"https://{host}:9000", "b", "a", "s")
+    assert S3Settings(f"https://{host}:9000", "b", "a", "s", domain="d").failure_domain == "d"
+
+
+def test_a_clock_that_is_far_off_is_told_and_tried_again(store):
+    class Refused:
+        status_code = 403
+
+    def refuse(**_):
+        return Refused(), {"Error": {"Code": "RequestTimeTooSkewed"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+
+    store._client.meta.events.register("before-call.s3.PutObject", refuse)
+    with pytest.raises(StoreUnavailableError, match="clock"):
+        put(store)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "[2001:db8::1]", "s3.example.org"])
+def test_another_machine_states_its_failure_domain_by_its_name(host):
+    assert S3Settings(f"https://{host}", "b", "a", "s").failure_domain == f"s3:{host.strip('[]')}"
+
+
 def test_a_remote_endpoint_is_its_own_failure_domain():
     assert S3Settings("https://s3.example.org:9000", "b", "a", "s").failure_domain == "s3:s3.example.org"
 
