@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 import os
 import sys
@@ -74,8 +75,16 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return per way of e
         return report_error(broken, as_json=as_json)
 
 
+def _never_unspeakable(*, as_json: bool) -> None:
+    """JSON is UTF-8 everywhere; a terminal that has no sign for a letter is shown its number, and the command goes on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8" if as_json else None, errors="backslashreplace")
+
+
 def main() -> None:
     """Entry point of the ``liuhen`` program."""
+    _never_unspeakable(as_json="--json" in sys.argv)
     sys.exit(run(sys.argv[1:]))
 
 
