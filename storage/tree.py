@@ -36,6 +36,9 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 _MARKER_BYTES_MAX = 4096
+#: Folders remembered as durable: all of a full tree of objects. Lock records have one folder per blob, which no memory holds;
+#: beyond this number a folder is synced again.
+_REMEMBERED_MAX = 1 << 17
 
 _SPEC = """\
 LIUHEN STORE, FORMAT 1
@@ -179,7 +182,8 @@ class StoreTree:
                 return
         fsync_file(parent)
         with self._durable_guard:
-            self._durable.add(parts)
+            if len(self._durable) < _REMEMBERED_MAX:
+                self._durable.add(parts)
 
     def make_durable(self, folder: Sequence[str]) -> None:
         """Force an existing folder's entries, and its own place in the store, to the medium.

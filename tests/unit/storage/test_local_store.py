@@ -727,3 +727,13 @@ def test_a_removal_that_could_not_be_noted_leaves_the_blob_protected(hard_store,
         hard_store.delete(DIGEST, now=ManualClock().wall)
     assert hard_store.stat(DIGEST).protection == hard_store.properties.protection
     hard_store.verify(DIGEST, DIGEST)
+
+
+def test_what_is_remembered_of_folders_is_bounded_and_nothing_is_forgotten_on_the_medium(store, synced, monkeypatch):
+    monkeypatch.setattr("storage.tree._REMEMBERED_MAX", 3)
+    for number in range(5):
+        put(store, b"%d" % number, retain_until=ManualClock().wall)
+    assert len(store._tree._durable) == 3
+    synced.clear()
+    store.set_hold(sha256_of(b"4"), reference="case")
+    assert (store.root / "locks" / sha256_of(b"4").hex[:2]).stat().st_ino in synced
