@@ -13,7 +13,7 @@ from evidence import canonical
 from evidence.clock import Clock, to_text
 from evidence.digest import Digest
 from storage import layout
-from storage.s3_client import S3Settings, s3_errors
+from storage.s3_client import S3Settings, pages, s3_errors
 from storage.s3_upload import Target, put_whole
 
 if TYPE_CHECKING:
@@ -56,11 +56,13 @@ class HoldReferences:
     def was_ever_set(self, sha256: Digest, reference: str) -> bool:
         """Whether the reference stands or stood: a release that crashed half-way is finished, a stranger's is not ours."""
         with s3_errors("look for a hold reference"):
-            answer = self._client.list_object_versions(Bucket=self._bucket, Prefix=self._key(sha256, reference))
-        return bool(answer.get("Versions"))
+            return self._found("list_object_versions", "Versions", self._key(sha256, reference))
 
     def any(self, sha256: Digest) -> bool:
         """Whether any reference stands."""
         with s3_errors("count hold references"):
-            answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._folder(sha256), MaxKeys=1)
-        return bool(answer.get("Contents"))
+            return self._found("list_objects_v2", "Contents", self._folder(sha256))
+
+    def _found(self, operation: str, kind: str, prefix: str) -> bool:
+        # To the last page: a server may send an empty one and go on (behind many delete markers).
+        return any(page.get(kind) for page in pages(self._client, operation, Bucket=self._bucket, Prefix=prefix))

@@ -250,6 +250,27 @@ def test_a_listing_that_the_server_cuts_short_is_an_error(store, act):
         list(store.list()) if act == "list" else store.delete(digest, now=now())
 
 
+def test_a_hold_behind_an_empty_page_still_holds(store):
+    digest, receipt = put(store)
+    store.set_hold(digest, reference="case")
+    store._versions.set_flag(digest, receipt.version, hold=False)  # the reference alone holds now
+    calls = []
+
+    def empty_first_page(parsed, **_):
+        calls.append(parsed)
+        if len(calls) % 2:
+            parsed["Contents"], parsed["IsTruncated"], parsed["NextContinuationToken"] = [], True, "next"
+
+    def from_the_start(params, **_):
+        return {name: value for name, value in params.items() if name != "ContinuationToken"}
+
+    store._client.meta.events.register("after-call.s3.ListObjectsV2", empty_first_page)
+    store._client.meta.events.register("provide-client-params.s3.ListObjectsV2", from_the_start)
+    with pytest.raises(BlobLockedError):
+        store.delete(digest, now=now())
+    assert len(calls) == 2
+
+
 def test_a_blob_that_stood_without_a_lock_gets_the_first_retention_when_it_is_put_again(make_store):
     plain = make_store(seaweed.shared().settings())
     plain.ensure_bucket()
