@@ -101,6 +101,8 @@ class MtpLink:
         self._timeout_ms = max(1, int(timeout_s * 1000))
         self._transaction = 0
         self._broken = False
+        #: How often a transaction was cancelled: after one the device may have begun a new session of its own.
+        self.recoveries = 0
         bulk = [endpoint for endpoint in _usb(lambda: list(interface)) if endpoint.bmAttributes & 3 == 2]
         inbound = [endpoint for endpoint in bulk if endpoint.bEndpointAddress & 0x80]
         outbound = [endpoint for endpoint in bulk if not endpoint.bEndpointAddress & 0x80]
@@ -312,6 +314,7 @@ class MtpLink:
     # --- recovery -----------------------------------------------------------------------------------------------------
     def _recover(self, transaction: int, *, reopen: bool) -> None:
         """Cancel on the device, wait until it is ready (else reset it), drain the pipe, and make sure of the session."""
+        self.recoveries += 1
         try:
             self._cancel(transaction)
             self._drain()

@@ -19,6 +19,8 @@ from evidence.errors import (
     DeviceError,
     DeviceGoneError,
     DeviceProtocolError,
+    DeviceStalledError,
+    DeviceTimeoutError,
     DeviceUnsupportedError,
     InvalidInputError,
     LimitExceededError,
@@ -40,6 +42,8 @@ T = TypeVar("T")
 
 NAME: Final = "mtp"
 _TEXT_CHARS_MAX: Final = 128
+#: Objects that make a recorder fall silent: more in one listing, and it is the recorder.
+_LAPSES_MAX: Final = 3
 #: Offsets of GetPartialObject have 32 bits.
 _PARTIAL_32_END: Final = 0xFFFFFFFF
 #: Serials that chip makers leave in: they name no device.
@@ -87,6 +91,9 @@ class MtpSession:
     def __init__(self, link: MtpLink, *, slot: str, usb_serial: str, usb_vendor: str, usb_product: str) -> None:
         self._link = link
         self.refused: list[Refused] = []
+        self._lapses = 0
+        self._infos: dict[int, ObjectInfo] = {}
+        self._infos_since = link.recoveries
         try:
             link.open_session()  # some responders refuse even GetDeviceInfo before a session
         except ResponseError as error:
@@ -200,6 +207,7 @@ class MtpSession:
             DeviceBusyError: The device offers no storage (a locked screen): an empty list would be a lie.
         """
         self.refused = []
+        self._lapses = 0
         storages = self._storages()
         if not storages:
             raise DeviceBusyError(
@@ -242,7 +250,13 @@ class MtpSession:
         if len(path) > SOURCE_PATH_BYTES_MAX:
             self._refuse(parts, "path-too-long")
             return None
-        size = self._size(child.handle, child.info)
+        try:
+            size = self._size(child.handle, child.info)
+        except DeviceGoneError:
+            raise
+        except DeviceError as error:
+            self._count_lapse(error)
+            size = None
         if size is None:
             self._refuse(parts, "size-unknown")
             return None
@@ -253,18 +267,24 @@ class MtpSession:
         """Storages with a medium in them (the low half of the identity is 0 for an empty card slot)."""
         return [storage for storage in protocol.parse_handles(self._ask(Op.GET_STORAGE_IDS)) if storage & 0xFFFF]
 
-    def _children(self, storage: int, folder: int, parts: tuple[bytes, ...]) -> list[Child]:
-        """One folder in order of names; objects that share a name are told apart by a NUL and a number, and marked."""
+    def _children(self, storage: int, folder: int, parts: tuple[bytes, ...], *, known: bool = False) -> list[Child]:
+        """One folder in order of names; objects that share a name are told apart by a NUL and a number, and marked.
+
+        Args:
+            storage: The storage.
+            folder: Handle of the folder.
+            parts: Its path.
+            known: Ask only about objects that this session has not met (handles stand as long as a session does).
+        """
         infos: list[tuple[bytes, int, ObjectInfo]] = []
-        for handle in protocol.parse_handles(self._ask(Op.GET_OBJECT_HANDLES, storage, 0, folder)):
-            try:
-                info = protocol.parse_object_info(self._ask(Op.GET_OBJECT_INFO, handle))
-            except SourceChangedError:
-                continue  # removed between the two calls: it is simply not there
-            except (MediumError, DeviceProtocolError):
-                self._refuse((*parts, b"object %08x" % handle), "unreadable")
-                continue
-            infos.append((protocol.path_part(info.name), handle, info))
+        if self._infos_since != self._link.recoveries:  # after a reset the recorder may number its objects anew
+            self._infos, self._infos_since = {}, self._link.recoveries
+        for handle in self._handles(storage, folder, parts):
+            info = self._infos.get(handle) if known else None
+            if info is None:
+                info = self._object_info(handle, parts)
+            if info is not None:
+                infos.append((protocol.path_part(info.name), handle, info))
         infos.sort(key=lambda entry: (entry[0], entry[1]))
         seen: dict[bytes, int] = {}
         for part, _, _ in infos:
@@ -276,15 +296,54 @@ class MtpSession:
             children.append(Child(handle, name, info, ambiguous=seen[part] > 1))
         return children
 
+    def _handles(self, storage: int, folder: int, parts: tuple[bytes, ...]) -> list[int]:
+        try:
+            return protocol.parse_handles(self._ask(Op.GET_OBJECT_HANDLES, storage, 0, folder))
+        except DeviceGoneError:
+            raise
+        except DeviceError as error:
+            if folder == protocol.ROOT:
+                raise  # a recorder that does not even list its root tells nothing
+            self._count_lapse(error)
+            self._refuse(parts, "unreadable")
+            return []
+
+    def _object_info(self, handle: int, parts: tuple[bytes, ...]) -> ObjectInfo | None:
+        """What an object is; None when it went meanwhile, or cannot be told (then it is refused and the others go on)."""
+        try:
+            info = protocol.parse_object_info(self._ask(Op.GET_OBJECT_INFO, handle))
+        except DeviceGoneError:
+            raise
+        except SourceChangedError:
+            return None  # removed between the two calls: it is simply not there
+        except DeviceError as error:
+            self._count_lapse(error)
+            self._refuse((*parts, b"object %08x" % handle), "unreadable")
+            return None
+        self._infos[handle] = info
+        return info
+
+    def _count_lapse(self, error: DeviceError) -> None:
+        """One object that makes the recorder fall silent must not hide the others; a silent recorder must not take hours."""
+        if isinstance(error, DeviceTimeoutError | DeviceStalledError):
+            self._lapses += 1
+            if self._lapses > _LAPSES_MAX:
+                raise error
+
     def _size(self, handle: int, info: ObjectInfo) -> int | None:
-        """Size in bytes: the 64-bit property where there is one, because the 32-bit field lies above 4 GiB."""
+        """Size in bytes: the 64-bit property where there is one, because the 32-bit field lies above 4 GiB.
+
+        Only a recorder that answers that it has no such property is believed its 32-bit field.
+        """
         size = None if info.size32 == protocol.SIZE_UNKNOWN else info.size32
-        if Op.GET_OBJECT_PROP_VALUE in self._info.operations:
-            wide = _optional(
-                lambda: protocol.parse_number(self._ask(Op.GET_OBJECT_PROP_VALUE, handle, protocol.OBJECT_PROP_SIZE), 8)
-            )
-            size = size if wide is None else max(wide, size or 0)
-        return size
+        if Op.GET_OBJECT_PROP_VALUE not in self._info.operations:
+            return size
+        try:
+            _, told = self._link.transact(Op.GET_OBJECT_PROP_VALUE, handle, protocol.OBJECT_PROP_SIZE)
+        except ResponseError:
+            return size
+        wide = _optional(lambda: protocol.parse_number(told, 8))
+        return size if wide is None else max(wide, size or 0)
 
     # --- reading ------------------------------------------------------------------------------------------------------
     @contextlib.contextmanager
@@ -337,19 +396,29 @@ class MtpSession:
                 kept="Nothing was removed.",
                 todo="Clear it on the recorder.",
             )
-        if (self._size(child.handle, child.info), _time_stamp(child.info)) != (
+        now = protocol.parse_object_info(self._ask(Op.GET_OBJECT_INFO, child.handle))
+        if (now.name, self._size(child.handle, now), _time_stamp(now)) != (
+            child.info.name,
             source.key.size_bytes,
             source.key.mtime_raw,
         ):
             raise SourceChangedError(
                 "the file on the recorder is not the one that was sealed", kept="Nothing was removed."
             )
+        self._infos.pop(child.handle, None)  # the recorder may give the handle to a new object
         self._ask(Op.DELETE_OBJECT, child.handle, 0)
         if self._find(source.key) is not None:
             raise DeviceUnsupportedError("the recorder says it removed the file, but it is still there")
 
     def _find(self, key: SourceKey) -> Child | None:
-        """Walk down the key's path by names; handles of earlier listings are not trusted."""
+        """Walk down the key's path by names. Folders are listed afresh; objects met before are not asked again."""
+        listed, self.refused, self._lapses = self.refused, [], 0
+        try:
+            return self._found(key)
+        finally:
+            self.refused = listed
+
+    def _found(self, key: SourceKey) -> Child | None:
         storage = next((storage for storage in self._storages() if f"{storage:08x}" == key.storage), None)
         if storage is None:
             raise SourceChangedError("the recorder's storage is not the one that was listed")
@@ -358,7 +427,7 @@ class MtpSession:
         for _ in range(SOURCE_DEPTH_MAX):
             below: list[tuple[int, tuple[bytes, ...]]] = []
             for folder, parts in folders:
-                for child in self._children(storage, folder, parts):
+                for child in self._children(storage, folder, parts, known=True):
                     here = (*parts, child.part)
                     path = printable(b"/".join(here))
                     if child.info.is_folder and key.path.startswith(path + "/"):
@@ -366,6 +435,8 @@ class MtpSession:
                     elif not child.info.is_folder and path == key.path:
                         found.append(child)
             folders = below
+        if not found and self.refused:
+            raise MediumError("the recorder cannot list everything: whether the file is gone is not known")
         return found[0] if found else None
 
     # --- end ----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import struct
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -311,6 +312,97 @@ def test_an_address_that_is_not_ours_is_refused_and_an_old_one_is_gone(root):
         for stale in (replace(docked, address="1:99"), replace(docked, slot="1-2")):
             with pytest.raises(DeviceGoneError):
                 driver.open(stale)
+
+
+def _operations(recorder: MtpRecorder, act) -> int:
+    before = len(recorder.interface.operations)
+    act()
+    return len(recorder.interface.operations) - before
+
+
+def test_removing_a_file_does_not_ask_about_all_the_others_again(tmp_path):
+    names = [f"DCIM/{gb_name(counter=n)}" for n in range(60)]
+    root = make_gb_tree(tmp_path / "card", dict.fromkeys(names, b"bytes"))
+    with MtpRecorder(root) as recorder, opened(recorder) as session:
+        sources = list(session.list_objects())
+        assert len(sources) == 60
+        for source in sources[:30]:
+            receipt = ReleaseReceipt(RecordingId.new(1), DeviceId.new(1), source.key, sha256_of(b""), 1, 2, ("a", "b"))
+            assert _operations(recorder, lambda source=source, receipt=receipt: session.delete(source, receipt)) < 20
+        assert sorted(f"DCIM/{path.name}" for path in (root / "DCIM").iterdir()) == sorted(
+            source.key.path for source in sources[30:]
+        )
+
+
+def test_a_file_that_changed_after_the_listing_is_not_removed(root):
+    with MtpRecorder(root) as recorder, opened(recorder) as session:
+        source = next(session.list_objects())
+        (root / NAME).write_bytes(DATA + b"more")
+        recorder.refresh()
+        receipt = ReleaseReceipt(RecordingId.new(1), DeviceId.new(1), source.key, sha256_of(b""), 1, 2, ("a", "b"))
+        with pytest.raises(SourceChangedError):
+            session.delete(source, receipt)
+        assert (root / NAME).exists()
+
+
+def _answer_for(recorder, operation, wanted, code):
+    """Let the recorder answer one operation about one handle with a response code, or fall silent (None)."""
+    original = recorder.interface._dispatch
+
+    def dispatch(data):
+        if len(data) >= 16 and struct.unpack_from("<H", data, 6)[0] == operation:
+            transaction, handle = struct.unpack_from("<I", data, 8)[0], struct.unpack_from("<I", data, 12)[0]
+            if handle in wanted:
+                return None if code is None else recorder.interface._resp(code, transaction)
+        return original(data)
+
+    recorder.interface._dispatch = dispatch
+
+
+@pytest.mark.parametrize("code", [0x2002, 0x200F, 0x2019, 0xA801, None])
+@pytest.mark.parametrize("operation", [Op.GET_OBJECT_INFO, Op.GET_OBJECT_PROP_VALUE])
+def test_one_object_that_cannot_be_told_does_not_keep_the_others_on_the_recorder(root, code, operation):
+    (root / "DCIM" / gb_name(counter=2)).write_bytes(b"other")
+    with MtpRecorder(root) as recorder, opened(recorder, timeout_s=0.2) as session:
+        handles = {entry["name"]: handle for handle, entry in recorder.interface.storage.objects.items()}
+        _answer_for(recorder, operation, {handles[gb_name()]}, code)
+        names = [source.name for source in session.list_objects()]
+        assert gb_name(counter=2) in names
+        if operation is Op.GET_OBJECT_INFO:
+            assert [one.reason for one in session.refused] == ["unreadable"]
+        elif code is None:
+            assert [one.reason for one in session.refused] == ["size-unknown"], "its 32 bits may be a lie"
+        else:
+            assert (session.refused, gb_name() in names) == ([], True)
+
+
+def test_a_recorder_that_falls_silent_for_every_object_is_given_up(tmp_path):
+    root = make_gb_tree(tmp_path / "card", {gb_name(counter=n): b"bytes" for n in range(9)})
+    with MtpRecorder(root) as recorder, opened(recorder, timeout_s=0.1) as session:
+        _answer_for(recorder, Op.GET_OBJECT_INFO, set(recorder.interface.storage.objects), None)
+        with pytest.raises(DeviceTimeoutError):
+            list(session.list_objects())
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_what_is_in_it_is_not_said_to_be_gone(root):
+    with MtpRecorder(root) as recorder, opened(recorder) as session:
+        (source,) = session.list_objects()
+        folder = next(h for h, entry in recorder.interface.storage.objects.items() if entry["is_dir"])
+        original = recorder.interface._dispatch
+
+        def dispatch(data):
+            if struct.unpack_from("<H", data, 6)[0] == Op.GET_OBJECT_HANDLES and data[20:24] == struct.pack(
+                "<I", folder
+            ):
+                return recorder.interface._resp(0x2002, struct.unpack_from("<I", data, 8)[0])
+            return original(data)
+
+        recorder.interface._dispatch = dispatch
+        receipt = ReleaseReceipt(RecordingId.new(1), DeviceId.new(1), source.key, sha256_of(b""), 1, 2, ("a", "b"))
+        with pytest.raises(DeviceError):
+            session.delete(source, receipt)
+        assert (list(session.list_objects()), [one.reason for one in session.refused]) == ([], ["unreadable"])
+        assert (root / NAME).exists()
 
 
 def test_without_libusb_there_are_no_devices_and_no_crash(monkeypatch):
