@@ -62,6 +62,8 @@ def stream(request: Request, blobs: BlobStore, *, sha256: Digest, size_bytes: in
     first, last = wanted if wanted is not None else (0, size_bytes - 1)
     length = last - first + 1
     if request.method == "HEAD" or length <= 0:
+        if length > 0:
+            blobs.open(sha256, offset=first, length=1).close()  # what is not there to be read is not said to be
         return Response(status_code=200, headers={**headers, "content-length": str(size_bytes)}, media_type=media_type)
     file = blobs.open(sha256, offset=first, length=length)
     if wanted is not None:

@@ -42,6 +42,7 @@ LOOKS: Final = {
     "sheet": "key frames",
     "sheet-index": "times of the key frames",
     "locate": "where the copies lie",
+    "proof": "proof for outsiders handed out",
 }
 DENIALS: Final = {
     "needs-grant": "This footage is archived; watching it needs an approved request.",

@@ -281,6 +281,7 @@ PLAYER: Final = {
     "broken": "The browser cannot play this file.",
     "show": "Show the picture in full",
     "failed": "The service did not answer.",
+    "gone": "No store gives the bytes at present: somebody has to look after it.",
     "denied": "You may not watch this recording. The refusal has been entered.",
     "nopicture": "Your browser plays the sound but shows no picture: it lacks this video format.",
 }

@@ -12,6 +12,7 @@ import pytest
 from api.dependencies import COOKIE
 from api.security.csrf import HEADER
 from api.web.rendering import local_time
+from evidence.errors import BlobNotFoundError
 from evidence.ids import RecordingId
 from evidence.model import Actor
 from ingest import times
@@ -89,6 +90,17 @@ def test_a_range_of_other_bytes_than_the_browser_has_is_not_mixed_in(visitor: Vi
     tag = visitor.head(media).headers["etag"]
     assert visitor.get(media, headers={"range": "bytes=0-9", "if-range": tag}).status_code == 206
     assert visitor.get(media, headers={"range": "bytes=0-9", "if-range": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_bytes_that_no_store_gives_are_not_said_to_be_there(
+    web: WebHome, visitor: Visitor, media: str, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise BlobNotFoundError("no store has it")
+
+    monkeypatch.setattr(type(web.app.state.services.blobs), "open", gone)
+    assert visitor.request(method, media).status_code == 404
 
 
 # --- one viewing, one entry -------------------------------------------------------------------------------------------

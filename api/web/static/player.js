@@ -108,7 +108,8 @@ class LhPlayer extends HTMLElement {
     const answer = await fetch(this.media.currentSrc || this.media.src, { method: "HEAD" }).catch(() => null);
     if (answer && answer.status === 401) { window.location.assign("/login?back=" + encodeURIComponent(location.pathname)); return; }
     this.opening = null;
-    this.say(answer && (answer.ok || answer.status === 405) ? this.words.broken : answer && answer.status === 403 ? this.words.denied : this.words.failed);
+    const why = { 403: this.words.denied, 404: this.words.gone, 405: this.words.broken, 503: this.words.gone };
+    this.say(!answer ? this.words.failed : answer.ok ? this.words.broken : why[answer.status] || this.words.failed);
   }
 
   say(text) { this.message.textContent = text; this.message.hidden = !text; }

@@ -212,6 +212,10 @@ def test_every_code_of_the_lower_rooms_has_a_word_of_its_own() -> None:
         "health": (_named(r'reason="([a-z-]+)"', "assurance/health.py"), words.HEALTH_REASONS),
         "checks": (_named(r'name="([a-z-]+)"', "assurance/health.py"), words.HEALTH),
         "pictures": (PICTURES, custody_words.LOOKS),
+        "looks": (
+            _named(r'_gate\.allowed\([^"]*detail="([a-z ]+)"', "access/reading.py", "app/*.py"),
+            custody_words.LOOKS,
+        ),
         "refusals": (DENIED_REASONS | {INACTIVE, UNKNOWN_AGENT, PASSWORD_CHANGE_REQUIRED}, custody_words.DENIALS),
         "refusals of workflows": (_named(r'reason="([a-z-]+)"', "access/administration.py"), custody_words.DENIALS),
     }
