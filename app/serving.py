@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.services import ApiSettings
 from app.home import Home
+from app.sandboxed import sandbox_trouble
 from app.settings import Settings
 from app.web_services import ViewingCopies, web_services
 from app.wiring import House, build
@@ -175,6 +176,8 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
                 stack.callback(driver.stop)
         schedule = _start_schedule(house, engine)
         stack.callback(schedule.stop)
+        if why := sandbox_trouble():
+            _log.error("no media program can be started, recordings are kept and sealed but not examined: %s", why)
         if settings.docks.clearing is not ClearingMode.NEVER and settings.storage.single_domain:
             _log.warning("recorders are cleared on one failure domain: storage.single_domain is set")
         yield Running(

@@ -13,6 +13,7 @@ import click
 from app.cli.common import home_option, json_option, print_json, say, the_home
 from app.control import connection_to
 from app.home import Home
+from app.sandboxed import sandbox_trouble
 from app.web_services import health_parts_of
 from app.wiring import opened
 from assurance.health import health
@@ -55,12 +56,23 @@ def _machine() -> Iterator[_Line]:
         yield _Line(
             "ok" if found else "bad", program, found or "missing", "" if found else f"apt-get install {package}"
         )
-    isolated = bool(network_isolation())
-    yield _Line(
-        "ok" if isolated else "warn", "sandbox", "no network for media programs" if isolated else "network not taken away",
-        "" if isolated else "Allow user namespaces (kernel.unprivileged_userns_clone=1).",
-    )  # fmt: skip
+    yield _sandbox()
     yield _Line("ok", "self-test", f"{selftest.run()} cryptographic checks passed")
+
+
+def _sandbox() -> _Line:
+    """Found out by starting something in it, as this account; the service says at its start whether it can too."""
+    why = sandbox_trouble()
+    if why:
+        return _Line(
+            "bad", "sandbox", f"no media program can be started: {why}", "See docs/runbooks/install-with-systemd.md."
+        )
+    if not network_isolation():
+        return _Line(
+            "warn", "sandbox", "network not taken away",
+            "Allow user namespaces (kernel.unprivileged_userns_clone=1).",
+        )  # fmt: skip
+    return _Line("ok", "sandbox", "no network for media programs")
 
 
 def _serve(home: Home, serving: bool) -> str:

@@ -28,7 +28,7 @@ def recordings() -> None:
 @click.option("--state", "states", multiple=True, type=click.Choice([state.value for state in RecordingState]))
 @click.option("--late", is_flag=True, help="Only those handed in late or overdue.")
 @click.option("--quarantined", is_flag=True, help="Only those a person must look at.")
-@click.option("--limit", default=0, help="At most so many; 0 for all.")
+@click.option("--limit", type=click.IntRange(min=0), default=0, help="At most so many; 0 for all.")
 def list_(
     home: str | None, *, as_json: bool, login: str, text: str, states: tuple[str, ...], late: bool, quarantined: bool,
     limit: int,

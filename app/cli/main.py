@@ -61,6 +61,8 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return per way of e
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
+        if as_json and not isinstance(error, click.exceptions.NoArgsIsHelpError):
+            return report_error(UsageError(error.format_message(), todo="See `liuhen --help`."), as_json=True)
         error.show()
         return UsageError.exit_code
     except (click.Abort, KeyboardInterrupt, EOFError):

@@ -108,3 +108,18 @@ def test_help_is_good_and_a_wrong_call_is_2(monkeypatch, capsys, arguments, stat
     monkeypatch.setattr(main, "configure", lambda **_options: None)
     assert main.run(arguments) == status
     capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["x", "--json"], ["storage", "locate", "--json"], ["verify", "--jsno", "--json"],
+     ["recordings", "list", "--limit", "-1", "--json"], ["recordings", "list", "--limit", "many", "--json"]],
+)  # fmt: skip
+def test_a_wrong_call_is_told_in_json_too(monkeypatch, capsys, arguments):
+    monkeypatch.setattr(main, "configure", lambda **_options: None)
+    assert main.run(arguments) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    error = json.loads(told.err)["error"]
+    assert error["code"] == "usage"
+    assert error["what"]
