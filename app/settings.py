@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from itertools import permutations
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +20,8 @@ from evidence.limits import FREE_SPACE_FLOOR_BYTES
 from evidence.model import ClearingMode
 
 CONFIG_NAME: Final = "config.toml"
+#: Where relative paths of stores begin, to compare them before the home is known.
+_ANY_HOME: Final = Path("/the home")
 _PASSWORDS: Final = frozenset({"password", "sslpassword"})
 
 
@@ -177,6 +180,13 @@ def parse(data: dict[str, object]) -> Settings:
         raise ConfigError("storage.stores: the first store must be local", todo="Recordings are acquired on its disk.")
     if len(set(names)) != len(names):
         raise ConfigError("storage.stores: two stores have one name")
+    folders = [
+        Path(os.path.normpath(_ANY_HOME / store.path))
+        for store in settings.storage.stores
+        if isinstance(store, LocalStoreSettings)
+    ]
+    if any(one.is_relative_to(other) for one, other in permutations(folders, 2)):
+        raise ConfigError("storage.stores: two stores lie in one folder", todo="Give each a folder of its own.")
     if settings.storage.copies > len(names):
         raise ConfigError(f"storage.copies is {settings.storage.copies}, but only {len(names)} stores are configured")
     return settings

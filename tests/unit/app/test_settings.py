@@ -183,3 +183,17 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(key, address):
 def test_an_address_that_names_a_password_file_is_taken():
     address = "postgresql://clerk@db.example/app?passfile=/etc/liuhen/db.pass"
     assert parse({"database": {"url": address}}).database.url == address
+
+
+@pytest.mark.parametrize(
+    "paths", [("s", "s"), ("s", "./s/"), ("s", "x/../s"), ("s", "s/inner"), ("s/inner", "s"), ("/d", "/d/../d/x")]
+)
+def test_two_stores_in_one_folder_are_refused(paths):
+    stores = [{"kind": "local", "name": f"store-{n}", "path": path} for n, path in enumerate(paths)]
+    with pytest.raises(ConfigError, match="one folder"):
+        parse({"storage": {"stores": stores}})
+
+
+def test_stores_side_by_side_are_taken_whatever_their_names_begin_with():
+    stores = [{"kind": "local", "name": f"store-{n}", "path": path} for n, path in enumerate(("s", "s2", "/s"))]
+    assert len(parse({"storage": {"stores": stores}}).storage.stores) == 3
