@@ -19,7 +19,7 @@ from catalogue.records import DeviceRow, OffloadRow, ProgressRow, RecordingRow
 from evidence.errors import DeviceNotRegisteredError, EvidenceError, NotFoundError
 from evidence.events import RecordingDuplicate, RecordingStored
 from evidence.ids import AgentId, RecordingId, UnitId
-from evidence.model import Action, Actor, OffloadState, RecordingState
+from evidence.model import Action, Actor, OffloadState, RecordingState, Visibility
 from evidence.ports import Authoriser, DockedDevice
 from ingest.session import DockOutcome, OffloadService
 
@@ -118,10 +118,7 @@ class DockBoard:
             cards = [self._card(uow, one, unsealed) for one in docked]
         if seen.everything:
             return cards
-        return [
-            card for card in cards
-            if card.device is None or card.device.unit in seen.units or card.device.officer == seen.officer
-        ]  # fmt: skip
+        return [card for card in cards if card.device is None or _may_see(seen, card.device)]
 
     def find(self, actor: Actor, slot: str) -> DockedDevice:
         """The docked recorder of a slot; NotFoundError when nothing is docked there."""
@@ -192,6 +189,10 @@ class DockBoard:
         progress = uow.progress.of(offload.id)
         now = self._offloads.parts.clock.now().wall
         return progress if progress is not None and now - progress.updated_at < PROGRESS_STALE else None
+
+
+def _may_see(seen: Visibility, device: DeviceRow) -> bool:
+    return device.unit in seen.units or (seen.officer is not None and device.officer == seen.officer)
 
 
 def _open_at(uow: UnitOfWork, docked: DockedDevice) -> OffloadRow | None:

@@ -122,13 +122,33 @@ def _waiting(parts: Parts, device: DeviceRow, listed: Iterable[_Listed]) -> set[
         return still_written(uow, device.id, keys, now=parts.clock.now().wall)
 
 
-def has_news(parts: Parts, device: DeviceRow, session: DeviceSession, parse: ParseName) -> bool:
-    """Whether the open source lists a file that is to be read. Registers nothing and reads no footage."""
+def has_news(
+    parts: Parts, device: DeviceRow, session: DeviceSession, parse: ParseName, *, held: frozenset[SourceKey]
+) -> tuple[bool, frozenset[SourceKey]]:
+    """Whether the open source lists a file that is to be read. Registers nothing and reads no footage.
+
+    Args:
+        parts: The parts of intake.
+        device: The source's row in the ledger.
+        session: The open source; it is listed once.
+        parse: The file-name table.
+        held: Files that a look before this one found held already: a folder of many thousands is not asked for in vain.
+
+    Returns:
+        That, and the files found held up to now.
+    """
     listed = [_Listed(source, parse(source.key.path)) for source in session.list_objects()]
-    waiting = _waiting(parts, device, listed)
+    ready = {item.source.key for item in listed} - _waiting(parts, device, listed)
+    known = ready & held
     with parts.catalogue.read() as uow:
-        rows = (_known(uow, device, item.source.key) for item in listed if item.source.key not in waiting)
-        return any(row is None or row.state in UNREAD for row in rows)
+        unread = {row.source for row in uow.recordings.of_device(device.id, states=UNREAD)}
+        if not ready.isdisjoint(unread):
+            return True, frozenset(known - unread)
+        for key in sorted(ready - held):
+            if _known(uow, device, key) is None:
+                return True, frozenset(known)
+            known.add(key)
+    return False, frozenset(known)
 
 
 def _known(uow: UnitOfWork, device: DeviceRow, key: SourceKey) -> RecordingRow | None:

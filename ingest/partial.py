@@ -9,20 +9,38 @@ Crash: at any point the file holds a prefix of the recording, of which ``bytes_a
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from evidence.digest import Hasher
-from evidence.durable import drop_cache, free_bytes, fsync_dir, fsync_file, start_write_back, write_all
+from evidence.durable import (
+    NO_SPACE,
+    drop_cache,
+    free_bytes,
+    fsync_dir,
+    fsync_file,
+    start_write_back,
+    write_all,
+)
 from evidence.errors import StoreError, StoreFullError
 from evidence.limits import WRITE_BEHIND_BYTES
 from evidence.transfer import transfer
 
 #: Progress that a kill in the middle may cost: read again at 35 MB/s this is about seven seconds.
 SECURE_EVERY_BYTES = 256 << 20
+
+
+@contextlib.contextmanager
+def _store_errors(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = StoreFullError if error.errno in NO_SPACE else StoreError
+        raise kind(f"cannot {doing}: {os.strerror(error.errno or 0)}") from error
 
 
 class _Prefix:
@@ -60,14 +78,16 @@ class Partial:
         self._floor_bytes = floor_bytes
         self._secured = secured
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
+        with _store_errors("open the partial"):
             self._fd = os.open(path, flags, 0o640)
-            self.size_bytes = min(os.fstat(self._fd).st_size, max(0, keep_bytes))
-            os.ftruncate(self._fd, self.size_bytes)
-            os.lseek(self._fd, self.size_bytes, os.SEEK_SET)
-            fsync_dir(path.parent)
-        except OSError as error:
-            raise StoreError(f"cannot open the partial: {os.strerror(error.errno or 0)}") from error
+            try:
+                self.size_bytes = min(os.fstat(self._fd).st_size, max(0, keep_bytes))
+                os.ftruncate(self._fd, self.size_bytes)
+                os.lseek(self._fd, self.size_bytes, os.SEEK_SET)
+                fsync_dir(path.parent)
+            except BaseException:
+                os.close(self._fd)
+                raise
         self._pushed = self._durable = self.size_bytes
 
     def __enter__(self) -> Self:
@@ -81,26 +101,28 @@ class Partial:
     def feed(self, hashers: Sequence[Hasher]) -> None:
         """Digest what is already there, so that the new bytes can follow."""
         if self.size_bytes:
-            try:
+            with _store_errors("read the partial"):
                 read = transfer(_Prefix(self._fd, self.size_bytes), None, hashers)
-            except OSError as error:
-                raise StoreError(f"cannot read the partial: {os.strerror(error.errno or 0)}") from error
             if read != self.size_bytes:
                 raise StoreError("the partial became shorter while it was read")
 
     def tail(self, length: int) -> bytes:
         """The last ``length`` bytes."""
-        return os.pread(self._fd, length, self.size_bytes - length)
+        with _store_errors("read the partial"):
+            return os.pread(self._fd, length, self.size_bytes - length)
 
     def restart(self) -> None:
         """Cut everything off: the bytes are not those of the file that is there now."""
-        os.ftruncate(self._fd, 0)
-        os.lseek(self._fd, 0, os.SEEK_SET)
+        with _store_errors("cut the partial"):
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
         self.size_bytes = self._pushed = self._durable = 0
 
     def require_room(self, more_bytes: int) -> None:
         """Raise StoreFullError unless that many bytes fit above the floor."""
-        if free_bytes(self._path.parent) - more_bytes < self._floor_bytes:
+        with _store_errors("tell the free space"):
+            free = free_bytes(self._path.parent)
+        if free - more_bytes < self._floor_bytes:
             raise StoreFullError(
                 "the free-space floor is reached",
                 kept="What was read so far is kept; the recorder keeps its footage.",

@@ -24,7 +24,7 @@ from evidence.clock import unix_ms
 from evidence.errors import DeviceBusyError, EvidenceError, InvalidInputError, JobError, PolicyUnmetError, Retry
 from evidence.ids import AgentId, DeviceId, OffloadId, RecordingId, UnitId
 from evidence.log_place import LogPlace
-from evidence.model import Action, Actor, ClearingMode, ObjectScope, RecordingState
+from evidence.model import Action, Actor, ClearingMode, ObjectScope, RecordingState, SourceKey
 from evidence.ports import Authoriser, DeviceSession, DockedDevice, JobEngine
 from ingest import ledger, reconcile
 from ingest.describe import ensure_described
@@ -82,6 +82,8 @@ class _Memory:
     outcomes: dict[tuple[str, str], DockOutcome] = field(default_factory=dict)
     #: How often a recorder has left each slot: what a job finds out about one that left is not told of the next.
     left: Counter[tuple[str, str]] = field(default_factory=Counter)
+    #: What a source that stays docked listed at its last look without news: asked about again only where it differs.
+    listed: dict[tuple[str, str], frozenset[SourceKey]] = field(default_factory=dict)
     seen: dict[str, DockedDevice] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -176,6 +178,7 @@ class OffloadService:
         """The recorder left its slot: the next one there is a new docking."""
         with self._memory.lock:
             self._memory.left[docked.driver, docked.slot] += 1
+            self._memory.listed.pop((docked.driver, docked.slot), None)
             self._memory.outcomes.pop((docked.driver, docked.slot), None)
             self._memory.seen = {key: where for key, where in self._memory.seen.items() if where.slot != docked.slot}
 
@@ -294,7 +297,12 @@ class OffloadService:
             device = ledger.known(self.parts, session.identity)
             if device is None:
                 return False
-            return has_news(self.parts, device, session, self._parse)
+            with self._memory.lock:
+                held = self._memory.listed.get((docked.driver, docked.slot), frozenset())
+            news, listed = has_news(self.parts, device, session, self._parse, held=held)
+        with self._memory.lock:
+            self._memory.listed[docked.driver, docked.slot] = listed
+        return news
 
     def was_left_unread(self, outcome: DockOutcome) -> bool:
         """Whether a recording of that docking is to be read again: our first copy of it did not survive until it was stored."""
@@ -341,7 +349,8 @@ class OffloadService:
             other = self._memory.seen.setdefault(key, docked)
         if other.slot == docked.slot:
             return
-        if other not in self._registry.scan():  # the same recorder, moved to another slot
+        survey = self._registry.survey()
+        if other not in survey.docked and other.driver not in survey.failed:  # the same recorder, moved to another slot
             with self._memory.lock:
                 self._memory.seen[key] = docked
             return

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from catalogue.recordings import Recordings
 from catalogue.records import RecordingRow
 from devices.watch_folder.driver import WatchFolderDriver
 from evidence.errors import DeviceBusyError, DeviceGoneError
-from evidence.model import Cap, ClearingMode, RecordingState
+from evidence.ids import DeviceId
+from evidence.model import Cap, ClearingMode, RecordingState, SourceKey
 from evidence.ports import DockedDevice
 from flow.inline import InlineEngine
 from ingest.autodock import AutoDock
@@ -146,6 +148,20 @@ def test_two_recorders_with_one_serial_need_a_person(dock: Dock, tmp_path: Path)
     assert dock.offloads() == 1, "nothing of the second one was read"
 
 
+def test_two_recorders_with_one_serial_need_a_person_also_while_a_driver_cannot_tell(
+    dock: Dock, tmp_path: Path
+) -> None:
+    one, two = card(tmp_path / "a"), card(tmp_path / "b")
+    for recorder in (one, two):
+        (recorder.root / "sn.txt").write_text("SN00017")
+    registered(dock, "1-1", one)
+    dock.turn(2)
+    dock.slots.cards["1-2"] = two
+    dock.slots.broken = True
+    with pytest.raises(DeviceBusyError):
+        dock.home.service.offload(DockedDevice("faulty_card", "1-2", two.docked.address), dock.home.actor)
+
+
 def test_a_recorder_moved_to_another_slot_is_the_same_recorder(dock: Dock, tmp_path: Path) -> None:
     registered(dock, "1-1", card(tmp_path / "a"))
     dock.turn(2)
@@ -179,6 +195,36 @@ def test_a_drop_folder_is_read_when_there_is_news_and_only_then(tmp_path: Path) 
         assert (dock.offloads(), len(home.rows())) == (2, 1)
         dock.turn(4, seconds=20)
         assert dock.offloads() == 2
+
+
+def test_a_drop_folder_is_not_asked_for_again_file_by_file_and_still_tells_its_news(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_gb_tree(tmp_path / "drop", {gb_name(counter=n): CLIP + bytes([n]) for n in range(9)})
+    driver = WatchFolderDriver([folder], settle_s=0.0)
+    with Home(tmp_path / "home", drivers=[driver]) as home:
+        (docked,) = driver.scan()
+        home.service.register_device(docked, home.actor)
+        home.offload(docked)
+        assert not home.service.has_news(docked)
+        asked: list[str] = []
+        original = Recordings.find_by_source
+
+        def counted(self: Recordings, device: DeviceId, key: SourceKey) -> RecordingRow | None:
+            asked.append(key.path)
+            return original(self, device, key)
+
+        monkeypatch.setattr(Recordings, "find_by_source", counted)
+        assert not home.service.has_news(docked)
+        assert asked == []
+        new = folder / gb_name(counter=77)
+        new.write_bytes(CLIP)
+        assert home.service.has_news(docked)
+        assert asked == [new.name]
+        home.offload(docked)
+        assert not home.service.has_news(docked)
+        new.write_bytes(CLIP + b"changed")
+        assert home.service.has_news(docked)
 
 
 @pytest.mark.root

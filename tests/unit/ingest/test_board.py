@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from evidence.errors import DeviceGoneError, MediumError
-from evidence.model import RecordingState
+from evidence.ids import UnitId
+from evidence.model import RecordingState, Visibility
 from ingest.autodock import AutoDock
 from ingest.board import DockBoard, DockCard
 from support.faulty_card import FaultyCard
@@ -165,3 +166,12 @@ def test_what_a_job_found_out_about_a_recorder_that_left_is_not_told_of_the_next
     monkeypatch.setattr(wall.home.service, "offload", and_then_pulled)
     wall.turn()
     assert (wall.home.service.outcome(wall.card.docked) is None) is leaves
+
+
+def test_r09_who_sees_a_part_of_the_bureau_sees_no_recorder_of_the_rest(
+    wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recorder issued to nobody belongs to its unit, not to everybody without an officer of their own."""
+    wall.turn()
+    monkeypatch.setattr(wall.home.gate, "visibility", lambda *_asked: Visibility(units=frozenset({UnitId.new(7)})))
+    assert wall.board.cards(wall.home.actor) == []
