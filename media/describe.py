@@ -24,11 +24,13 @@ from media.probe import probe
 from media.sniff import AV_CONTENT, PICTURE_CONTENT, kind_of, read_head, sniff
 from media.text import read_text
 from media.tools import Progress, ToolRun, require, require_readable, require_space, run, version
-from media.verdict import Findings, judge, notes_of, suspicious
+from media.verdict import Findings, judge, notes_of, shortfall_ms, suspicious
 
 #: A suspicious recording up to this long is decoded completely (about a third of its length on one core).
 DECODE_MS_MAX: Final = 30 * 60_000
 _END_MARKS: Final = {"jpeg": b"\xff\xd9", "png": b"IEND\xaeB`\x82"}
+#: Where pictures state how many bytes they have, and what to add to that.
+_STATED_SIZES: Final = {"bmp": (2, 0), "webp": (4, 8)}
 _TAIL_BYTES: Final = 1 << 16
 
 
@@ -81,7 +83,9 @@ class Description:
 
 
 def _real_duration_ms(facts: MediaFacts) -> int | None:
-    found = facts.packets.last_ms - facts.packets.first_ms if facts.packets is not None else 0
+    found = 0
+    if facts.packets is not None:
+        found = max(facts.packets.last_ms, facts.packets.sound_last_ms or 0) - facts.packets.first_ms
     if facts.duration_ms is None:
         return found or None
     return min(facts.duration_ms, found) if found > 0 and facts.duration_ms - found > 1000 else facts.duration_ms
@@ -106,6 +110,8 @@ def _description(findings: Findings, products: list[Product], extra_notes: tuple
     facts, verdict = findings.facts, judge(findings)
     watchable = verdict not in (Verdict.NOT_MEDIA, Verdict.UNREADABLE, Verdict.SALVAGEABLE)
     step = ladder.plan(facts) if watchable else ViewingPlan.NONE
+    if step is ViewingPlan.REMUX and extra_notes:  # it was refused: what is left is coding it anew, on demand
+        step = ViewingPlan.TRANSCODE
     public = facts.to_json() | {"viewing": str(step)}
     if step is not ViewingPlan.NONE:
         public["media_type"] = ladder.viewing_media_type(facts)
@@ -131,13 +137,18 @@ def _picture_product(kind: str, media_type: str, path: Path, command: list[str],
     return Product(kind, media_type, path, _tool_recipe(command, source))
 
 
-def _has_end_mark(source: Path, content: str, size_bytes: int) -> bool:
-    mark = _END_MARKS.get(content)
-    if mark is None:
-        return True
+def _picture_ended(source: Path, content: str, size_bytes: int) -> bool:
+    """Whether a photo is there to its end: by its end mark, or by the size it states."""
     with source.open("rb") as stream:
+        head = stream.read(16)
         stream.seek(max(0, size_bytes - _TAIL_BYTES))
-        return mark in stream.read(_TAIL_BYTES)
+        tail = stream.read(_TAIL_BYTES)
+    if content in _STATED_SIZES:
+        at, more = _STATED_SIZES[content]
+        return int.from_bytes(head[at : at + 4], "little") + more <= size_bytes
+    if content == "gif":
+        return tail.rstrip(b"\0").endswith(b"\x3b")
+    return content not in _END_MARKS or _END_MARKS[content] in tail
 
 
 def _describe_picture(source: Path, claimed: RecordingKind, content: str, scratch: Path) -> Description:
@@ -153,7 +164,7 @@ def _describe_picture(source: Path, claimed: RecordingKind, content: str, scratc
     findings = Findings(
         claimed=claimed, facts=facts, probe_run=probe_run,
         key_run=outcome, frames_shown=0 if product is None else 1,
-        picture_ended=_has_end_mark(source, content, facts.size_bytes),
+        picture_ended=_picture_ended(source, content, facts.size_bytes),
     )  # fmt: skip
     return _description(findings, [product] if product else [])
 
@@ -181,6 +192,16 @@ def _decode_if_needed(source: Path, findings: Findings) -> Findings:
     return replace(findings, decode_run=outcome, frames_shown=shown)
 
 
+def _count_sound(source: Path, findings: Findings) -> Findings:
+    """Where the pictures end before the stated end, the sound may be what goes on until then."""
+    facts = findings.facts
+    if facts.video is None or facts.audio is None or facts.packets is None or not shortfall_ms(findings):
+        return findings
+    sound, sound_run = count_packets(source, content=facts.content, stream="a:0", size_bytes=facts.size_bytes)
+    packets = replace(facts.packets, sound_last_ms=sound.last_ms)
+    return replace(findings, facts=replace(facts, packets=packets), sound=sound, sound_run=sound_run)
+
+
 def _measure_streams(source: Path, findings: Findings, scratch: Path) -> tuple[Findings, sheet.KeyFrames | None, int]:
     """Packet pass, key-frame pass, and a full decode where those give reason. Also returns the moment for the poster."""
     facts = findings.facts
@@ -189,7 +210,8 @@ def _measure_streams(source: Path, findings: Findings, scratch: Path) -> tuple[F
         size_bytes=facts.size_bytes, holes=findings.zeros.holes,
     )  # fmt: skip
     facts = replace(facts, packets=counter.facts())
-    findings = replace(findings, facts=facts, packets=counter, packet_run=packet_run)
+    findings = _count_sound(source, replace(findings, facts=facts, packets=counter, packet_run=packet_run))
+    facts = findings.facts
     frames, poster_ms = None, 0
     if facts.video is not None:
         duration_ms = _real_duration_ms(facts) or 0

@@ -54,7 +54,10 @@ class TextFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketFacts:
-    """What the packets themselves say, counted one by one, of the first video stream (else the first sound stream)."""
+    """What the packets themselves say, counted one by one, of the first video stream (else the first sound stream).
+
+    ``sound_last_ms`` is where the sound ends; counted only where the pictures end before the stated end.
+    """
 
     packets: int = 0
     key_frames: int = 0
@@ -62,6 +65,7 @@ class PacketFacts:
     last_ms: int = 0
     longest_gap_ms: int = 0
     variable: bool = False
+    sound_last_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ STREAMS_MAX: Final = 64
 DURATION_MS_MAX: Final = 31 * 86_400_000
 _INTEGER_MAX: Final = 2**53 - 1
 _TEXT_CHARS_MAX: Final = 64
+_RATE = re.compile(r"\d{1,18}(/\d{1,18})?")
 _LOCATION = re.compile(r"[+-]\d{1,3}(\.\d{1,8})?[+-]\d{1,4}(\.\d{1,8})?([+-]\d{1,6}(\.\d{1,4})?)?/?")
 
 
@@ -55,9 +56,10 @@ def milliseconds(untrusted: Any) -> int | None:
 
 def milli_rate(untrusted: Any) -> int:
     """Thousandths of a frame per second of ``30000/1001``; 0 when absent or above 1000 frames per second."""
+    text = str(untrusted)[:40]
     try:
-        rate = Fraction(str(untrusted)[:40])
-    except (ValueError, ZeroDivisionError):
+        rate = Fraction(text) if _RATE.fullmatch(text) else Fraction(0)
+    except ZeroDivisionError:
         return 0
     return round(rate * 1000) if 0 < rate <= 1000 else 0
 

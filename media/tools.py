@@ -13,6 +13,7 @@ import functools
 import os
 import re
 import shutil
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,10 @@ SCRATCH_FLOOR_BYTES: Final = 64 << 20
 _POINTER: Final = re.compile(r" @ 0x[0-9a-f]+")
 #: Complaints of the null output about time stamps it is given: our own doing, not the file's.
 _OURS: Final = "[null @"
+#: The programs that make the sandbox: when they complain, ours is the trouble, and the file was not even looked at.
+_SANDBOX_TOOLS: Final = (b"unshare: ", b"setpriv: ", b"prlimit: ", b"nice: ")
+#: Ends of a program that met a limit: ours, or the machine's memory.
+_LIMIT_SIGNALS: Final = frozenset({signal.SIGKILL, signal.SIGXCPU, signal.SIGXFSZ})
 _REPEATED: Final = re.compile(r"^\s*Last message repeated (\d{1,9}) times")
 
 Progress = Callable[[int], None]
@@ -52,9 +57,9 @@ class ToolRun:
 
     Attributes:
         returncode: Its exit status; proves nothing by itself.
-        stopped: It met a limit (time) and was killed.
+        stopped: It met a limit (time, memory) and was killed.
         untrusted_stdout: Bounded output.
-        complaints: Number of lines on stderr at level ``error``.
+        complaints: Number of lines on stderr at level ``error``; a program that crashed counts as one more.
         first_complaint: The first of them, shortened.
     """
 
@@ -137,7 +142,7 @@ def run(
 
     Args:
         command: Program and arguments.
-        timeout_s: Seconds before it is killed; the result says ``stopped``.
+        timeout_s: Seconds before it is killed; the result says ``stopped``, as for one the machine had no memory for.
         cwd: Scratch directory; outputs are named relative to it.
         on_stdout: Receives output as it comes.
         background: Give way to everything else (nice 15): long encodings.
@@ -150,15 +155,29 @@ def run(
     limits = sandbox.SandboxLimits(timeout_s=timeout_s, cpu_s=max(60, int(timeout_s * 8)))
     try:
         result = sandbox.run([*prefix, *command], limits=limits, cwd=cwd, on_stdout=on_stdout, check=False)
-    except SandboxError as error:  # installed and not checked: what is left is the time limit
+    except SandboxError as error:
+        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, TimeoutError):
+            raise MediaError(error.what, kept="The original is stored.", todo=error.todo) from error
         return ToolRun(-1, stopped=True, untrusted_stdout=b"", complaints=1, first_complaint=error.what)
-    except OSError as error:
-        raise MediaError(f"cannot start {command[0]}: {error.strerror}", todo="Run `liuhen doctor`.") from error
+    _require_sandbox(command[0], result)
     if b"No space left on device" in result.untrusted_stderr or b"Disk quota exceeded" in result.untrusted_stderr:
         raise MediaError("no space left for derivatives", kept="The original is stored.", todo="Free space.")
     complaints, first = _complaints(result.untrusted_stderr)
-    return ToolRun(result.returncode, stopped=False, untrusted_stdout=result.untrusted_stdout,
-                   complaints=complaints, first_complaint=first)  # fmt: skip
+    crashed = result.returncode < 0
+    return ToolRun(
+        result.returncode, stopped=-result.returncode in _LIMIT_SIGNALS, untrusted_stdout=result.untrusted_stdout,
+        complaints=complaints + crashed,
+        first_complaint=first or (f"{command[0]} was ended by signal {-result.returncode}" if crashed else ""),
+    )  # fmt: skip
+
+
+def _require_sandbox(program: str, result: sandbox.SandboxResult) -> None:
+    """Raise MediaError when the sandbox could not be made: nothing may be said of a file that no program has read."""
+    if result.returncode > 0 and not result.untrusted_stdout and result.untrusted_stderr.startswith(_SANDBOX_TOOLS):
+        told = "".join(c for c in result.untrusted_stderr[:160].decode("utf-8", "replace") if c.isprintable())
+        raise MediaError(
+            f"{program} got no sandbox: {told}", kept="The original is stored.", todo="Run `liuhen doctor`."
+        )
 
 
 @functools.cache

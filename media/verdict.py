@@ -26,8 +26,10 @@ from media.tools import ToolRun
 SHORTFALL_MS: Final = 1_000
 #: ... and this share of it, in thousandths (an average frame rate is rounded in some headers).
 SHORTFALL_MILLI: Final = 10
-#: Codecs whose coded pictures cannot contain a block of zeros.
-_NO_ZEROS: Final = frozenset({"h264", "hevc", "av1", "vp8", "vp9", "aac", "mp3"})
+#: Codecs whose coded pictures or sound cannot contain a block of zeros.
+_NO_ZEROS: Final = frozenset({
+    "h264", "hevc", "av1", "vp8", "vp9", "aac", "mp3", "flac", "opus", "vorbis", "amr_nb", "amr_wb",
+})  # fmt: skip
 _AV_KINDS: Final = frozenset({RecordingKind.VIDEO, RecordingKind.AUDIO})
 
 
@@ -35,6 +37,7 @@ _AV_KINDS: Final = frozenset({RecordingKind.VIDEO, RecordingKind.AUDIO})
 class Findings:
     """Everything measured of one file; absent passes (None) were not needed or not possible.
 
+    ``sound`` is counted only where the pictures end before the stated end: one of them going on is no loss.
     ``frames_shown`` counts pictures that came out of a decoder, ``picture_ended`` whether a photo's end mark is there.
     """
 
@@ -45,6 +48,8 @@ class Findings:
     probe_run: ToolRun | None = None
     packets: PacketCounter | None = None
     packet_run: ToolRun | None = None
+    sound: PacketCounter | None = None
+    sound_run: ToolRun | None = None
     key_run: ToolRun | None = None
     decode_run: ToolRun | None = None
     frames_shown: int = 0
@@ -53,7 +58,8 @@ class Findings:
     @property
     def runs(self) -> list[ToolRun]:
         """All passes that were made."""
-        return [r for r in (self.probe_run, self.packet_run, self.key_run, self.decode_run) if r is not None]
+        made = (self.probe_run, self.packet_run, self.sound_run, self.key_run, self.decode_run)
+        return [run for run in made if run is not None]
 
 
 def _side_file(f: Findings) -> Verdict | None:
@@ -131,10 +137,13 @@ def shortfall_ms(f: Findings) -> int:
     """By how much the last packet ends before the stated duration, 0 within tolerance or when nothing is stated."""
     if f.packets is None or f.facts.duration_ms is None or f.packets.first_ms is None:
         return 0
-    missing = f.facts.duration_ms - (f.packets.last_ms - min(0, f.packets.first_ms))
+    first, last = f.packets.first_ms, f.packets.last_ms
+    if f.sound is not None and f.sound.first_ms is not None:
+        first, last = min(first, f.sound.first_ms), max(last, f.sound.last_ms)
+    missing = f.facts.duration_ms - (last - min(0, first))
     # A transport stream's clock starts anywhere; its duration is relative, its packets are not.
-    if f.packets.first_ms > 0 and f.facts.content in {"mpegts", "mpeg", "ogg"}:
-        missing += f.packets.first_ms
+    if first > 0 and f.facts.content in {"mpegts", "mpeg", "ogg"}:
+        missing += first
     tolerance = max(SHORTFALL_MS, f.facts.duration_ms * SHORTFALL_MILLI // 1000)
     return missing if missing > tolerance else 0
 
@@ -143,7 +152,9 @@ def missing_frames(f: Findings) -> int:
     """Frames the header declares and the file does not hold, beyond one per cent."""
     if f.packets is None or f.facts.video is None or f.facts.video.frames == 0:
         return 0
-    missing = f.facts.video.frames - f.packets.packets
+    if f.facts.index in {"start", "end"} and f.packet_run is not None and not f.packet_run.complaints:
+        return 0  # every sample that the index lists could be read: an edit list leaves the others out on purpose
+    missing = f.facts.video.frames - f.packets.packets - f.layout.dropped_frames
     return missing if missing > 1 + f.facts.video.frames // 100 else 0
 
 
@@ -166,7 +177,9 @@ def _end_stated(f: Findings) -> bool:
     """Whether the container shows where it ends (a fragmented MP4 does by its closing index)."""
     if f.layout.index == "fragmented":
         return bool(f.layout.of_kind("mfra"))
-    return f.facts.content not in {"mpegts", "mpeg", "mp3", "aac", "amr"}
+    if f.facts.content == "asf":
+        return f.layout.claimed_end > 0
+    return f.facts.content not in {"mpegts", "mpeg", "mp3", "aac", "amr", "ogg"}
 
 
 def _tail_lost(f: Findings) -> bool:
@@ -235,8 +248,11 @@ def _stream_notes(f: Findings) -> list[str]:
     if f.packets is not None and _holes_in_packets(f):
         spans = ",".join(f"{first}-{last}" for first, last in f.packets.damaged_ms[:8])
         notes.append(f"packets-in-zero-blocks: count={f.packets.damaged} spans_ms={spans}")
-    names = ("probe", "packets", "key-frames", "decode")
-    for name, run in zip(names, (f.probe_run, f.packet_run, f.key_run, f.decode_run), strict=True):
+    if f.sound is not None and f.packets is not None and (ahead := f.sound.last_ms - f.packets.last_ms) > SHORTFALL_MS:
+        notes.append(f"pictures-end-early: sound_goes_on_ms={ahead}")
+    names = ("probe", "packets", "sound", "key-frames", "decode")
+    runs = (f.probe_run, f.packet_run, f.sound_run, f.key_run, f.decode_run)
+    for name, run in zip(names, runs, strict=True):
         if run is not None and run.stopped:
             notes.append(f"limit-reached: pass={name}")
         elif run is not None and run.complaints:

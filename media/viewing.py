@@ -200,8 +200,16 @@ def make(
 def make_viewing(source: Path, target: Path, *, progress: Progress | None = None) -> Recipe:
     """Make the viewing copy the ladder asks for, from the file alone (on demand, first view).
 
+    What cannot be rewrapped provably (time stamps missing, a hole) is coded anew instead.
+
     Raises:
         MediaError: As :func:`make`; also when the file needs no viewing copy or cannot be read.
     """
     facts, _ = probe(source, content=sniff(read_head(source)))
-    return make(ladder.plan(facts), source, target, facts=facts, progress=progress)
+    wanted = ladder.plan(facts)
+    try:
+        return make(wanted, source, target, facts=facts, progress=progress)
+    except NotMadeError:
+        if wanted is not ViewingPlan.REMUX:
+            raise
+    return make(ViewingPlan.TRANSCODE, source, target, facts=facts, progress=progress)

@@ -109,6 +109,39 @@ def painted(target: Path, picture: str, *, seconds: int, options: tuple[str, ...
     return target
 
 
+def synthetic(target: Path, *options: str, picture_s: int = 8, sound_s: int = 8) -> Path:
+    """A test picture and a tone in whatever container and coding the target's name and the options ask for."""
+    ffmpeg("-f", "lavfi", "-i", f"testsrc2=s=320x240:r=25:d={picture_s}", "-f", "lavfi", "-i", f"sine=d={sound_s}",
+           *options, f"file:{target}")  # fmt: skip
+    return target
+
+
+def tone(target: Path, *options: str) -> Path:
+    """Six seconds of a tone."""
+    ffmpeg("-f", "lavfi", "-i", "sine=d=6", *options, f"file:{target}")
+    return target
+
+
+def still(target: Path) -> Path:
+    """A picture, moving where the format can."""
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x240:d=1", *([] if target.suffix == ".gif" else ["-frames:v", "1"]),
+           f"file:{target}")  # fmt: skip
+    return target
+
+
+def trimmed_by_edit(source: Path, target: Path) -> Path:
+    """Half of it left out by the edit lists, as players trim without touching the media."""
+    data = bytearray(source.read_bytes())
+    for kind, offset in ((b"mvhd", 20), (b"elst", 12)):
+        at = data.find(kind)
+        while at >= 0:
+            (length,) = struct.unpack_from(">I", data, at + offset)
+            struct.pack_into(">I", data, at + offset, length // 2)
+            at = data.find(kind, at + 1)
+    target.write_bytes(data)
+    return target
+
+
 def cut(source: Path, target: Path, *, share: float = 0.6) -> Path:
     """Only the first part of the bytes: power lost, card pulled."""
     data = source.read_bytes()

@@ -64,6 +64,17 @@ INTACT: dict[str, tuple[Make, RecordingKind]] = {
     "ts": (ts, VIDEO),
     "mkv": (mkv, VIDEO),
     "hevc": (lambda d: f.hevc_mp4(f.talking_mp4(), d / "h.mp4"), VIDEO),
+    "trimmed by an edit list": (lambda d: f.trimmed_by_edit(f.synthetic(d / "a.mp4"), d / "x.mp4"), VIDEO),
+    "avi with dropped pictures": (
+        lambda d: f.encoded(f.talking_avi(), d / "x.avi", "-c:v", "libx264", "-c:a", "aac"),
+        VIDEO,
+    ),
+    "wmv": (lambda d: f.synthetic(d / "x.wmv"), VIDEO),
+    "ogg": (lambda d: f.tone(d / "x.ogg"), AUDIO),
+    "flac": (lambda d: f.tone(d / "x.flac"), AUDIO),
+    "gif": (lambda d: f.still(d / "x.gif"), PHOTO),
+    "bmp": (lambda d: f.still(d / "x.bmp"), PHOTO),
+    "webp": (lambda d: f.still(d / "x.webp"), PHOTO),
     "mp3": (lambda d: f.voice_mp3(), AUDIO),
     "wav": (lambda d: f.voice_wav(), AUDIO),
     "jpg": (lambda d: f.photo_jpg(), PHOTO),
@@ -82,6 +93,13 @@ BROKEN: dict[str, tuple[Make, RecordingKind, Verdict, str]] = {
     "cut mp3": (lambda d: f.cut(f.voice_mp3(), d / "x.mp3"), AUDIO, Verdict.TRUNCATED, "shorter-than-stated"),
     "cut jpg": (lambda d: f.cut(f.photo_jpg(), d / "x.jpg"), PHOTO, Verdict.TRUNCATED, "picture-end-missing"),
     "cut png": (lambda d: f.cut(f.photo_png(), d / "x.png"), PHOTO, Verdict.TRUNCATED, "picture-end-missing"),
+    "cut gif": (lambda d: f.cut(f.still(d / "a.gif"), d / "x.gif"), PHOTO, Verdict.TRUNCATED, "picture-end-missing"),
+    "cut bmp": (lambda d: f.cut(f.still(d / "a.bmp"), d / "x.bmp"), PHOTO, Verdict.TRUNCATED, "picture-end-missing"),
+    "cut webp": (lambda d: f.cut(f.still(d / "a.webp"), d / "x.webp"), PHOTO, Verdict.TRUNCATED, "picture-end-missing"),
+    "cut wmv": (lambda d: f.cut(f.synthetic(d / "a.wmv"), d / "x.wmv"), VIDEO, Verdict.TRUNCATED, "structure-beyond-end"),
+    "hole in flac": (
+        lambda d: f.with_hole(f.tone(d / "a.flac"), d / "x.flac", hole_bytes=12_288), AUDIO, Verdict.DAMAGED,
+        "packets-in-zero"),
     "hole in mp4": (lambda d: f.with_hole(f.talking_mp4(), d / "x.mp4"), VIDEO, Verdict.DAMAGED, "packets-in-zero"),
     "small hole in mp4": (
         lambda d: f.with_hole(f.talking_mp4(), d / "x.mp4", hole_bytes=16_384), VIDEO, Verdict.DAMAGED, "packets-in-zero"),
@@ -142,6 +160,18 @@ def test_broken_footage_is_named_for_what_it_is(name: str, tmp_path: Path) -> No
 def test_a_pass_that_had_to_be_killed_leaves_the_condition_unknown() -> None:
     killed = ToolRun(-1, stopped=True, untrusted_stdout=b"", complaints=1, first_complaint="")
     assert judge(Findings(claimed=VIDEO, facts=MediaFacts(content="mp4"), probe_run=killed)) is Verdict.UNKNOWN
+
+
+def test_sound_that_goes_on_after_the_last_picture_is_no_loss_and_is_told(tmp_path: Path) -> None:
+    found = describe(f.synthetic(tmp_path / "x.mp4", picture_s=4, sound_s=9), VIDEO, _scratch(tmp_path))
+    assert (found.verdict, found.notes) == (Verdict.INTACT, ("pictures-end-early: sound_goes_on_ms=5000",))
+    assert found.duration_ms == 9000
+    assert found.facts["packets"]["sound_last_ms"] == 9000
+
+
+def test_a_container_that_cannot_show_its_end_says_so(tmp_path: Path) -> None:
+    found = describe(f.cut(f.tone(tmp_path / "a.ogg"), tmp_path / "x.ogg"), AUDIO, _scratch(tmp_path))
+    assert [note.partition(":")[0] for note in found.notes] == ["end-not-stated"]
 
 
 def test_the_moments_lost_in_a_hole_are_told(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from evidence import canonical, sandbox
 from evidence.errors import MediaError
-from media import ViewingPlan, make, make_viewing, tools, viewing
+from evidence.model import RecordingKind
+from media import ViewingPlan, describe, make, make_viewing, tools, viewing
 from media.probe import probe
 from media.sniff import read_head, sniff
 from support import footage
@@ -54,6 +55,25 @@ def test_sound_that_browsers_do_not_know_is_coded_anew_beside_untouched_pictures
     recipe = make_viewing(source, tmp_path / "out.mp4")
     assert recipe.plan == "remux"
     assert set(recipe.proof) == {"coded_slices_sha256", "first_pictures_sha256"}
+    assert [s["codec_name"] for s in streams_of(tmp_path / "out.mp4")] == ["h264", "aac"]
+
+
+def test_what_cannot_be_rewrapped_provably_is_coded_anew_when_it_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> dict[str, str]:
+        raise viewing.NotMadeError("the rewrapped file does not hold the same pictures and sound")
+
+    monkeypatch.setattr(viewing, "prove_same", refuse)
+    source = footage.encoded(footage.talking_avi(), tmp_path / "in.avi", "-c:v", "libx264", "-c:a", "aac")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    found = describe(source, RecordingKind.VIDEO, scratch)
+    assert found.facts["viewing"] == "transcode"
+    assert "viewing" not in {product.kind for product in found.products}
+    assert [note.partition(":")[0] for note in found.notes] == ["remux-refused"]
+    recipe = make_viewing(source, tmp_path / "out.mp4")
+    assert recipe.plan == "transcode"
     assert [s["codec_name"] for s in streams_of(tmp_path / "out.mp4")] == ["h264", "aac"]
 
 
