@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from access.gate import Gate
+from access.views import PERSON, SOFTWARE
 from catalogue import Catalogue, UnitOfWork
 from catalogue.records import AgentRow, CredentialRow, PostRow, RoleRow, UnitRow
 from evidence.clock import Clock, TimeReading, to_text, unix_ms
@@ -25,8 +26,6 @@ from evidence.ports import CustodyRecorder
 from people import credentials
 from people.roles import ROLES, actions_of
 
-PERSON: Final = "person"
-SOFTWARE: Final = "software"
 _NAME_CHARS_MAX: Final = 200
 _CODE_CHARS_MAX: Final = 64
 _LOGIN_CHARS_MAX: Final = 128

@@ -19,6 +19,7 @@ from access.deadlines import hand_in, is_archived
 from access.gate import Gate
 from access.my_day import day_item, verdict_of, waiting_of
 from access.views import (
+    PERSON,
     CopyPlace,
     Count,
     DayItem,
@@ -34,7 +35,16 @@ from access.views import (
 )
 from access.watchable import chosen, watchable
 from catalogue import Catalogue, UnitOfWork
-from catalogue.records import AgentRow, DeviceRow, NameRow, OffloadRow, RecordingFilter, RecordingRow, TimelineRow
+from catalogue.records import (
+    AgentRow,
+    DeviceRow,
+    NameRow,
+    OffloadRow,
+    RecordingFilter,
+    RecordingRow,
+    TimelineRow,
+    UnitRow,
+)
 from evidence.clock import BUREAU_ZONE, Clock, unix_ms
 from evidence.digest import SHA256, Digest
 from evidence.errors import NotFoundError
@@ -43,6 +53,7 @@ from evidence.ids import AgentId, DeviceId, OffloadId, RecordingId, UnitId
 from evidence.limits import PAGE_ROWS_MAX
 from evidence.model import Action, Actor, Copy, ObjectScope, Visibility
 from evidence.ports import PartialStore
+from people.units import unit_at
 
 __all__ = [
     "CopyPlace",
@@ -132,6 +143,23 @@ class Reading:
             row for row in rows
             if row.unit in seen.units or (seen.officer is not None and row.officer == seen.officer)
         ]  # fmt: skip
+
+    def units(self, actor: Actor, action: Action) -> list[UnitRow]:
+        """Departments that lie within the actor's visibility for an act, past ones too: what a page lets them choose from."""
+        seen = self._gate.visibility(actor, action)
+        with self._catalogue.read() as uow:
+            return [row for row in uow.people.units() if seen.everything or row.id in seen.units]
+
+    def holders(self, actor: Actor) -> list[AgentRow]:
+        """Active persons to whom the actor may issue a recorder: everybody, or who belongs to the actor's departments now."""
+        seen = self._gate.visibility(actor, Action.DEVICE_REGISTER)
+        now = self._now()
+        with self._catalogue.read() as uow:
+            return [
+                agent for agent in uow.people.agents()
+                if agent.active and agent.kind == PERSON
+                and (seen.everything or (seen.units and unit_at(uow.people.posts(agent.id), now) in seen.units))
+            ]  # fmt: skip
 
     def overview(self, actor: Actor) -> Overview:
         """Counts for the first page, within the actor's visibility."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from access.deadlines import HandIn
 from catalogue.records import DerivativeRow, DeviceRow, NameRow, OffloadRow, RecordingRow, TimelineRow
 from evidence.digest import Digest
 from evidence.model import Copy, RecordingState
+
+#: Kinds of agents.
+PERSON: Final = "person"
+SOFTWARE: Final = "software"
 
 
 class Watchable(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -18,6 +19,7 @@ from api.web.dock_view import slot_view
 from api.web.i18n import translate
 from api.web.rendering import language_of, render
 from api.web.session import PageSession
+from catalogue.records import UnitRow
 from evidence.errors import EvidenceError, InvalidInputError, PolicyUnmetError, StateConflictError
 from evidence.ids import AgentId, UnitId
 from evidence.model import Action
@@ -50,13 +52,13 @@ def devices(request: Request, services: ServicesDep, page: PageSession) -> HTMLR
     offered = services.gate.offered(page.actor)
     language = language_of(request)
     cards = services.docks.cards(page.actor) if Action.OFFLOAD_LIST in offered else []
-    lists_people = Action.PEOPLE_LIST in offered
-    units = services.administration.units(page.actor) if lists_people else []
+    reading, registers = services.reading, Action.DEVICE_REGISTER in offered
+    now = services.clock.now().wall
     return render(
-        request, "devices.html", session=page, message="", devices=services.reading.devices(page.actor),
+        request, "devices.html", session=page, message="", devices=reading.devices(page.actor),
         unregistered=[slot_view(card, language, offered) for card in cards if card.state == "unregistered"],
-        may_register=Action.DEVICE_REGISTER in offered, units=units,
-        people=services.administration.people(page.actor) if lists_people else [],
+        may_register=registers, people=reading.holders(page.actor) if registers else [],
+        units=[unit for unit in reading.units(page.actor, Action.DEVICE_REGISTER) if _exists(unit, now)],
         unit_names=services.directory.unit_names(), officer_names=services.directory.names(),
     )  # fmt: skip
 
@@ -87,6 +89,10 @@ def retry(
     forgery.require_token(csrf, page.csrf)
     services.docks.retry(page.actor, slot)
     return _see("/wall")
+
+
+def _exists(unit: UnitRow, now: datetime) -> bool:
+    return unit.valid_from <= now and (unit.valid_to is None or now < unit.valid_to)
 
 
 # --- people -----------------------------------------------------------------------------------------------------------

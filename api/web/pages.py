@@ -301,7 +301,7 @@ def recordings(request: Request, services: ServicesDep, page: PageSession) -> HT
         request, "recordings.html", session=page, page=found, filter=wanted, query=query, states=list(words.STATES.items()),
         kinds=words.KINDS, reason_words=words.REASONS,
         devices=services.reading.devices(page.actor) if Action.DEVICE_LIST in offered else [],
-        units=services.administration.units(page.actor) if Action.PEOPLE_LIST in offered else [],
+        units=services.reading.units(page.actor, Action.RECORDING_LIST),
         officers=services.directory.names(), next_query=urlencode({**query, "cursor": found.cursor}),
         posters=services.reading.may_watch(page.actor, [item.row for item in found.items if _has_poster(item.row)]),
     )  # fmt: skip

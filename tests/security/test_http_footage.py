@@ -15,7 +15,9 @@ from api.web.rendering import local_time
 from evidence.errors import BlobNotFoundError
 from evidence.ids import RecordingId
 from evidence.model import Actor
+from evidence.ports import DockedDevice
 from ingest import times
+from ingest.board import DockBoard, DockCard
 from support import footage
 from support.web_home import HOSTILE, Visitor, WebHome
 
@@ -352,6 +354,25 @@ def test_a_start_that_was_corrected_is_said_to_be_and_the_recorders_own_time_sta
         with web.house.catalogue.begin() as uow:
             uow.offloads.update(row.offload, clock_known=False, clock_plausible=True, clock_offset_ms=0)
             uow.recordings.update(row.id, started_source=row.started_source)
+
+
+def test_r09_who_registers_a_recorder_chooses_among_their_own_units_and_persons(
+    web: WebHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operator of a docking station manages nobody and still says whose a recorder is: it decides who sees its footage."""
+    card = DockCard(docked=DockedDevice("mtp", "1-2", "usb"), state="unregistered")
+    monkeypatch.setattr(DockBoard, "cards", lambda *_: [card])
+    own = web.units["执法一科"]
+    mine = web.person("一科采集员", "station_operator", unit=own)
+    member = web.house.administration.create_agent(web.administrator, name="一科队员", unit=own).agent
+    web.house.administration.create_agent(web.administrator, name="二科队员", unit=web.units["执法二科"])
+    page = web.visitor(mine).get("/devices").text
+    form = page.split('action="/docks/register"')[1].split("</form>")[0]
+    assert f'<option value="{own}">' in form
+    assert f'<option value="{member.id}">' in form
+    assert web.units["执法二科"] not in form
+    assert "二科队员" not in form
+    assert 'action="/docks/register"' not in web.visitor(web.person("审计", "auditor")).get("/devices").text
 
 
 def _references(node: object) -> list[str]:

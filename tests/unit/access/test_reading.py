@@ -19,7 +19,7 @@ from evidence.digest import SHA256, Digest
 from evidence.errors import NotFoundError
 from evidence.ids import AgentId, DerivativeId, DeviceId, FindingId, OffloadId, RecordingId
 from evidence.limits import PAGE_ROWS_MAX
-from evidence.model import Actor
+from evidence.model import Action, Actor
 from support.assured_home import AssuredHome
 from support.footage import talking_mp4
 from support.recorders import gb_name, make_gb_tree
@@ -404,3 +404,23 @@ def test_which_rows_may_be_watched_is_answered_as_each_would_be_and_enters_nothi
     home.clock.unix_ms += 24 * HOUR_MS
     assert home.reading.may_watch(officer, rows) == frozenset()
     assert home.entries("access.denied") == []
+
+
+def test_r09_units_and_persons_to_choose_from_lie_within_the_actors_own_departments(home: AssuredHome) -> None:
+    """Who registers recorders need not manage people, and still must say whose a recorder is."""
+    mine, other, officer = settled(home)
+    stranger = home.agent("戊", "officer", home_unit=other.id)
+    left = home.agent("己", "officer", home_unit=mine.id)
+    home.administration.deactivate(home.administrator, agent=left.agent)
+    operators = {
+        "everywhere": home.agent("庚", "station_operator", home_unit=other.id),
+        "mine": home.agent("辛", "station_operator", unit=mine.id),
+    }
+    register = Action.DEVICE_REGISTER
+    assert [unit.id for unit in home.reading.units(operators["everywhere"], register)] == [mine.id, other.id]
+    assert [unit.id for unit in home.reading.units(operators["mine"], register)] == [mine.id]
+    everybody = {agent.id for agent in home.reading.holders(operators["everywhere"])}
+    assert {officer.agent, stranger.agent, home.first.agent.id} <= everybody
+    assert not {left.agent, home.first.service.id} & everybody
+    assert {agent.id for agent in home.reading.holders(operators["mine"])} == {officer.agent, operators["mine"].agent}
+    assert home.reading.units(officer, register) == home.reading.holders(officer) == []
