@@ -33,7 +33,7 @@ $(VENV)/.packages-test: tools/system-packages.sh
 
 $(VENV)/.run-ready: $(VENV)/.packages-run requirements/run.txt requirements/demo.txt pyproject.toml
 	@echo "Setting up the private Python environment in $(VENV)"
-	@test -x $(BIN)/python || python3 -m venv $(VENV)
+	@test -x $(BIN)/pip || python3 -m venv $(VENV)
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/run.txt -r requirements/demo.txt -r requirements/build.txt
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
@@ -43,7 +43,7 @@ $(VENV)/.test-ready: $(VENV)/.packages-test $(VENV)/.run-ready requirements/dev.
 	@touch $@
 
 .venv-interop/.ready: requirements/interop.txt | $(VENV)/.packages-test
-	@test -x .venv-interop/bin/python || python3 -m venv .venv-interop
+	@test -x .venv-interop/bin/pip || python3 -m venv .venv-interop
 	@.venv-interop/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/interop.txt
 	@touch $@
 

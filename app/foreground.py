@@ -119,15 +119,16 @@ def ingest_beside(
 
 
 def _wait_until_sealed(house: House, result: OffloadResult, *, jobs: JobEngine, stop: threading.Event) -> None:
-    idle_since = time.monotonic()
+    idle_since, waited_for = time.monotonic(), [*result.acquired, *result.known]
     while not stop.wait(_WAIT_S):
         with house.catalogue.read() as uow:
-            rows = [uow.recordings.get(recording) for recording in [*result.acquired, *result.known]]
+            rows = [uow.recordings.get(recording) for recording in waited_for]
         stored = [row for row in rows if row.state in {RecordingState.STORED, RecordingState.RELEASED}]
         left = [row for row in rows if row.state is RecordingState.ACQUIRED]
         left += [row for row in stored if not (row.sealed and row.described)]
         if not left:
             return
+        waited_for = [row.id for row in left]  # a card of thousands that are held already is asked for once
         if not {secure_key(row.id) for row in left}.isdisjoint(jobs.live_keys()):
             idle_since = time.monotonic()
         elif time.monotonic() - idle_since > _GIVE_UP_S:
