@@ -11,7 +11,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +33,7 @@ from evidence.model import Actor, OffloadState, RecordingState
 from evidence.ports import DockedDevice
 
 _ADMIN: Final = "admin"
+_UNIT_CODE: Final = "demo"
 _PATIENCE_S: Final = 600.0
 _TICK_S: Final = 0.5
 #: Demonstration log-ins beside the first administrator: name, log-in, officer number, roles.
@@ -48,13 +48,6 @@ def _both(message: str, **values: object) -> str:
     return f"{translate(message, 'zh-CN', **values)} / {translate(message, 'en', **values)}"
 
 
-@dataclass(slots=True)
-class _Passwords:
-    """One-time passwords made in this run; a second run makes none."""
-
-    told: dict[str, str]
-
-
 def _settings_with(home: Home, sources: Sources, usb_address: str) -> Settings:
     """The home's settings with the demonstration's docks in place of real ones."""
     settings = home.require()
@@ -67,27 +60,46 @@ def _settings_with(home: Home, sources: Sources, usb_address: str) -> Settings:
     return settings.model_copy(update={"docks": docks})
 
 
-def _first_run(home: Home, clock: Clock) -> _Passwords:
+def _first_run(home: Home, clock: Clock) -> dict[str, str]:
+    """Set the home up where there is none; the one-time password by log-in."""
     if home.config.exists():
-        return _Passwords({})
+        return {}
     made = set_up(
         home, config=first_config(station="demo-station", origin="liuhen.local/demo-station", clearing="never"),
         login=_ADMIN, os_uid=os.getuid(), clock=clock,
     )  # fmt: skip
-    return _Passwords({_ADMIN: made.one_time_password})
+    return {_ADMIN: made.one_time_password}
 
 
-def _add_people(house: House, actor: Actor, passwords: _Passwords) -> None:
+def people(house: House, actor: Actor, *, first: dict[str, str]) -> dict[str, str]:
+    """Make who is missing of the demonstration's people.
+
+    Args:
+        house: The demonstration's home.
+        actor: Its first administrator.
+        first: One-time passwords made in this run already.
+
+    Returns:
+        One-time passwords by log-in, of everybody who has not chosen one: an earlier run may have been ended before it told.
+    """
+    told = dict(first)
     with house.catalogue.read() as uow:
-        known = {agent.login for agent in uow.people.agents()}
-    if "officer" in known:
-        return
-    unit = house.administration.create_unit(actor, name="示例中队 (demo unit)", code="demo")
+        known = {agent.login: agent.id for agent in uow.people.agents() if agent.login}
+        held = {login: {grant.role for grant in uow.people.roles(agent)} for login, agent in known.items()}
+        unit = next((row for row in uow.people.units() if row.code == _UNIT_CODE), None)
+    unit = unit or house.administration.create_unit(actor, name="示例中队 (demo unit)", code=_UNIT_CODE)
     for name, login, code, roles in _PEOPLE:
-        made = house.administration.create_agent(actor, name=name, login=login, officer_code=code, unit=unit.id)
-        for role in roles:
-            house.administration.grant_role(actor, agent=made.agent.id, role=role)
-        passwords.told[login] = made.one_time_password
+        if login not in known:
+            made = house.administration.create_agent(actor, name=name, login=login, officer_code=code, unit=unit.id)
+            known[login], told[login] = made.agent.id, made.one_time_password
+        for role in sorted(set(roles) - held.get(login, set())):
+            house.administration.grant_role(actor, agent=known[login], role=role)
+    for login in (_ADMIN, *(login for _, login, _, _ in _PEOPLE)):
+        with house.catalogue.read() as uow:
+            credential = uow.people.credential(login)
+        if login not in told and credential is not None and credential.must_change:
+            told[login] = house.administration.reset_password(actor, agent=known[login])
+    return {login: told[login] for login in known if login in told}
 
 
 def _register_all(at_work: Running, actor: Actor) -> None:
@@ -153,7 +165,7 @@ def _program() -> str:
     return os.path.relpath(Path(sys.prefix) / "bin" / "liuhen")
 
 
-def _summary(at_work: Running, *, port: int, passwords: _Passwords, seconds: float) -> None:
+def _summary(at_work: Running, *, port: int, passwords: dict[str, str], seconds: float) -> None:
     house = at_work.house
     with house.catalogue.read() as uow:
         rows = [uow.recordings.get(one) for one in uow.recordings.all_ids()]
@@ -171,9 +183,9 @@ def _summary(at_work: Running, *, port: int, passwords: _Passwords, seconds: flo
     click.echo(_both("{n} recordings are sealed.", n=sum(1 for row in rows if row.sealed)) + f"  ({seconds:.1f} s)")
     click.echo("")
     click.secho(f"  http://127.0.0.1:{port}/", bold=True)
-    for login, password in passwords.told.items():
+    for login, password in passwords.items():
         click.echo(f"  {login:<10} {password}   " + _both("one-time password, to be changed at the first log-in"))
-    if not passwords.told:
+    if not passwords:
         click.echo("  " + _both("The log-ins are those of the first run."))
     click.echo("")
     click.echo(_both("What to look at:"))
@@ -201,7 +213,7 @@ def run_demo(home: Home, *, port: int, once: bool) -> None:
     clock = SystemClock()
     began = time.monotonic()
     sources = lay_out(home.root.with_name(home.root.name + "-recorders"), clock.now().wall)
-    passwords = _first_run(home, clock)
+    first = _first_run(home, clock)
     usb_address = plug_in(sources.mtp_storage, serial=MTP_SERIAL)
     settings = _settings_with(home, sources, usb_address)
     port = _port(port)
@@ -210,7 +222,7 @@ def run_demo(home: Home, *, port: int, once: bool) -> None:
         control.start()
         try:
             actor = at_work.house.identity.cli_actor(os.getuid(), terminal="demo")
-            _add_people(at_work.house, actor, passwords)
+            passwords = people(at_work.house, actor, first=first)
             _register_all(at_work, actor)
             click.echo(_both("Docked: a mounted recorder, an MTP recorder over USB, a watched folder. Reading…"))
             sealed = _wait(
