@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Final
 
 from assurance.report import Finding, VerifyProgress
 from catalogue import Catalogue
@@ -22,6 +24,9 @@ from evidence.errors import (
 from evidence.ids import DerivativeId
 from evidence.model import Copy
 from evidence.ports import BlobStore
+
+_AT_ONCE: Final = 2
+_AHEAD: Final = 16
 
 
 @dataclass(slots=True)
@@ -57,24 +62,42 @@ def check_copies(catalogue: Catalogue, *, stores: Iterable[BlobStore], progress:
     facts = CopyFacts(blobs)
     total = sum(len(blob.copies) for blob in blobs)
     unavailable: set[str] = set()
-    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify") as pool:
-        work = [(blob, copy) for blob in blobs for copy in blob.copies]
-        results = pool.map(lambda pair: read_copy(by_name.get(pair[1].store), pair[0].sha256), work)
-        for (blob, copy), error in zip(work, results, strict=True):
-            if error is None:
-                facts.copies += 1
-                facts.good.setdefault(blob.sha256, set()).add(copy.store)
-                progress("copies", facts.copies, total)
-            elif isinstance(error, StoreUnavailableError):
-                if copy.store not in unavailable:  # one word for the whole store
-                    unavailable.add(copy.store)
-                    facts.findings.append(Finding(kind="store-unavailable", store=copy.store, detail=str(error)))
-            else:
-                facts.findings.append(_finding(catalogue, blob, copy, error))
+    for blob, copy, error in _read_all(blobs, by_name):
+        if error is None:
+            facts.copies += 1
+            facts.good.setdefault(blob.sha256, set()).add(copy.store)
+            progress("copies", facts.copies, total)
+        elif isinstance(error, StoreUnavailableError):
+            if copy.store not in unavailable:  # one word for the whole store
+                unavailable.add(copy.store)
+                facts.findings.append(Finding(kind="store-unavailable", store=copy.store, detail=str(error)))
+        else:
+            facts.findings.append(_finding(catalogue, blob, copy, error))
     known = {blob.sha256 for blob in blobs}
     for name, store in by_name.items():
         facts.findings += _orphans(catalogue, name, store, known)
     return facts
+
+
+def _read_all(
+    blobs: Iterable[BlobRow], stores: Mapping[str, BlobStore]
+) -> Iterator[tuple[BlobRow, Copy, EvidenceError | None]]:
+    """Every copy with the error its reading ended in, in order; only a few wait at a time, however many there are."""
+    waiting: deque[tuple[BlobRow, Copy, Future[EvidenceError | None]]] = deque()
+    with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="verify") as pool:
+        try:
+            for blob in blobs:
+                for copy in blob.copies:
+                    waiting.append((blob, copy, pool.submit(read_copy, stores.get(copy.store), blob.sha256)))
+                    if len(waiting) > _AHEAD:
+                        first, where, result = waiting.popleft()
+                        yield first, where, result.result()
+            for first, where, result in waiting:
+                yield first, where, result.result()
+        finally:
+            pool.shutdown(
+                cancel_futures=True
+            )  # whoever stops the check waits for two files, not for all that were asked for
 
 
 def read_copy(store: BlobStore | None, sha256: Digest) -> EvidenceError | None:

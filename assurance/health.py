@@ -8,7 +8,6 @@ Source: docs/invariants.md 1, 7, 9; RULES R2, R4.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,6 +26,7 @@ from evidence.errors import EvidenceError, StoreUnavailableError
 from evidence.limits import FREE_SPACE_FLOOR_BYTES
 from evidence.log_place import LogPlace
 from evidence.ports import BlobStore, JobEngine
+from media.tools import installed
 
 #: Programs that the sandbox runs.
 PROGRAMS: Final = ("ffmpeg", "ffprobe")
@@ -208,7 +208,7 @@ def _version(text: str) -> tuple[int, ...]:
 
 def _programs(_parts: HealthParts) -> Iterator[Check]:
     for program in PROGRAMS:
-        found = shutil.which(program) is not None
+        found = installed(program)
         yield Check(
             name="program", subject=program, level=Level.OK if found else Level.BAD,
             reason="installed" if found else "missing",

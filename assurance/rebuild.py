@@ -28,6 +28,7 @@ from chain_of_custody.entry import Entry, parse
 from chain_of_custody.fsck import verify_published
 from chain_of_custody.merkle import leaf_hash
 from chain_of_custody.reader import LogReader
+from chain_of_custody.tiles import GrowingTree
 from evidence.digest import Digest
 from evidence.errors import (
     EvidenceError,
@@ -61,6 +62,7 @@ class _Replay:
     recordings: list[RecordingId] = field(default_factory=list)
     duplicates: list[RecordingId] = field(default_factory=list)
     ids: list[EntryId] = field(default_factory=list)
+    tree: GrowingTree = field(default_factory=GrowingTree)
 
 
 def rebuild(
@@ -103,6 +105,11 @@ def rebuild(
     reader = LogReader(published, verifier=NoteVerifier.parse(vkey))
     by_digest = {one.digest: one for one in disclosures}
     replay = _replay(into, reader, by_digest, size=found.checkpoint.size, report=report, told=told)
+    if replay.tree.root() != found.checkpoint.root:
+        raise IntegrityError(
+            "the published log gave other entries than were examined", kept="Nothing was built.",
+            todo="Use a copy of another domain.",
+        )  # fmt: skip
     with into.begin() as uow:
         uow.outbox.sequence(expected_size=0, entries=replay.ids, head=_head(reader, found.checkpoint.size))
         uow.outbox.mark_published(found.checkpoint.size)
@@ -140,11 +147,13 @@ def _put_back(
     entry = parse(envelope)
     alive = [disclosures[digest] for digest in entry.sd if digest in disclosures]
     event = entry.event(open_all(entry.sd, [one.text for one in alive]))
+    leaf = leaf_hash(envelope)
+    replay.tree.append([leaf])
     turn = uow.outbox.next_turn(entry.signer)
     if (turn.seq, turn.prev) != (entry.seq, entry.prev):
         raise IntegrityError(f"entry {entry.id} does not follow its signer's last one")
     uow.outbox.add(
-        entry=entry.id, event=event, envelope=envelope, leaf_sha256=leaf_hash(envelope), key_id=entry.signer,
+        entry=entry.id, event=event, envelope=envelope, leaf_sha256=leaf, key_id=entry.signer,
         turn=turn, disclosures=alive, at=entry.at,
     )  # fmt: skip
     report.entries += 1

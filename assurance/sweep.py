@@ -14,6 +14,7 @@ from assurance.findings import FindingBook
 from catalogue import Catalogue, UnitOfWork
 from catalogue.records import RecordingFilter
 from evidence.clock import Clock
+from evidence.errors import EntryInvalidError
 from evidence.events import FindingRaised
 from evidence.ids import RecordingId
 from evidence.limits import PAGE_ROWS_MAX
@@ -65,6 +66,9 @@ def _late(catalogue: Catalogue, now: datetime, *, told: set[RecordingId]) -> Ite
 
 
 def _told_before(uow: UnitOfWork, recording: RecordingId) -> bool:
-    return any(
-        one.event_type == FindingRaised.TYPE and one.public.get("kind") == LATE for one in uow.timeline(recording)
-    )
+    """Whether its timeline says so; one that cannot be read says nothing, and keeps no other recording from being told of."""
+    try:
+        timeline = uow.timeline(recording)
+    except EntryInvalidError:
+        return False
+    return any(one.event_type == FindingRaised.TYPE and one.public.get("kind") == LATE for one in timeline)

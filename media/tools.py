@@ -91,9 +91,14 @@ def guard_arguments(*, content: str) -> list[str]:
     return [argument for name, value in guards(content=content).items() for argument in (f"-{name}", value)]
 
 
+def installed(program: str) -> bool:
+    """Whether the sandbox would find the program, whatever path this process has."""
+    return shutil.which(program, path=_PATH) is not None
+
+
 def require(program: str) -> None:
     """Raise MediaError unless the program is installed."""
-    if shutil.which(program, path=_PATH) is None:
+    if not installed(program):
         raise MediaError(f"{program} is not installed", todo="Install Debian's package ffmpeg.")
 
 

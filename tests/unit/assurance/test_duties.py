@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -86,6 +88,13 @@ def test_r04_footage_that_came_in_late_between_two_sweeps_is_told_too(home: Assu
     home.clock.unix_ms += int(timedelta(hours=25) / timedelta(milliseconds=1))
     home.intake.secure(recording)
     assert [sweep(home), sweep(home)] == [1, 0]
+
+
+def test_r04_a_timeline_that_cannot_be_read_keeps_no_other_recording_from_being_told_of(home: AssuredHome) -> None:
+    rows = home.ingest({NAME: b"x" * 1000, f"DCIM/{gb_name(counter=2)}": b"y" * 1000})
+    change(home, "UPDATE entries SET envelope = x'00' WHERE recording = ?", rows[0].id)
+    change(home, "UPDATE recordings SET stored_at = deadline_at + 1")
+    assert [sweep(home), sweep(home)] == [2, 0]
 
 
 def test_r04_a_clock_that_went_back_makes_nothing_late(home: AssuredHome) -> None:
@@ -286,6 +295,19 @@ def test_health_sees_a_full_disk_a_lost_store_and_a_lagging_log(home: AssuredHom
     _, checks = look(home)
     assert checks[("store", "second")].reason == "unavailable"
     assert checks[("log-directory", "log:1")].level is Level.BAD
+
+
+def test_a_program_that_only_this_process_would_find_is_not_called_installed(
+    home: AssuredHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "ffplay-of-mine"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(sys.modules["assurance.health"], "PROGRAMS", ("ffmpeg", program.name))
+    checks = look(home)[1]
+    assert checks[("program", "ffmpeg")].level is Level.OK
+    assert checks[("program", program.name)].level is Level.BAD
 
 
 def test_the_system_page_is_for_those_who_may(home: AssuredHome, auditor: Auditor) -> None:
