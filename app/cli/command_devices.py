@@ -22,6 +22,7 @@ from app.cli.common import (
 from app.control import ask, connection_to
 from app.foreground import docked_where
 from evidence.ids import AgentId, UnitId
+from evidence.model import Action
 from flow import InlineEngine
 
 
@@ -51,9 +52,11 @@ def list_(home: str | None, *, as_json: bool, login: str) -> None:
 @devices.command()
 @home_option
 @json_option
-def scan(home: str | None, *, as_json: bool) -> None:
+@identity_options
+def scan(home: str | None, *, as_json: bool, login: str) -> None:
     """Tell what is docked now. Nothing is opened or read."""
-    with acting(home, "") as (house, _actor):
+    with acting(home, login) as (house, actor):
+        house.gate.require(actor, Action.OFFLOAD_LIST)
         survey = house.registry.survey()
     if as_json:
         docked = [{"driver": one.driver, "slot": one.slot, "address": one.address} for one in survey.docked]
