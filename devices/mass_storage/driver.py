@@ -30,6 +30,8 @@ _BY_LABEL = Path("/dev/disk/by-label")
 _SYSFS = Path("/sys/dev/block")
 #: Names looked at for a device code; enough for a majority, little enough for a slow card.
 _NAMES_SAMPLED = 500
+#: Between path and disk number in an address; no printable path holds a tab.
+_DISK = "\tdisk "
 
 
 def _mounts() -> list[protocol.Mount]:
@@ -66,6 +68,20 @@ def _sysfs_node(device: str) -> Path | None:
         return None
 
 
+def _node_at(path: bytes) -> Path | None:
+    mount = protocol.mount_at(_mounts(), path)
+    return _sysfs_node(mount.device) if mount is not None else None
+
+
+def _disk_of(node: Path) -> Path:
+    return node.parent if (node / "partition").exists() else node
+
+
+def _address(path: bytes, node: Path | None) -> str:
+    number = _sysfs_text(_disk_of(node), "diskseq") if node is not None else ""
+    return f"{printable(path)}{_DISK}{number}" if number else printable(path)
+
+
 class MassStorageDriver:
     """Recorders that are mounted somewhere.
 
@@ -91,18 +107,21 @@ class MassStorageDriver:
 
     @staticmethod
     def docked_at(root: Path) -> DockedDevice:
-        """The docked device for a directory given by hand; nothing is opened."""
+        """The docked device for a directory given by hand; nothing is opened.
+
+        The address names the disk as well, by a number that the kernel gives once: a recorder that takes another one's
+        place between two scans is mounted at the same path in the same slot, and must not pass for it.
+        """
         path = os.fsencode(root.absolute())
-        mount = protocol.mount_at(_mounts(), path)
-        node = _sysfs_node(mount.device) if mount is not None else None
+        node = _node_at(path)
         port = protocol.port_of(str(node)) if node is not None else ""
-        return DockedDevice(driver=NAME, slot=port or printable(path), address=printable(path))
+        return DockedDevice(driver=NAME, slot=port or printable(path), address=_address(path, node))
 
     def open(self, device: DockedDevice) -> MassStorageSession:
         """Open the directory and find out whose it is.
 
         Raises:
-            DeviceGoneError: It is not there. DeviceBusyError: it may not be opened.
+            DeviceGoneError: It is not there, or another disk is by now. DeviceBusyError: it may not be opened.
         """
         return MassStorageSession(device)
 
@@ -111,10 +130,12 @@ class MassStorageSession:
     """One mounted recorder, open."""
 
     def __init__(self, device: DockedDevice) -> None:
-        self._path = original_bytes(device.address)
+        self._path = original_bytes(device.address.partition(_DISK)[0])
         self._tree = Tree(Path(os.fsdecode(self._path)))
         self._named_by_file = False
         try:
+            if _address(self._path, _node_at(self._path)) != device.address:
+                raise DeviceGoneError("another card is mounted here by now", todo="It is found by the next look.")
             self._identity = self._identify()
         except BaseException:
             self._tree.close()
@@ -184,7 +205,7 @@ class MassStorageSession:
         vendor = model = firmware = ""
         node = _sysfs_node(mount.device) if mount is not None else None
         if node is not None:
-            disk = node.parent if (node / "partition").exists() else node
+            disk = _disk_of(node)
             vendor, model = _sysfs_text(disk, "device/vendor"), _sysfs_text(disk, "device/model")
             firmware = _sysfs_text(disk, "device/rev")
         return DeviceIdentity(

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from devices.mass_storage import protocol
 from devices.mass_storage.driver import MassStorageDriver
+from evidence.errors import DeviceGoneError
+from support.mounts import loop_ext4
 from support.recorders import gb_name, make_gb_tree
 
 
@@ -108,6 +110,25 @@ def test_the_slot_is_the_usb_port_path_behind_the_disk():
     sysfs = "/sys/devices/pci0000:00/0000:00:14.0/usb1/1-1/1-1.4/1-1.4.2/1-1.4.2:1.0/host6/target6:0:0/6:0:0:0/block/sdb/sdb1"
     assert protocol.port_of(sysfs) == "1-1.4.2"
     assert protocol.port_of("/sys/devices/virtual/block/loop0") == ""
+
+
+@pytest.mark.root
+def test_another_card_at_the_same_place_is_another_docking(tmp_path):
+    """Two recorders changed between two scans: same slot, same mount point, and the second one was not read."""
+    docks = tmp_path / "docks"
+    driver = MassStorageDriver(docks=[docks])
+    seen = []
+    for name in ("a.img", "b.img"):
+        with loop_ext4(docks / "sda1", tmp_path / name, size_mib=8):
+            (docked,) = driver.scan()
+            assert driver.docked_at(docks / "sda1") == docked
+            seen.append(docked)
+            driver.open(docked).close()
+            for before in seen[:-1]:
+                with pytest.raises(DeviceGoneError):
+                    driver.open(before)
+    assert len({(docked.slot, docked.address.partition("\t")[0]) for docked in seen}) == 1
+    assert len(set(seen)) == 2
 
 
 def test_a_root_that_is_missing_or_a_link_is_not_docked(tmp_path):
