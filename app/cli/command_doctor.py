@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,6 +16,7 @@ from app.cli.common import home_option, json_option, print_json, say, the_home
 from app.control import connection_to
 from app.home import Home
 from app.sandboxed import sandbox_trouble
+from app.settings import S3StoreSettings, load
 from app.web_services import health_parts_of
 from app.wiring import opened
 from assurance.health import health
@@ -75,6 +78,16 @@ def _sandbox() -> _Line:
     return _Line("ok", "sandbox", "no network for media programs")
 
 
+def _secrets(home: Home) -> Iterator[_Line]:
+    """Key files of buckets that more than their owner and group can read; our own keys are refused when they are."""
+    with contextlib.suppress(EvidenceError, OSError):  # what is wrong with the settings is told by the home's own line
+        for store in load(home.root).storage.stores:
+            if isinstance(store, S3StoreSettings):
+                for path in (store.access_key_file, store.secret_key_file):
+                    if path.stat().st_mode & stat.S_IRWXO:
+                        yield _Line("bad", "secret", f"{path} can be read by everybody", f"chmod o= {path}")
+
+
 def _serve(home: Home, serving: bool) -> str:
     return "" if serving else f"liuhen serve --home {home.root}"
 
@@ -102,7 +115,8 @@ def _home(home: Home) -> Iterator[_Line]:
 @json_option
 def doctor(home: str | None, *, as_json: bool) -> None:
     """Tell what is missing or misconfigured on this machine and in this home, and how to mend it. Exit status 3 for trouble."""
-    lines = [*_machine(), *_home(the_home(home))]
+    target = the_home(home)
+    lines = [*_machine(), *_secrets(target), *_home(target)]
     if as_json:
         print_json([asdict(line) for line in lines])
     else:

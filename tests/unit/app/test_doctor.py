@@ -32,3 +32,34 @@ def test_a_sandbox_in_which_nothing_starts_is_bad_and_says_why(capsys, tmp_path,
     assert told["level"] == "bad"
     expected = {"refused": "Operation not permitted", "silent": "status 127", "missing": "No such file"}[way]
     assert expected in told["detail"]
+
+
+BUCKET = """
+[station]
+name = "unit"
+origin = "liuhen.test/unit"
+[[storage.stores]]
+kind = "local"
+name = "primary"
+path = "stores/primary"
+[[storage.stores]]
+kind = "s3"
+name = "far"
+endpoint = "https://s3.example"
+bucket = "b"
+access_key_file = "{folder}/access"
+secret_key_file = "{folder}/secret"
+"""
+
+
+def test_keys_of_a_bucket_that_others_can_read_are_told(capsys, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "config.toml").write_text(BUCKET.format(folder=tmp_path))
+    for name, mode in (("access", 0o600), ("secret", 0o644)):
+        (tmp_path / name).write_text("k")
+        (tmp_path / name).chmod(mode)
+    main.run(["doctor", "--home", str(home), "--json"])
+    told = [row for row in json.loads(capsys.readouterr().out) if row["what"] == "secret"]
+    assert [(row["level"], str(tmp_path / "secret") in row["detail"]) for row in told] == [("bad", True)]
+    assert "chmod" in told[0]["fix"]
