@@ -77,7 +77,8 @@ def slot_view(card: DockCard, language: str, offered: Collection[Action]) -> dic
             "files_total": progress.files_total,
             "rate_bytes_s": progress.rate_bytes_s,
         },
-        "may_unplug": card.may_unplug,
+        # A green "yes" beside a recorder nobody has read would send an officer home with the footage still on it.
+        "may_unplug": "unknown" if card.state == "unregistered" else card.may_unplug,
         "action": _action(card, offered, say),
     }
 

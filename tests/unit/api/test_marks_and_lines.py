@@ -88,6 +88,12 @@ def test_a_button_of_the_wall_is_shown_to_those_who_may_press_it(
     assert slot_view(a_card(state), "zh-CN", set(Action) - {right})["action"] is None
 
 
+def test_a_recorder_nobody_has_read_is_not_said_to_be_done_with() -> None:
+    unread = replace(a_card("unregistered"), may_unplug="yes")
+    assert slot_view(unread, "en", set(Action))["may_unplug"] == "unknown"
+    assert slot_view(replace(a_card("sealed"), may_unplug="yes"), "en", ())["may_unplug"] == "yes"
+
+
 @pytest.mark.parametrize(
     ("free", "capacity", "warned"),
     [(19, 100, True), (20, 100, False), (0, 100, True), (None, 100, False), (5, None, False), (None, None, False)],
