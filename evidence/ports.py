@@ -53,6 +53,16 @@ class BlobStore(Protocol):
         """Store the stream's bytes, checking digest and size while writing; DigestMismatchError leaves nothing behind."""
         ...
 
+    def repair(self, source: BinaryIO, *, sha256: Digest, size_bytes: int) -> PutReceipt:
+        """Put good bytes in the place of a damaged, unreadable or missing copy; what was ordered about the blob stays in force.
+
+        The damaged bytes are set aside, never destroyed. ``created`` is False when the copy was sound: nothing was changed.
+
+        Raises:
+            DigestMismatchError: The source is not the stated blob; nothing was changed.
+        """
+        ...
+
     def open(self, sha256: Digest, *, offset: int = 0, length: int | None = None) -> BinaryIO:
         """Open a range for reading."""
         ...

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from catalogue import UnitOfWork
 from evidence.clock import to_text
 from evidence.digest import Digest
-from evidence.errors import DigestMismatchError, EvidenceError, StoreError
+from evidence.errors import DigestMismatchError, EvidenceError, StoreError, StoreUnavailableError
 from evidence.model import Copy
 from evidence.ports import BlobStore
 from ingest.parts import Parts, raise_finding
@@ -75,17 +75,17 @@ def _one(
     read_back: Digest,
     source: Callable[[], BinaryIO],
 ) -> Copy:
-    def put() -> None:
+    if not store.exists(sha256):
         with source() as stream:
             store.put(stream, sha256=sha256, size_bytes=size_bytes)
-
-    if not store.exists(sha256):
-        put()
     try:
         store.verify(sha256, read_back)
-    except DigestMismatchError as error:
-        _clear_bad(parts, store, sha256, error)
-        put()
+    except (DigestMismatchError, StoreError) as error:
+        if error.fatal or isinstance(error, StoreUnavailableError):
+            raise
+        _refuse_if_held(parts, store, sha256, error)
+        with source() as stream:
+            store.repair(stream, sha256=sha256, size_bytes=size_bytes)
         store.verify(sha256, read_back)
     return read_back_copy(parts, store, sha256)
 
@@ -103,10 +103,11 @@ def read_back_copy(parts: Parts, store: BlobStore, sha256: Digest) -> Copy:
     )
 
 
-def _clear_bad(parts: Parts, store: BlobStore, sha256: Digest, error: DigestMismatchError) -> None:
-    """Take away a copy that does not read back, if nobody was ever told of it; a person is told either way.
+def _refuse_if_held(parts: Parts, store: BlobStore, sha256: Digest, error: EvidenceError) -> None:
+    """A copy that does not read back (or cannot be read) may be made again if nobody was ever told of it.
 
-    A copy that an entry names is evidence of tampering or decay: it stays for a person to see, and the error is raised.
+    A copy that an entry names is evidence of tampering or decay: it stays for a person to see, and the error is raised. A
+    person is told either way.
     """
     with parts.catalogue.begin() as uow:
         held = uow.blobs.get(sha256) is not None
@@ -114,7 +115,6 @@ def _clear_bad(parts: Parts, store: BlobStore, sha256: Digest, error: DigestMism
         raise_finding(parts, uow, kind, store=store.properties.name, detail=error.what, at=parts.clock.now())
     if held:
         raise error
-    store.delete(sha256, now=parts.clock.now().wall)
 
 
 def hold(

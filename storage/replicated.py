@@ -78,14 +78,21 @@ class Replicated:
         Raises:
             DigestMismatchError: The source is not the stated blob. EvidenceError: a fatal one (NotDurableError).
         """
+        return self._give_all(
+            source,
+            sha256,
+            lambda store, stream: store.put(stream, sha256=sha256, size_bytes=size_bytes, retain_until=retain_until),
+        )
+
+    def _give_all(
+        self, source: BinaryIO, sha256: Digest, act: Callable[[BlobStore, BinaryIO], PutReceipt]
+    ) -> dict[str, PutReceipt | EvidenceError]:
         outcomes: dict[str, PutReceipt | EvidenceError] = {}
         start = source.tell() if source.seekable() else None
         for position, store in enumerate(self.stores):
             try:
                 with self._replay(source, start, position, outcomes, sha256) as stream:
-                    outcomes[store.properties.name] = store.put(
-                        stream, sha256=sha256, size_bytes=size_bytes, retain_until=retain_until
-                    )
+                    outcomes[store.properties.name] = act(store, stream)
             except DigestMismatchError:
                 raise
             except EvidenceError as error:
@@ -125,8 +132,27 @@ class Replicated:
                 which stores failed and why. What was written stays.
         """
         outcomes = self.put_all(source, sha256=sha256, size_bytes=size_bytes, retain_until=retain_until)
+        return self._receipt("store the blob", outcomes, sha256, size_bytes)
+
+    def repair(self, source: BinaryIO, *, sha256: Digest, size_bytes: int) -> PutReceipt:
+        """Put good bytes in the place of every copy that is damaged, unreadable or missing.
+
+        Returns:
+            The first receipt; ``created`` when any copy was made good.
+
+        Raises:
+            DigestMismatchError: The source is not the stated blob. StoreError: fewer than the quorum are sound now.
+        """
+        outcomes = self._give_all(
+            source, sha256, lambda store, stream: store.repair(stream, sha256=sha256, size_bytes=size_bytes)
+        )
+        return self._receipt("repair the blob", outcomes, sha256, size_bytes)
+
+    def _receipt(
+        self, act: str, outcomes: dict[str, PutReceipt | EvidenceError], sha256: Digest, size_bytes: int
+    ) -> PutReceipt:
+        self._require_quorum(act, outcomes)
         receipts = [outcome for outcome in outcomes.values() if isinstance(outcome, PutReceipt)]
-        self._require_quorum("store the blob", outcomes)
         return PutReceipt(
             key=receipts[0].key,
             version=receipts[0].version,

@@ -269,6 +269,28 @@ class BlobStoreContract:
         with pytest.raises(DigestMismatchError):
             kit.store.verify(digest, digest)
 
+    def test_a_damaged_copy_is_made_good_under_what_was_ordered_and_a_wrong_source_makes_nothing(self, kit):
+        data = os.urandom(300_000)
+        digest, _ = kit.put(data)
+        kit.store.set_hold(digest, reference="case:1")
+        self.corrupt(kit, digest)
+        with pytest.raises(DigestMismatchError):
+            kit.store.repair(io.BytesIO(data[:-1] + b"?"), sha256=digest, size_bytes=len(data))
+        with pytest.raises(DigestMismatchError):
+            kit.store.verify(digest, digest)
+        assert kit.store.repair(io.BytesIO(data), sha256=digest, size_bytes=len(data)).created
+        kit.store.verify(digest, digest)
+        assert kit.store.stat(digest).hold
+        assert not kit.store.repair(Trickle(data), sha256=digest, size_bytes=len(data)).created
+        with pytest.raises(BlobLockedError):
+            kit.store.delete(digest, now=kit.now)
+
+    def test_a_missing_copy_is_made_by_a_repair(self, kit):
+        data = os.urandom(70_000)
+        digest = sha256_of(data)
+        assert kit.store.repair(io.BytesIO(data), sha256=digest, size_bytes=len(data)).created
+        kit.store.verify(digest, digest)
+
     # --- retention and hold -----------------------------------------------------------------------------------------
     def test_r10_a_retained_blob_is_not_removed_before_its_date(self, kit):
         until = kit.now + timedelta(seconds=2)

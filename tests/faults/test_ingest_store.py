@@ -162,7 +162,29 @@ def test_a_further_copy_that_does_not_read_back_is_written_again(
     with monkeypatch.context() as patch:
         patch.setattr(home.second, "put", lying)
         assert ensure_stored(home.parts, recording).state is RecordingState.STORED
-    assert (len(calls), home.findings()) == (3, ["read-back-failed"])
+    assert (len(calls), home.findings()) == (2, ["read-back-failed"])
+    for receipt in calls:
+        home.second.verify(receipt.sha256, receipt.sha256)
+    damaged = [file.name for file in (home.second.root / "damaged").iterdir()]
+    assert damaged == [f"{calls[which].sha256.hex}.0"]  # what the disk made of it is kept for examination
+    home.settle()
+
+
+def test_a_further_copy_with_sectors_that_cannot_be_read_is_made_again(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = acquired(home, tmp_path / "card")[0]
+    real, refusals = home.second.verify, [StoreError("cannot read a blob: Input/output error")]
+
+    def verify(sha256: object, expected: object, **more: object) -> None:
+        if refusals:
+            raise refusals.pop()
+        real(sha256, expected, **more)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(home.second, "verify", verify)
+        assert ensure_stored(home.parts, recording).state is RecordingState.STORED
+    assert home.findings() == ["read-back-failed"]
     home.settle()
 
 
