@@ -18,7 +18,8 @@ from evidence.clock import Clock
 from evidence.errors import DeviceBusyError, DeviceError, EvidenceError, Retry
 from evidence.model import ClearingMode
 from evidence.ports import DockedDevice, JobEngine
-from ingest.session import CLEAR_JOB, OFFLOAD_JOB, DockOutcome, OffloadService, dock_key
+from ingest.session import CLEAR_JOB, OFFLOAD_JOB, OffloadService, dock_key
+from ingest.slots import DockOutcome
 
 _log = logging.getLogger(__name__)
 _NS = 1_000_000_000

@@ -21,7 +21,8 @@ from evidence.events import RecordingDuplicate, RecordingStored
 from evidence.ids import AgentId, RecordingId, UnitId
 from evidence.model import Action, Actor, OffloadState, RecordingState, Visibility
 from evidence.ports import Authoriser, DockedDevice
-from ingest.session import DockOutcome, OffloadService
+from ingest.session import OffloadService
+from ingest.slots import DockOutcome
 
 #: Progress older than this is not shown as running (invariants: order of reads).
 PROGRESS_STALE: Final = timedelta(seconds=10)

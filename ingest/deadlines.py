@@ -1,8 +1,9 @@
 """The hand-in deadline of a recording (R4). Pure.
 
 A recording is due 24 elapsed hours after its trusted end. Where the end is not known yet its start stands in, which is
-never later; where no time can be trusted the moment we first saw it counts. A recorder's wrong clock can therefore not make
-anybody late by itself, and cannot buy time beyond discovery. Late stays late: an explanation is added, never a new deadline.
+never later; where no time can be trusted the moment we first saw it counts. A wrong clock that the recorder tells can
+therefore not make anybody late by itself, and no clock can buy time beyond discovery; a recorder that does not tell its clock
+is believed as far as its names are possible. Late stays late: an explanation is added, never a new deadline.
 
 Source: RULES R4; docs/invariants.md 9.
 """

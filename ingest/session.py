@@ -9,10 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from catalogue.records import DeviceRow, RecordingRow
@@ -21,10 +19,10 @@ from devices import file_names
 from devices.registry import DriverRegistry
 from devices.session import Leases, recorder_key
 from evidence.clock import unix_ms
-from evidence.errors import DeviceBusyError, EvidenceError, InvalidInputError, JobError, PolicyUnmetError, Retry
-from evidence.ids import AgentId, DeviceId, OffloadId, RecordingId, UnitId
+from evidence.errors import DeviceBusyError, EvidenceError, InvalidInputError, JobError, PolicyUnmetError
+from evidence.ids import AgentId, DeviceId, RecordingId, UnitId
 from evidence.log_place import LogPlace
-from evidence.model import Action, Actor, ClearingMode, ObjectScope, RecordingState, SourceKey
+from evidence.model import Action, Actor, ClearingMode, ObjectScope, RecordingState
 from evidence.ports import Authoriser, DeviceSession, DockedDevice, JobEngine
 from ingest import ledger, reconcile
 from ingest.describe import ensure_described
@@ -33,6 +31,7 @@ from ingest.docking import DockingRun, OffloadResult
 from ingest.parts import Parts, raise_finding
 from ingest.progress import OnProgress
 from ingest.release import ClearResult, Log, Releaser
+from ingest.slots import DockOutcome, Slots
 from ingest.states import UNREAD
 from ingest.store import ensure_stored
 
@@ -53,39 +52,6 @@ def secure_key(recording: RecordingId) -> str:
 def dock_key(job: str, docked: DockedDevice) -> str:
     """Key of a docked recorder's job: one at a time per slot."""
     return f"{job}:{docked.driver}:{docked.slot}".replace("#", "%23")
-
-
-@dataclass(frozen=True, slots=True)
-class DockOutcome:
-    """How the last attempt on a slot ended: for the dock wall and for deciding when to try again.
-
-    Attributes:
-        at_monotonic_ns: When it ended.
-        error: Code of what went wrong; empty after a success.
-        retry: What to do about that.
-        device: The recorder, once known.
-        offload: The docking, where there was one.
-        waiting: Whether files were left that are still being written.
-    """
-
-    at_monotonic_ns: int
-    error: str = ""
-    retry: Retry = Retry.NEVER
-    device: DeviceId | None = None
-    offload: OffloadId | None = None
-    waiting: bool = False
-
-
-@dataclass(slots=True)
-class _Memory:
-    reading: set[tuple[str, str]] = field(default_factory=set)
-    outcomes: dict[tuple[str, str], DockOutcome] = field(default_factory=dict)
-    #: How often a recorder has left each slot: what a job finds out about one that left is not told of the next.
-    left: Counter[tuple[str, str]] = field(default_factory=Counter)
-    #: What a source that stays docked listed at its last look without news: asked about again only where it differs.
-    listed: dict[tuple[str, str], frozenset[SourceKey]] = field(default_factory=dict)
-    seen: dict[str, DockedDevice] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class OffloadService:
@@ -124,7 +90,7 @@ class OffloadService:
         self._service = service
         self._releaser = Releaser(parts, Log(tuple(published), verifier))
         self._parse = parse_name
-        self._memory = _Memory()
+        self._slots = Slots()
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
     @property
@@ -155,32 +121,15 @@ class OffloadService:
 
     def outcome(self, docked: DockedDevice) -> DockOutcome | None:
         """How the last attempt on this slot ended; None when there was none since the start or :meth:`forget`."""
-        with self._memory.lock:
-            return self._memory.outcomes.get((docked.driver, docked.slot))
+        return self._slots.outcome(docked)
 
     def is_being_read(self, docked: DockedDevice) -> bool:
         """Whether this process reads that slot right now."""
-        with self._memory.lock:
-            return (docked.driver, docked.slot) in self._memory.reading
-
-    @contextlib.contextmanager
-    def _reading(self, docked: DockedDevice) -> Iterator[None]:
-        slot = (docked.driver, docked.slot)
-        with self._memory.lock:
-            self._memory.reading.add(slot)
-        try:
-            yield
-        finally:
-            with self._memory.lock:
-                self._memory.reading.discard(slot)
+        return self._slots.is_being_read(docked)
 
     def forget(self, docked: DockedDevice) -> None:
         """The recorder left its slot: the next one there is a new docking."""
-        with self._memory.lock:
-            self._memory.left[docked.driver, docked.slot] += 1
-            self._memory.listed.pop((docked.driver, docked.slot), None)
-            self._memory.outcomes.pop((docked.driver, docked.slot), None)
-            self._memory.seen = {key: where for key, where in self._memory.seen.items() if where.slot != docked.slot}
+        self._slots.forget(docked)
 
     # --- acts ---------------------------------------------------------------------------------------------------------
     def offload(
@@ -218,7 +167,7 @@ class OffloadService:
                 acquired=self._enqueue_secure,
                 on_progress=on_progress,
             )
-            with self._reading(docked):
+            with self._slots.reading(docked):
                 return run.run(status)
 
     def register_device(
@@ -297,11 +246,8 @@ class OffloadService:
             device = ledger.known(self.parts, session.identity)
             if device is None:
                 return False
-            with self._memory.lock:
-                held = self._memory.listed.get((docked.driver, docked.slot), frozenset())
-            news, listed = has_news(self.parts, device, session, self._parse, held=held)
-        with self._memory.lock:
-            self._memory.listed[docked.driver, docked.slot] = listed
+            news, held = has_news(self.parts, device, session, self._parse, held=self._slots.held(docked))
+        self._slots.remember_held(docked, held)
         return news
 
     def was_left_unread(self, outcome: DockOutcome) -> bool:
@@ -345,14 +291,12 @@ class OffloadService:
     def _refuse_twins(self, session: DeviceSession, docked: DockedDevice) -> None:
         """Two docked recorders with one serial: nobody can tell whose footage is whose; a person must look."""
         key = recorder_key(session.identity)
-        with self._memory.lock:
-            other = self._memory.seen.setdefault(key, docked)
+        other = self._slots.first_seen(key, docked)
         if other.slot == docked.slot:
             return
         survey = self._registry.survey()
         if other not in survey.docked and other.driver not in survey.failed:  # the same recorder, moved to another slot
-            with self._memory.lock:
-                self._memory.seen[key] = docked
+            self._slots.moved(key, docked)
             return
         with self.parts.catalogue.begin() as uow:
             detail = f"{session.identity.serial}: {other.slot}, {docked.slot}"
@@ -408,34 +352,26 @@ class OffloadService:
 
     def _clear_job(self, argument: str) -> None:
         docked = _docked(argument)
-        left, before = self._left(docked), self.outcome(docked)
+        times_left, before = self._slots.times_left(docked), self.outcome(docked)
         try:
             self.clear_recorder(docked, self._service, mode=ClearingMode.AUTOMATIC)
         finally:
             if before is not None:  # whether it could be cleared or not takes nothing from what was read and sealed
                 now_ns = self.parts.clock.now().monotonic_ns
-                self._keep(docked, replace(before, at_monotonic_ns=now_ns), left=left)
+                self._slots.keep(docked, replace(before, at_monotonic_ns=now_ns), times_left=times_left)
 
     def _remember(self, docked: DockedDevice, work: Callable[[], DockOutcome]) -> None:
-        left = self._left(docked)
+        times_left = self._slots.times_left(docked)
         try:
             outcome = work()
         except EvidenceError as error:
-            self._keep(docked, self._outcome_of(error), left=left)
+            self._slots.keep(docked, self._outcome_of(error), times_left=times_left)
             raise
         except Exception:  # a fault of ours: it must show at the dock and be paused, not be tried in a loop
-            self._keep(docked, self._outcome_of(EvidenceError("the docking broke")), left=left)
+            broke = self._outcome_of(EvidenceError("the docking broke"))
+            self._slots.keep(docked, broke, times_left=times_left)
             raise
-        self._keep(docked, outcome, left=left)
-
-    def _left(self, docked: DockedDevice) -> int:
-        with self._memory.lock:
-            return self._memory.left[docked.driver, docked.slot]
-
-    def _keep(self, docked: DockedDevice, outcome: DockOutcome, *, left: int) -> None:
-        with self._memory.lock:
-            if self._memory.left[docked.driver, docked.slot] == left:
-                self._memory.outcomes[docked.driver, docked.slot] = outcome
+        self._slots.keep(docked, outcome, times_left=times_left)
 
     def _outcome_of(self, error: EvidenceError | None) -> DockOutcome:
         now_ns = self.parts.clock.now().monotonic_ns
