@@ -150,10 +150,7 @@ class DockBoard:
         offload = reading or _ended_at(uow, outcome)
         if offload is None:
             state = "seen" if outcome is None else _failure(outcome)
-            return DockCard(
-                docked=docked, state=state, outcome=outcome,
-                may_unplug="yes" if state == "unregistered" else "unknown",
-            )  # fmt: skip
+            return DockCard(docked=docked, state=state, outcome=outcome)
         device = uow.devices.get(offload.device)
         rows = uow.recordings.of_offload(offload.id)
         if reading is not None:

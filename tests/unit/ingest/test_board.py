@@ -117,6 +117,13 @@ def test_a_file_that_is_still_being_written_leaves_it_open_whether_to_unplug(wal
     assert said(wall.turn()) == ("sealed", "unknown")
 
 
+def test_r05_an_unknown_recorder_of_which_nothing_was_read_is_not_said_to_be_done(
+    tmp_path: Path, card: FaultyCard
+) -> None:
+    with Home(tmp_path / "home", drivers=[card]) as home:
+        assert said(Wall(home, card).turn()) == ("unregistered", "unknown")
+
+
 def test_a_folder_that_cannot_be_read_is_trouble_and_never_everything_sealed(wall: Wall) -> None:
     wall.card.unreadable = {"DCIM"}
     card = wall.turn()
