@@ -104,7 +104,7 @@ def _check_recording(
     for blob in told.blobs:
         yield from _check_blob(uow, recording, blob)
     if row.manifest_sha256:
-        yield from _check_manifest(row, timeline, stores)
+        yield from _check_manifest(uow, row, timeline, stores)
 
 
 def _sum(timeline: list[TimelineRow], log: LogFacts) -> int:
@@ -173,13 +173,17 @@ def _check_blob(uow: UnitOfWork, recording: RecordingId, told: BlobFact) -> Iter
             )
 
 
-def _check_manifest(row: RecordingRow, timeline: list[TimelineRow], stores: dict[str, BlobStore]) -> Iterator[Finding]:
+def _check_manifest(
+    uow: UnitOfWork, row: RecordingRow, timeline: list[TimelineRow], stores: dict[str, BlobStore]
+) -> Iterator[Finding]:
     """The manifest must say what the row says and rest on entries of this recording. Its bytes are checked with the copies."""
     sha256 = Digest(SHA256, row.manifest_sha256)
+    blob = uow.blobs.get(sha256)
     for store in stores.values():
         try:
             with store.open(sha256) as stream:
-                found = manifests.parse(stream.read(_MANIFEST_BYTES_MAX + 1))
+                data = stream.read(_MANIFEST_BYTES_MAX + 1)
+            found = manifests.parse(data)
         except ManifestInvalidError as error:
             yield Finding(kind="manifest-invalid", recording=row.id, store=store.properties.name, detail=str(error))
             return
@@ -191,6 +195,8 @@ def _check_manifest(row: RecordingRow, timeline: list[TimelineRow], stores: dict
         if says != is_so or any(entry.entry not in entries for entry in found.entries):
             name = store.properties.name
             yield Finding(kind="manifest-invalid", recording=row.id, store=name, detail="it contradicts the log")
+        if blob is not None and blob.size_bytes != len(data):  # the log does not state it
+            yield _differs(row.id, "the size of its manifest is not what is stored")
         return
 
 

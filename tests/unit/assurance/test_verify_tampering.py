@@ -187,6 +187,10 @@ _ROWS: dict[str, Callable[[AssuredHome, str], None]] = {
     "the read-back digest of a blob": lambda home, _: sql(
         home, "UPDATE blobs SET blake3 = sha256 WHERE blake3 IS NOT NULL"
     ),
+    "the size of a manifest": lambda home, _: sql(
+        home,
+        "UPDATE blobs SET size_bytes = size_bytes + 1 WHERE sha256 = (SELECT max(manifest_sha256) FROM recordings)",
+    ),
     "the failure domain of a copy": lambda home, _: sql(home, "UPDATE blob_copies SET domain = 'disk:far-away'"),
 }
 
