@@ -80,23 +80,26 @@ def register(where: str, *, home: str | None, as_json: bool, login: str, label: 
     """Enter the recorder at WHERE (a slot of `devices scan`, or a folder) in the ledger."""
     path = Path(where).absolute()
     where = str(path) if path.is_dir() else where
+    password = password_for(login)
     with connection_to(the_home(home).socket) as service:
         if service is not None:  # the service holds the docks: it registers and begins to read at once
             request = {
                 "command": "register", "where": where, "label": label, "unit": unit, "officer": officer, "login": login,
-                "password": password_for(login), "terminal": terminal(),
+                "password": password, "terminal": terminal(),
             }  # fmt: skip
             answer = ask(service, request, on_progress=lambda _row: None)
         else:
-            answer = _register_here(home, login, where, label=label, unit=unit, officer=officer)
+            answer = _register_here(home, login, password, where, label=label, unit=unit, officer=officer)
     if as_json:
         print_json(answer)
     else:
         click.echo(say("Registered: {serial}", serial=answer["serial"]))
 
 
-def _register_here(home: str | None, login: str, where: str, *, label: str, unit: str, officer: str) -> dict[str, Any]:
-    with acting(home, login) as (house, actor):
+def _register_here(
+    home: str | None, login: str, password: str, where: str, *, label: str, unit: str, officer: str
+) -> dict[str, Any]:
+    with acting(home, login, password) as (house, actor):
         row = house.offloads(InlineEngine()).register_device(
             docked_where(house.registry, where), actor, label=label, unit=UnitId(unit) if unit else None,
             officer=AgentId(officer) if officer else None,

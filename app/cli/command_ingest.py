@@ -51,19 +51,22 @@ def ingest(path: Path, *, home: str | None, as_json: bool, login: str, register:
     """
     target = the_home(home)
     target.require()
-    path = path.absolute()
+    path, password = (
+        path.absolute(),
+        password_for(login),
+    )  # asked first: the service does not wait for a person's fingers
     with transfer_bar(hidden=as_json) as bar, connection_to(target.socket) as service:
         if service is not None:
             request = {
                 "command": "ingest", "path": str(path), "register": register, "login": login,
-                "password": password_for(login), "terminal": terminal(),
+                "password": password, "terminal": terminal(),
             }  # fmt: skip
             result = ask(service, request, on_progress=bar)
         else:
             from app.foreground import ingest as ingest_here
             from app.foreground import progress_json
 
-            with acting(home, login) as (house, actor):
+            with acting(home, login, password) as (house, actor):
                 result = ingest_here(
                     house, path, actor, register=register, on_progress=lambda row: bar(progress_json(row))
                 )

@@ -97,18 +97,17 @@ def terminal() -> str:
     return ""
 
 
-def actor_of(house: House, login: str) -> Actor:
-    """Who acts: the person of ``--as``, else the agent bound to this account."""
-    return house.identity.cli_actor(os.getuid(), login=login, password=password_for(login), terminal=terminal())
-
-
 @contextlib.contextmanager
-def acting(option: str | None, login: str) -> Iterator[tuple[House, Actor]]:
-    """A home's objects and who acts, for one command."""
+def acting(option: str | None, login: str, password: str | None = None) -> Iterator[tuple[House, Actor]]:
+    """A home's objects and who acts, for one command: the person of ``--as``, else the agent bound to this account.
+
+    A password that was not asked yet is asked before anything is opened.
+    """
     from app.wiring import opened
 
+    password = password_for(login) if password is None else password
     with opened(the_home(option)) as house:
-        yield house, actor_of(house, login)
+        yield house, house.identity.cli_actor(os.getuid(), login=login, password=password, terminal=terminal())
 
 
 def print_json(value: object) -> None:
