@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,8 @@ class DisclosureArchive:
         self._cipher = AESGCM(key)
         self._roots = tuple(roots)
         self._entries = segment_entries
+        # Two at once could write a full segment back to an older, shorter state behind the segment that follows it.
+        self._writing = threading.Lock()
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -120,36 +123,42 @@ class DisclosureArchive:
 
         Raises:
             StoreUnavailableError: A root is missing or full; the others are up to date. Call again.
-            IntegrityError: A segment was altered; nothing is written over it.
+            IntegrityError: A segment was altered; nothing is written over it, and the other roots are up to date.
         """
-        with catalogue.read() as uow:
-            head = uow.outbox.head()
-        size = head.published_size if head is not None else 0
         added = 0
         failed: StoreError | None = None
-        for root in self._roots:
-            try:
-                added = max(added, self._bring_up(catalogue, root, size))
-            except StoreError as error:
-                if error.fatal:
-                    raise
-                failed = failed or error
+        altered: IntegrityError | None = None
+        with self._writing:
+            with catalogue.read() as uow:
+                head = uow.outbox.head()
+            size = head.published_size if head is not None else 0
+            for root in self._roots:
+                try:
+                    added = max(added, self._bring_up(catalogue, root, size))
+                except StoreError as error:
+                    if error.fatal:
+                        raise
+                    failed = failed or error
+                except IntegrityError as error:
+                    altered = altered or error
+        if altered is not None:
+            raise altered
         if failed is not None:
             raise StoreUnavailableError(f"a copy of the disclosures lags: {failed.what}") from failed
         return added
 
     def drop_erased(self, catalogue: Catalogue) -> int:
         """Rewrite every segment that still holds a value the catalogue no longer has; returns how many values went."""
-        dropped = 0
-        for root in self._roots:
-            for segment in self.segments(root):
-                with catalogue.read() as uow:
-                    alive = uow.outbox.disclosures_of([one.digest for one in segment.disclosures])
-                kept = tuple(one for one in segment.disclosures if one.digest in alive)
-                if len(kept) < len(segment.disclosures):
-                    self._write(root, Segment(segment.number, segment.first, segment.end, kept))
-                    dropped += len(segment.disclosures) - len(kept)
-        return dropped
+        with self._writing:
+            return sum(self._drop(catalogue, root, segment) for root in self._roots for segment in self.segments(root))
+
+    def _drop(self, catalogue: Catalogue, root: Path, segment: Segment) -> int:
+        with catalogue.read() as uow:
+            alive = uow.outbox.disclosures_of([one.digest for one in segment.disclosures])
+        kept = tuple(one for one in segment.disclosures if one.digest in alive)
+        if len(kept) < len(segment.disclosures):
+            self._write(root, Segment(segment.number, segment.first, segment.end, kept))
+        return len(segment.disclosures) - len(kept)
 
     def read_all(self, root: Path) -> Iterator[Disclosure]:
         """Every disclosure below one root.

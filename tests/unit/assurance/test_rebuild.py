@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from access import Administration, Gate
 from assurance import CopyPolicy, DisclosureArchive, evidence_facts, rebuild, verify_home
 from assurance.disclosures import generate_key, load_key
 from catalogue import Catalogue
+from chain_of_custody.disclosures import open_text
 from devices.mass_storage.driver import MassStorageDriver
 from evidence.errors import IntegrityError, KeyUnavailableError, StateConflictError, StoreUnavailableError
 from support.assured_home import AssuredHome
@@ -173,6 +177,55 @@ def test_each_root_catches_up_from_what_it_holds(home: AssuredHome, archive: Dis
     archive.sync(home.catalogue)
     assert list(archive.read_all(primary)) == list(archive.read_all(second))
     assert archive.sync(home.catalogue) == 0
+
+
+def test_a_writer_that_was_held_up_does_not_set_a_full_segment_back(
+    home: AssuredHome, archive: DisclosureArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service replicates from a thread and from a job: one of them may have read the log's size long ago."""
+    written, go_on = DisclosureArchive._write, threading.Event()
+    held_up: list[str] = []
+
+    def slow(self: DisclosureArchive, root: Path, segment: object) -> None:
+        if threading.current_thread().name == "slow" and not held_up:
+            held_up.append("yes")
+            go_on.wait(1)
+        written(self, root, segment)  # type: ignore[arg-type]
+
+    home.seal()
+    monkeypatch.setattr(DisclosureArchive, "_write", slow)
+    first = threading.Thread(target=archive.sync, args=(home.catalogue,), name="slow")
+    first.start()
+    while not held_up:
+        time.sleep(0.01)
+    for number in range(40):
+        home.administration.create_unit(home.administrator, name=f"{number} 科")
+    home.seal()
+    archive.sync(home.catalogue)
+    go_on.set()
+    first.join()
+    archive.sync(home.catalogue)
+    assert home.verify(disclosures=archive).findings == ()
+
+
+def test_an_altered_segment_in_one_store_does_not_keep_the_others_behind(
+    home: AssuredHome, archive: DisclosureArchive
+) -> None:
+    home.seal()
+    archive.sync(home.catalogue)
+    last = max((home.root / "stores/primary/disclosures").iterdir())
+    altered = last.read_bytes()[:-1] + b"?"
+    last.write_bytes(altered)
+    home.agent("甲", "officer")
+    home.seal()
+    with pytest.raises(IntegrityError):
+        archive.sync(home.catalogue)
+    assert last.read_bytes() == altered, "nothing is written over it"
+    assert '"甲"' in {_value(one.text) for one in archive.read_all(home.root / "stores/second")}
+
+
+def _value(text: str) -> str:
+    return json.dumps(open_text(text)[1], ensure_ascii=False)
 
 
 def test_nothing_personal_stands_in_a_segment_and_another_key_opens_none(
