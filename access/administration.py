@@ -9,6 +9,7 @@ Source: RULES R9, R14, R17, R18; docs/invariants.md 4, 7, 10.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -26,7 +27,8 @@ from evidence.ports import CustodyRecorder
 from people import credentials
 from people.roles import ROLES, actions_of
 
-_NAME_CHARS_MAX: Final = 200
+#: Longer ones fit on no list and no label.
+_NAME_CHARS_MAX: Final = 60
 _CODE_CHARS_MAX: Final = 64
 _LOGIN_CHARS_MAX: Final = 128
 #: What the person who sets a home up needs to get it running; footage roles are granted to others.
@@ -55,11 +57,12 @@ class FirstAdministrator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """An agent as the people page shows them."""
+    """An agent as the people page shows them; ``locked_until`` while log-ins are refused after wrong passwords."""
 
     agent: AgentRow
     posts: tuple[PostRow, ...]
     roles: tuple[RoleRow, ...]
+    locked_until: datetime | None = None
 
 
 class Administration:
@@ -92,6 +95,7 @@ class Administration:
 
         Raises:
             InvalidInputError: No name, a code no screen could show, or an unknown parent.
+            StateConflictError: A department of that name below the same one exists already.
         """
         self._gate.require(actor, Action.PEOPLE_MANAGE, ObjectScope(unit=parent), detail="unit")
         code = _code(code, "code")
@@ -107,6 +111,7 @@ class Administration:
         with self._catalogue.begin() as uow:
             if parent is not None:
                 _require_unit(uow, parent)
+            _require_new(uow, row)
             uow.people.add_unit(row)
             event = UnitRecorded(
                 actor=actor.agent, unit=row.id, parent=parent or "", code=row.code, name=row.name,
@@ -189,15 +194,22 @@ class Administration:
     def people(self, actor: Actor) -> list[Person]:
         """Everybody with posts and roles."""
         self._gate.require(actor, Action.PEOPLE_LIST)
+        now = self._clock.now().wall
+        posts: defaultdict[AgentId, list[PostRow]] = defaultdict(list)
+        roles: defaultdict[AgentId, list[RoleRow]] = defaultdict(list)
         with self._catalogue.read() as uow:
+            for post in uow.people.all_posts():
+                posts[post.agent].append(post)
+            for grant in uow.people.all_roles():
+                roles[grant.agent].append(grant)
+            locks = uow.people.locks()
             return [
                 Person(
-                    agent=agent,
-                    posts=tuple(uow.people.posts(agent.id)),
-                    roles=tuple(uow.people.roles(agent.id)),
+                    agent=agent, posts=tuple(posts[agent.id]), roles=tuple(roles[agent.id]),
+                    locked_until=locks[agent.id] if credentials.is_locked(locks.get(agent.id), now) else None,
                 )
                 for agent in uow.people.agents()
-            ]
+            ]  # fmt: skip
 
     # --- roles --------------------------------------------------------------------------------------------------------
     def grant_role(self, actor: Actor, *, agent: AgentId, role: str, unit: UnitId | None = None) -> None:
@@ -406,6 +418,15 @@ def _credential(agent: AgentRow, password_hash: str) -> CredentialRow:
 def _require_unit(uow: UnitOfWork, unit: UnitId) -> None:
     if all(known.id != unit for known in uow.people.units()):
         raise InvalidInputError(f"no unit {unit}")
+
+
+def _require_new(uow: UnitOfWork, row: UnitRow) -> None:
+    """Of two departments of one name in one place the wrong one would be chosen; an ended one stays in its past."""
+    for known in uow.people.units(at=row.valid_from):
+        if (known.name, known.parent) == (row.name, row.parent):
+            raise StateConflictError(
+                "there is a department of this name already", todo="Use it, or choose another name."
+            )
 
 
 def _require_free(uow: UnitOfWork, agent: AgentRow) -> None:

@@ -50,6 +50,10 @@ class People:
         statement = sa.select(posts).where(posts.c.agent == agent).order_by(posts.c.valid_from, posts.c.unit)
         return [PostRow(**row) for row in self._db.all(statement)]
 
+    def all_posts(self) -> list[PostRow]:
+        """Every post of everybody, oldest first: for lists of people."""
+        return [PostRow(**row) for row in self._db.all(sa.select(posts).order_by(posts.c.valid_from, posts.c.unit))]
+
     def end_post(self, agent: AgentId, unit: UnitId, at: datetime) -> None:
         """End the open post; NotFoundError when there is none that began before ``at``."""
         statement = (
@@ -117,11 +121,16 @@ class People:
 
     def roles(self, agent: AgentId) -> list[RoleRow]:
         """Roles of an agent."""
-        grants = role_grants.c
-        rows = self._db.all(sa.select(role_grants).where(grants.agent == agent).order_by(grants.role, grants.unit))
+        return self._roles(sa.select(role_grants).where(role_grants.c.agent == agent))
+
+    def all_roles(self) -> list[RoleRow]:
+        """Roles of everybody: for lists of people."""
+        return self._roles(sa.select(role_grants))
+
+    def _roles(self, statement: sa.Select[Any]) -> list[RoleRow]:
         return [
             RoleRow(agent=row["agent"], role=row["role"], unit=UnitId(row["unit"]) if row["unit"] else None)
-            for row in rows
+            for row in self._db.all(statement.order_by(role_grants.c.role, role_grants.c.unit))
         ]
 
     # --- credentials ---
@@ -133,6 +142,12 @@ class People:
         """The credential for a log-in name."""
         row = self._db.one(sa.select(credentials).where(credentials.c.login == login))
         return None if row is None else CredentialRow(**row)
+
+    def locks(self) -> dict[AgentId, datetime]:
+        """Until when log-ins are locked, over locks too: agent -> moment."""
+        held = credentials.c.locked_until
+        rows = self._db.all(sa.select(credentials.c.agent, held).where(held.is_not(None)))
+        return {row["agent"]: row["locked_until"] for row in rows}
 
     def update_credential(self, agent: AgentId, **columns: Any) -> None:
         """Change hash, counters or lock; NotFoundError when the agent has no credential."""

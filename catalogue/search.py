@@ -22,7 +22,7 @@ from evidence.clock import unix_ms, utc_from_ms
 from evidence.errors import EvidenceError, InvalidInputError
 from evidence.ids import RecordingId
 from evidence.limits import COUNT_CAP, PAGE_ROWS_MAX
-from evidence.model import Visibility
+from evidence.model import RecordingState, Visibility
 
 _CURSOR_CHARS_MAX = 256
 #: Where the count of a common word stops: each counted recording is asked for the word.
@@ -114,10 +114,11 @@ def _filters(wanted: RecordingFilter, now: datetime) -> list[sa.ColumnElement[bo
 
 
 def _late(now: datetime) -> sa.CompoundSelect[tuple[RecordingId]]:
-    """Handed in after the deadline, or waiting beyond it. Two selects, so that each has its index."""
+    """Handed in after the deadline, or waiting beyond it; a duplicate is neither. Two selects, so that each has its index."""
     here = recordings.alias("overdue").c
-    waiting = sa.select(here.id).where(here.stored_at.is_(None), here.deadline_at < now)
-    return sa.union_all(sa.select(here.id).where(here.stored_at > here.deadline_at), waiting)
+    own = here.state != RecordingState.DUPLICATE
+    waiting = sa.select(here.id).where(here.stored_at.is_(None), here.deadline_at < now, own)
+    return sa.union_all(sa.select(here.id).where(here.stored_at > here.deadline_at, own), waiting)
 
 
 def _words(db: Db, text: str) -> tuple[list[sa.ColumnElement[bool]], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 from access import DeniedError
 from evidence.errors import AuthenticationError, InvalidInputError, PolicyUnmetError, StateConflictError
@@ -193,3 +194,57 @@ def test_codes_that_no_screen_could_show_are_refused(home: AssuredHome, wrong: s
         home.administration.create_agent(home.administrator, name="甲", officer_code=wrong)
     with pytest.raises(InvalidInputError):
         home.administration.create_unit(home.administrator, name="一科", code=wrong)
+
+
+def test_a_second_unit_of_one_name_in_one_place_is_refused(home: AssuredHome) -> None:
+    create, admin = home.administration.create_unit, home.administrator
+    above = create(admin, name="支队", code="9")
+    for parent in (None, above.id):
+        create(admin, name="一科", code="01", parent=parent)
+        with pytest.raises(StateConflictError):
+            create(admin, name=" 一科", code="01", parent=parent)
+    assert len(home.entries("unit.recorded")) == 3
+
+
+def test_a_name_that_fits_on_no_list_is_refused(home: AssuredHome) -> None:
+    for make in (home.administration.create_unit, home.administration.create_agent):
+        make(home.administrator, name="名" * 60)
+        with pytest.raises(InvalidInputError):
+            make(home.administrator, name="名" * 61)
+
+
+def test_people_are_read_with_a_fixed_number_of_questions_and_tell_posts_and_roles(home: AssuredHome) -> None:
+    unit = home.administration.create_unit(home.administrator, name="一科").id
+    member = home.agent("甲", "officer", unit=unit)
+
+    def asked() -> int:
+        statements: list[str] = []
+        for engine in (home.catalogue._engines.read, home.catalogue._engines.write):
+            sa.event.listen(engine, "before_cursor_execute", lambda *one: statements.append(one[2]))
+        people = home.administration.people(home.administrator)
+        (person,) = [one for one in people if one.agent.id == member.agent]
+        assert [post.unit for post in person.posts] == [unit]
+        assert [(grant.role, grant.unit) for grant in person.roles] == [("officer", unit)]
+        return len(statements)
+
+    before = asked()
+    for number in range(20):
+        home.agent(f"人员{number}", "officer", unit=unit)
+    assert asked() == before
+
+
+def test_a_locked_log_in_is_seen_and_a_new_password_unlocks_it(home: AssuredHome) -> None:
+    made = home.administration.create_agent(home.administrator, name="甲", login="j001")
+
+    def locked_until():
+        people = home.administration.people(home.administrator)
+        return next(one.locked_until for one in people if one.agent.id == made.agent.id)
+
+    assert locked_until() is None
+    for _ in range(5):
+        with pytest.raises(AuthenticationError):
+            home.identity.log_in("j001", password="wrong")
+    assert locked_until() is not None
+    password = home.administration.reset_password(home.administrator, agent=made.agent.id)
+    assert locked_until() is None
+    assert home.identity.log_in("j001", password=password).must_change

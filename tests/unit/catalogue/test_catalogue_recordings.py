@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 
 from catalogue import Catalogue
+from catalogue.records import RecordingFilter
 from evidence.digest import Digest
 from evidence.errors import (
     CatalogueError,
@@ -347,3 +348,19 @@ def test_a_long_list_does_not_care_about_the_bound_on_variables(catalogue: Catal
     add_recording(catalogue, bureau)
     with catalogue.read() as uow:
         assert uow.outbox.disclosures_of([f"digest{number}" for number in range(70_000)]) == {}
+
+
+def test_r04_a_duplicate_is_not_found_as_late(catalogue: Catalogue) -> None:
+    with catalogue.begin() as uow:
+        bureau = make_bureau(uow)
+        kept = recording(bureau, state=RecordingState.STORED, deadline_at=after(hours=3), stored_at=after(hours=1))
+        again = recording(bureau, state=RecordingState.DUPLICATE, deadline_at=after(hours=1), duplicate_of=kept.id)
+        late = recording(bureau, state=RecordingState.INTERRUPTED, deadline_at=after(hours=1))
+        for row in (kept, again, late):
+            uow.recordings.add(row)
+    with catalogue.read() as uow:
+        found = {
+            late: {row.id for row in uow.recordings.search(RecordingFilter(late=late), ALL, now=after(hours=9)).rows}
+            for late in (True, False)
+        }
+    assert found == {True: {late.id}, False: {kept.id, again.id}}
