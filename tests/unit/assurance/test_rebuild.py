@@ -214,7 +214,8 @@ def test_an_altered_segment_in_one_store_does_not_keep_the_others_behind(
     home.seal()
     archive.sync(home.catalogue)
     last = max((home.root / "stores/primary/disclosures").iterdir())
-    altered = last.read_bytes()[:-1] + b"?"
+    data = last.read_bytes()
+    altered = data[:-1] + bytes([data[-1] ^ 1])
     last.write_bytes(altered)
     home.agent("甲", "officer")
     home.seal()
