@@ -6,6 +6,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= .home
+PORT ?= 8080
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help run clean-demo test setup setup-test lint types imports unit interop crash bench bench-full vendor lock clean
@@ -14,7 +15,7 @@ help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 run: setup ## install what is missing, dock three sources of real recordings, keep serving until Ctrl-C
-	@$(BIN)/liuhen demo --home $(HOME_DIR)
+	@$(BIN)/liuhen demo --home $(HOME_DIR) --port $(PORT)
 
 test: setup-test lint types imports ## install what is missing and run every check
 	@$(PYTEST) -n 2 --dist worksteal -q

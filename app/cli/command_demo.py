@@ -10,7 +10,13 @@ from app.demo.run import run_demo
 
 @click.command()
 @home_option
-@click.option("--port", type=int, default=8080, show_default=True, help="Port of the pages; 0 for a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port of the pages; a free one where it is 0 or taken.",
+)
 @click.option("--once", is_flag=True, help="End when everything is sealed instead of serving until Ctrl-C.")
 def demo(home: str | None, *, port: int, once: bool) -> None:
     """Dock three sources of real recordings, take them in, and keep serving until Ctrl-C."""

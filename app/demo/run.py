@@ -10,14 +10,14 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 
 from api.web.i18n import translate
-from app.cli.command_serve import serve_app
+from app.cli.command_serve import listen, serve_app
 from app.control_server import ControlServer
 from app.demo.footage import MTP_SERIAL, OFFICER_CODE, Sources, lay_out
 from app.demo.mtp_recorder import plug_in
@@ -28,11 +28,12 @@ from app.setup import set_up
 from app.web_services import auditor_of
 from app.wiring import House
 from evidence.clock import Clock, SystemClock
-from evidence.errors import ConfigError, EvidenceError
-from evidence.model import Actor, OffloadState, RecordingState
+from evidence.errors import ConfigError, DeviceBusyError, EvidenceError
+from evidence.model import Actor, RecordingState
 from evidence.ports import DockedDevice
 
 _ADMIN: Final = "admin"
+_HOST: Final = "127.0.0.1"
 _UNIT_CODE: Final = "demo"
 _PATIENCE_S: Final = 600.0
 _TICK_S: Final = 0.5
@@ -102,23 +103,37 @@ def people(house: House, actor: Actor, *, first: dict[str, str]) -> dict[str, st
     return {login: told[login] for login in known if login in told}
 
 
-def _register_all(at_work: Running, actor: Actor) -> None:
-    """A person registers each docked recorder: the demonstration's first administrator, by name."""
+def register_all(at_work: Running, actor: Actor, *, patience_s: float = _PATIENCE_S) -> list[DockedDevice]:
+    """A person registers each docked recorder: the demonstration's first administrator, by name. Returns what is docked.
+
+    The service's own docks look at the same recorders meanwhile: one that is being read is waited for, not taken away.
+
+    Raises:
+        DeviceBusyError: It was read all the time.
+    """
     house = at_work.house
     with house.catalogue.read() as uow:
         known = {device.driver for device in uow.devices.all()}
+        known |= {f"{name}_over_ip" for name in known}  # the same recorder, whichever way its USB comes
         officer = uow.people.by_officer_code(OFFICER_CODE)
         units = uow.people.units()
-    for docked in house.registry.scan():
-        if docked.driver.startswith("mtp") and any(name.startswith("mtp") for name in known):
-            continue
+    end = time.monotonic() + patience_s
+    docks = house.registry.scan()
+    for docked in docks:
         if docked.driver in known:
             continue
-        at_work.offloads.register_device(
-            docked, actor, unit=units[0].id if units else None, officer=officer.id if officer else None,
-            label=_label(docked),
-        )  # fmt: skip
+        while True:
+            try:
+                at_work.offloads.register_device(
+                    docked, actor, unit=units[0].id if units else None, officer=officer.id if officer else None,
+                    label=_label(docked),
+                )  # fmt: skip
+                break
+            except DeviceBusyError:
+                if time.monotonic() >= end or at_work.stop.wait(_TICK_S):
+                    raise
     at_work.autodock.hint()
+    return docks
 
 
 def _label(docked: DockedDevice) -> str:
@@ -127,37 +142,49 @@ def _label(docked: DockedDevice) -> str:
     }.get(docked.driver, docked.driver)  # fmt: skip
 
 
-def _wait(at_work: Running, *, sources: int, deadline: float, tell: Callable[[str], None]) -> bool:
-    """Until every source was read and every recording is sealed and described; tells each change once."""
-    house, told = at_work.house, ""
-    while time.monotonic() < deadline and not at_work.stop.is_set():
-        with house.catalogue.read() as uow:
-            offloads = uow.offloads.recent(limit=50)
-            rows = [uow.recordings.get(one) for one in uow.recordings.all_ids()]
-        ended = {row.device for row in offloads if row.state is OffloadState.COMPLETE}
+def wait_until_sealed(
+    at_work: Running, docks: Sequence[DockedDevice], *, patience_s: float, tell: Callable[[str], None]
+) -> bool:
+    """Until every source was read in this run and every recording of theirs is sealed and described.
+
+    Recorders that somebody registered besides, and what is left of them to read, are not waited for.
+
+    Args:
+        at_work: The running home.
+        docks: The demonstration's sources.
+        patience_s: Seconds after which the answer is no.
+        tell: Told of each change once.
+    """
+    told, end = "", time.monotonic() + patience_s
+    while time.monotonic() < end and not at_work.stop.is_set():
+        read = [
+            outcome for one in docks if (outcome := at_work.offloads.outcome(one)) is not None and not outcome.error
+        ]
+        devices = {outcome.device for outcome in read}
+        with at_work.house.catalogue.read() as uow:
+            every = [uow.recordings.get(one) for one in uow.recordings.all_ids()]
+        rows = [row for row in every if row.device in devices and row.state is not RecordingState.DUPLICATE]
         kept = [row for row in rows if row.state in {RecordingState.STORED, RecordingState.RELEASED}]
         done = [row for row in kept if row.sealed and row.described]
-        twins = sum(1 for row in rows if row.state is RecordingState.DUPLICATE)
-        text = f"{len(ended)}/{sources} · {len(done)}/{len(rows) - twins}"
+        text = f"{len(read)}/{len(docks)} · {len(done)}/{len(rows)}"
         if text != told:
             tell(text)
             told = text
-        if len(ended) == sources and rows and len(done) + twins == len(rows):
+        if len(read) == len(docks) and len(done) == len(rows):
             return True
         time.sleep(_TICK_S)
     return False
 
 
-def _port(wanted: int) -> int:
-    """The wanted port, or a free one where it is 0 or taken (another demonstration may be running)."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _listen(wanted: int) -> socket.socket:
+    """A socket on the wanted port, or on a free one where it is taken (another demonstration may be running).
+
+    It is taken before the work begins: the address told at the end is ours, and whoever calls it early is answered then.
+    """
+    try:
+        return listen(_HOST, wanted)
+    except ConfigError:
+        return listen(_HOST, 0)
 
 
 def _program() -> str:
@@ -182,7 +209,7 @@ def _summary(at_work: Running, *, port: int, passwords: dict[str, str], seconds:
     click.echo("")
     click.echo(_both("{n} recordings are sealed.", n=sum(1 for row in rows if row.sealed)) + f"  ({seconds:.1f} s)")
     click.echo("")
-    click.secho(f"  http://127.0.0.1:{port}/", bold=True)
+    click.secho(f"  http://{_HOST}:{port}/", bold=True)
     for login, password in passwords.items():
         click.echo(f"  {login:<10} {password}   " + _both("one-time password, to be changed at the first log-in"))
     if not passwords:
@@ -216,28 +243,25 @@ def run_demo(home: Home, *, port: int, once: bool) -> None:
     first = _first_run(home, clock)
     usb_address = plug_in(sources.mtp_storage, serial=MTP_SERIAL)
     settings = _settings_with(home, sources, usb_address)
-    port = _port(port)
-    with running(home, settings, clock=clock) as at_work:
+    with _listen(port) as pages, running(home, settings, clock=clock) as at_work:
+        number = pages.getsockname()[1]
         control = ControlServer(at_work, home.socket)
         control.start()
         try:
             actor = at_work.house.identity.cli_actor(os.getuid(), terminal="demo")
             passwords = people(at_work.house, actor, first=first)
-            _register_all(at_work, actor)
+            docks = register_all(at_work, actor)
             click.echo(_both("Docked: a mounted recorder, an MTP recorder over USB, a watched folder. Reading…"))
-            sealed = _wait(
-                at_work, sources=3, deadline=time.monotonic() + _PATIENCE_S, tell=lambda t: click.echo(f"  {t}")
-            )
-            if not sealed:
+            if not wait_until_sealed(at_work, docks, patience_s=_PATIENCE_S, tell=lambda t: click.echo(f"  {t}")):
                 raise ConfigError(
                     "the recordings were not all sealed in time", todo="See the messages above and /system."
                 )
-            _summary(at_work, port=port, passwords=passwords, seconds=time.monotonic() - began)
+            _summary(at_work, port=number, passwords=passwords, seconds=time.monotonic() - began)
             if once:
                 _verify(at_work, actor)
                 return
             click.echo(_both("Serving until Ctrl-C."))
-            serve_app(at_work, host="127.0.0.1", port=port)
+            serve_app(at_work, host=_HOST, port=number, listening=pages)
         finally:
             control.stop()
 
