@@ -1,7 +1,7 @@
 """Verification for the interfaces: one recording now, the whole home in the background, health and findings.
 
 The check of the whole home reads every stored byte, so it runs on a thread of its own, one at a time; the interfaces ask how it
-stands. Its verdict is never cached over a restart: after one it is unknown until it was run again.
+stands. How it ended is kept over restarts, together with checks of the command line (``api.verification``).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import datetime
 
 import structlog
 
+from api.verification import GOOD, TAMPERED, UNKNOWN, LastVerification, Verification, of_report
 from assurance.auditor import Auditor, CopyCheck
 from assurance.health import Health, HealthParts
 from catalogue.records import FindingRow
@@ -22,8 +23,9 @@ from evidence.ids import RecordingId
 from evidence.model import Action, Actor
 from evidence.ports import Authoriser
 
+__all__ = ["Checks", "RecordingCheck", "Verification"]
+
 _log = structlog.get_logger(__name__)
-GOOD, TAMPERED, UNKNOWN = "good", "tampered", "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,24 +37,6 @@ class RecordingCheck:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
-    """How the last check of the whole home stands or ended."""
-
-    running: bool
-    verdict: str
-    at: datetime
-    step: str = ""
-    done: int = 0
-    total: int = 0
-    entries: int = 0
-    recordings: int = 0
-    copies: int = 0
-    findings: int = 0
-    error: str = ""
-    code: str = ""
-
-
 class Checks:
     """What people can have checked.
 
@@ -61,17 +45,26 @@ class Checks:
         authoriser: Asked before a background check begins.
         clock: Injected time.
         health_parts: What health looks at now (a function: the engine may start later).
+        kept: The newest ended check of the whole home, whoever ran it.
     """
 
     def __init__(
-        self, auditor: Auditor, *, authoriser: Authoriser, clock: Clock, health_parts: Callable[[], HealthParts]
+        self,
+        auditor: Auditor,
+        *,
+        authoriser: Authoriser,
+        clock: Clock,
+        health_parts: Callable[[], HealthParts],
+        kept: LastVerification,
     ) -> None:
         self._auditor = auditor
         self._authoriser = authoriser
         self._clock = clock
         self._health_parts = health_parts
+        self._kept = kept
         self._guard = threading.Lock()
-        self._last: Verification | None = None
+        #: The check that runs, or one whose end could not be kept.
+        self._here: Verification | None = None
 
     def verify_recording(self, actor: Actor, recording: RecordingId) -> RecordingCheck:
         """Read every copy of one recording back from its medium now."""
@@ -90,9 +83,13 @@ class Checks:
         return self._auditor.health(actor, self._health_parts())
 
     def last_verification(self) -> Verification | None:
-        """How the last check of the whole home stands; None since the start of this process."""
+        """How the check of the whole home that runs here stands, else how the newest one ended; None when none ever did."""
         with self._guard:
-            return self._last
+            here = self._here
+        if here is not None and here.running:
+            return here
+        kept = self._kept.get()
+        return here if kept is None or (here is not None and here.at > kept.at) else kept
 
     def start_verification(self, actor: Actor) -> None:
         """Begin a check of the whole home.
@@ -102,31 +99,38 @@ class Checks:
         """
         self._authoriser.require(actor, Action.VERIFY_RUN)
         with self._guard:
-            if self._last is not None and self._last.running:
+            if self._here is not None and self._here.running:
                 raise StateConflictError("a verification is running", todo="Wait for it to end.")
-            self._last = Verification(running=True, verdict=UNKNOWN, at=self._clock.now().wall)
-        threading.Thread(target=self._verify, args=(actor,), name="verify", daemon=True).start()
+            since = self._kept.begin()
+            self._here = Verification(running=True, verdict=UNKNOWN, at=self._clock.now().wall)
+        threading.Thread(target=self._verify, args=(actor, since), name="verify", daemon=True).start()
 
-    def _verify(self, actor: Actor) -> None:
+    def _verify(self, actor: Actor, since: str) -> None:
+        here: Verification | None
+        ended = here = self._ended(actor)
+        try:
+            self._kept.keep(ended, since=since)
+            here = None
+        except EvidenceError as error:  # shown here as long as this process runs
+            _log.warning("verification_not_kept", code=error.code, what=error.what)
+        finally:
+            with self._guard:
+                self._here = here
+
+    def _ended(self, actor: Actor) -> Verification:
         try:
             report = self._auditor.verify(actor, progress=self._note)
         except EvidenceError as error:
             _log.warning("verification_failed", code=error.code, what=error.what)
-            ended = Verification(
+            return Verification(
                 running=False, verdict=UNKNOWN, at=self._clock.now().wall, error=error.what, code=error.code
             )
         except Exception:  # whatever it was: a check that died must not be told as running for ever
             _log.exception("verification_broke")
-            ended = Verification(running=False, verdict=UNKNOWN, at=self._clock.now().wall, code=EvidenceError.code)
-        else:
-            ended = Verification(
-                running=False, verdict=report.verdict, at=self._clock.now().wall, entries=report.entries,
-                recordings=report.recordings, copies=report.copies, findings=len(report.findings),
-            )  # fmt: skip
-        with self._guard:
-            self._last = ended
+            return Verification(running=False, verdict=UNKNOWN, at=self._clock.now().wall, code=EvidenceError.code)
+        return of_report(report, at=self._clock.now().wall)
 
     def _note(self, step: str, done: int, total: int) -> None:
         with self._guard:
-            if self._last is not None:
-                self._last = replace(self._last, step=step, done=done, total=total)
+            if self._here is not None:
+                self._here = replace(self._here, step=step, done=done, total=total)

@@ -8,6 +8,7 @@ from typing import Final
 from access import Gate
 from api.checks import Checks
 from api.services import PublishedLog, Services, SystemNotice
+from api.verification import LastVerification
 from app.proofs import ProofDesk
 from app.wiring import House
 from assurance.auditor import Auditor, AuditorParts
@@ -138,8 +139,9 @@ def web_services(
     """
     catalogue: Catalogue = house.catalogue
     checks = Checks(
-        auditor_of(house), authoriser=house.gate, clock=house.clock, health_parts=lambda: health_parts_of(house, jobs)
-    )
+        auditor_of(house), authoriser=house.gate, clock=house.clock, health_parts=lambda: health_parts_of(house, jobs),
+        kept=LastVerification(catalogue),
+    )  # fmt: skip
     return Services(
         clock=house.clock, gate=house.gate, identity=house.identity, administration=house.administration,
         reading=house.reading, directory=house.directory,

@@ -12,6 +12,7 @@ from typing import Final
 
 import click
 
+from api.verification import LastVerification, Verification
 from app.cli.common import home_option, json_option, print_json, say, the_home
 from app.control import connection_to
 from app.home import Home
@@ -21,6 +22,7 @@ from app.web_services import health_parts_of
 from app.wiring import opened
 from assurance.health import health
 from chain_of_custody import selftest
+from evidence.clock import to_text
 from evidence.errors import EvidenceError
 from evidence.sandbox import network_isolation
 
@@ -31,6 +33,13 @@ _FIXES: Final = {
     "nearly-full": "Make room or add a disk.", "floor-reached": "Make room or add a disk.",
     "unavailable": "Mount the disk or start the server it lies on.",
     "open": "See `Findings` in the pages.", "seal-behind": "Look at the service's journal.",
+}  # fmt: skip
+
+
+#: How a line about the last verification looks, and what to do.
+_VERDICTS: Final = {
+    "good": ("ok", ""), "policy-unmet": ("warn", "See `liuhen verify`: copies or failure domains are missing."),
+    "tampered": ("bad", "Run `liuhen verify`: it names what was changed or lost."),
 }  # fmt: skip
 
 
@@ -92,15 +101,28 @@ def _serve(home: Home, serving: bool) -> str:
     return "" if serving else f"liuhen serve --home {home.root}"
 
 
+def _verified(last: Verification | None) -> _Line:
+    """The newest whole verification, by whomever: damage that was found stays told until one is good again."""
+    if last is None:
+        return _Line("warn", "verification", "never run", "liuhen verify")
+    detail = f"{last.verdict} at {to_text(last.at)}: {last.findings} findings, {last.copies} copies"
+    if last.error or last.code:
+        detail = f"did not come to its end at {to_text(last.at)}: {last.error or last.code}"
+    level, fix = _VERDICTS.get(last.verdict, ("unknown", "liuhen verify"))
+    return _Line(level, "verification", detail, fix)
+
+
 def _home(home: Home) -> Iterator[_Line]:
     try:
         with opened(home) as house, connection_to(home.socket) as service:
             found = health(health_parts_of(house, None))
+            last = LastVerification(house.catalogue).get()
             serving = service is not None
     except EvidenceError as error:
         yield _Line("bad", "home", error.what, error.todo)
         return
     yield _Line("ok" if serving else "warn", "service", "running" if serving else "not running", _serve(home, serving))
+    yield _verified(last)
     for check in found.checks:
         if check.name == "jobs":  # belongs to the service's process; the line above tells of it
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from api.verification import LastVerification, of_report
 from app.cli.common import acting, home_option, identity_options, json_option, print_json, report_error, say, step_bar
 from app.web_services import auditor_of
 from evidence.errors import EvidenceError
@@ -28,7 +29,10 @@ def verify(recording: str | None, *, home: str | None, as_json: bool, login: str
     report = None
     try:
         with acting(home, login) as (house, actor), step_bar(hidden=as_json) as bar:
+            kept = LastVerification(house.catalogue)
+            since = kept.begin()
             report = auditor_of(house).verify(actor, progress=bar)
+            kept.keep(of_report(report, at=house.clock.now().wall), since=since)
     except EvidenceError as error:
         # A damaged log takes no new entry, not even that somebody verified; the report is what tells why.
         if report is None or error.fatal:

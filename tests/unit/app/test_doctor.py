@@ -8,6 +8,7 @@ from app import sandboxed
 from app.cli import main
 from evidence.errors import SandboxError
 from evidence.sandbox import SandboxResult
+from support.program import Program, flip
 
 
 def sandbox_line(capsys, tmp_path) -> dict[str, str]:
@@ -63,3 +64,24 @@ def test_keys_of_a_bucket_that_others_can_read_are_told(capsys, tmp_path):
     told = [row for row in json.loads(capsys.readouterr().out) if row["what"] == "secret"]
     assert [(row["level"], str(tmp_path / "secret") in row["detail"]) for row in told] == [("bad", True)]
     assert "chmod" in told[0]["fix"]
+
+
+def verification_line(station) -> dict[str, str]:
+    return next(row for row in station.json("doctor", status=None) if row["what"] == "verification")
+
+
+def test_the_newest_verification_is_told_whoever_ran_it(tmp_path):
+    station = Program(tmp_path / "home")
+    station.whole = False
+    station.init()
+    assert verification_line(station)["level"] == "warn"
+    station.verified()
+    assert (verification_line(station)["level"], verification_line(station)["fix"]) == ("ok", "")
+    bundle = next(path for path in (station.home / "log/public/tile/entries").rglob("*") if path.is_file())
+    flip(bundle)
+    station.json("verify", status=1)
+    told = verification_line(station)
+    assert (told["level"], told["detail"].split()[0]) == ("bad", "tampered")
+    flip(bundle)
+    station.verified()
+    assert verification_line(station)["level"] == "ok"
