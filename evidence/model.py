@@ -222,7 +222,8 @@ class BlobStat:
     """What a store knows of one blob without reading it.
 
     ``retain_until`` and ``hold`` are the protection in force; ``protection`` is honest about its strength:
-    ``immutable`` (kernel flag), ``mode-only`` (file mode), ``object-lock`` (S3), ``none``.
+    ``immutable`` (kernel flag), ``mode-only`` (file mode), ``object-lock`` (S3), ``none``. ``bytes_at`` names the very
+    bytes: where it is the same in two stores, both have one and the same file or object, which is one copy.
     """
 
     key: str
@@ -231,6 +232,7 @@ class BlobStat:
     protection: str
     retain_until: datetime | None
     hold: bool
+    bytes_at: str
 
 
 @dataclass(frozen=True, slots=True)

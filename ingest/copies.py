@@ -39,8 +39,9 @@ def spread(
     read_back: Digest,
     source: Callable[[], BinaryIO],
     stores: tuple[BlobStore, ...],
+    beside: str = "",
 ) -> Spread:
-    """Put the bytes into every store and read each copy back.
+    """Put the bytes into every store and read each copy back. One file (or object) under two stores is one copy.
 
     Args:
         parts: The parts of intake.
@@ -49,15 +50,23 @@ def spread(
         read_back: What a read-back must give (BLAKE3 of the first pass, else SHA-256).
         source: Opens the bytes, once per store that lacks them.
         stores: Where to.
+        beside: Which very bytes (``BlobStat.bytes_at``) are counted already.
 
     Returns:
         Copies that are durable and read back, and the stores that failed. A fatal error is raised.
     """
     done = Spread()
+    counted = {beside}
     for store in stores:
         name = store.properties.name
         try:
-            done.copies.append(_one(parts, store, sha256, size_bytes=size_bytes, read_back=read_back, source=source))
+            _one(parts, store, sha256, size_bytes=size_bytes, read_back=read_back, source=source)
+            if store.stat(sha256).bytes_at in counted:
+                _make_its_own(store, sha256, size_bytes=size_bytes, read_back=read_back, source=source)
+            if (bytes_at := store.stat(sha256).bytes_at) in counted:
+                raise StoreError(f"store {name} has no copy of its own: its file is the one that another store counts")
+            counted.add(bytes_at)
+            done.copies.append(read_back_copy(parts, store, sha256))
         except (StoreError, DigestMismatchError) as error:
             if error.fatal:
                 raise
@@ -74,7 +83,7 @@ def _one(
     size_bytes: int,
     read_back: Digest,
     source: Callable[[], BinaryIO],
-) -> Copy:
+) -> None:
     if not store.exists(sha256):
         with source() as stream:
             store.put(stream, sha256=sha256, size_bytes=size_bytes)
@@ -87,7 +96,18 @@ def _one(
         with source() as stream:
             store.repair(stream, sha256=sha256, size_bytes=size_bytes)
         store.verify(sha256, read_back)
-    return read_back_copy(parts, store, sha256)
+
+
+def _make_its_own(
+    store: BlobStore, sha256: Digest, *, size_bytes: int, read_back: Digest, source: Callable[[], BinaryIO]
+) -> None:
+    """Give a store a file of its own where it has another name of one that is counted already."""
+    _log.warning(
+        "store %s has only another name of a counted copy of %s; it gets its own", store.properties.name, sha256
+    )
+    with source() as stream:
+        store.repair(stream, sha256=sha256, size_bytes=size_bytes)
+    store.verify(sha256, read_back)
 
 
 def read_back_copy(parts: Parts, store: BlobStore, sha256: Digest) -> Copy:

@@ -239,20 +239,21 @@ class Releaser:
         with self._parts.catalogue.read() as uow:
             blob = uow.blobs.get(sha256)
         domains: set[str] = set()
-        good = 0
+        good: set[str] = set()
         for copy in blob.copies if blob else ():
             try:
-                self._parts.stores.named(copy.store).verify(sha256, read_back)
+                store = self._parts.stores.named(copy.store)
+                store.verify(sha256, read_back)
+                good.add(store.stat(sha256).bytes_at)  # one file under two stores is one copy
                 domains.add(self._parts.stores.domain_of(copy.store))
-                good += 1
             except StoreUnavailableError as error:
                 _log.warning("store %s does not answer: %s", copy.store, error.what)
-        if good < self._parts.settings.copies:
+        if len(good) < self._parts.settings.copies:
             # Also where one failure domain is allowed: a copy that cannot be read back now is no copy.
             raise PolicyUnmetError(
-                f"{what}: {good} copies can be read back, {self._parts.settings.copies} are required",
+                f"{what}: {len(good)} copies of their own can be read back, {self._parts.settings.copies} are required",
                 kept="The file stays on the recorder.",
-                todo="Mount the missing store.",
+                todo="Mount the missing store, or repair the one whose file is another name of a counted copy.",
             )
         return domains
 

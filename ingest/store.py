@@ -136,6 +136,7 @@ def _copy_everywhere(parts: Parts, row: RecordingRow, sha256: Digest, read_back:
         read_back=read_back,
         source=from_medium,
         stores=parts.stores.others,
+        beside=primary.stat(sha256).bytes_at,
     )
     if not any(read.matched for read in passes):  # no store needed the bytes, or none read them to their end
         primary.verify(sha256, read_back)
@@ -259,19 +260,20 @@ def _require_kept_copies(parts: Parts, kept: RecordingRow) -> None:
     sha256, read_back = _digests(kept)
     with parts.catalogue.read() as uow:
         blob = uow.blobs.get(sha256)
-    good = 0
+    good: set[str] = set()
     for copy in blob.copies if blob else ():
         try:
-            parts.stores.named(copy.store).verify(sha256, read_back)
+            store = parts.stores.named(copy.store)
+            store.verify(sha256, read_back)
+            good.add(store.stat(sha256).bytes_at)  # one file under two stores is one copy
         except (DigestMismatchError, BlobNotFoundError) as error:
             with parts.catalogue.begin() as uow:
                 raise_finding(
                     parts, uow, "copy-bad", recording=kept.id, store=copy.store, detail=error.what, at=parts.clock.now()
                 )
             raise
-        good += 1
-    if good < min(parts.settings.copies, len(parts.stores)):
-        raise StoreError(f"{kept.id} has {good} copies, too few to drop the same bytes elsewhere")
+    if len(good) < min(parts.settings.copies, len(parts.stores)):
+        raise StoreError(f"{kept.id} has {len(good)} copies, too few to drop the same bytes elsewhere")
 
 
 def _say_duplicate(parts: Parts, uow: UnitOfWork, row: RecordingRow, kept: RecordingId) -> RecordingRow:

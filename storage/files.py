@@ -99,11 +99,11 @@ class BlobFiles:
         with os_errors("locate a blob"), self._file(sha256):
             return self._tree.root / layout.blob_key(sha256)
 
-    def _look(self, sha256: Digest) -> tuple[int, str]:
-        """Size in bytes, and whether this very file has the flag."""
+    def _look(self, sha256: Digest) -> tuple[os.stat_result, str]:
+        """The file's state, and whether this very file has the flag."""
         with os_errors("look at a blob"), self._file(sha256) as fd:
             strength = protection.IMMUTABLE if protection.is_immutable(fd) else protection.MODE_ONLY
-            return os.fstat(fd).st_size, strength
+            return os.fstat(fd), strength
 
     def _stands(self, sha256: Digest) -> bool:
         try:

@@ -291,6 +291,9 @@ class LocalStore(BlobFiles):
     def repair(self, source: BinaryIO, *, sha256: Digest, size_bytes: int) -> PutReceipt:
         """Put good bytes in the place of a damaged or missing blob; the damaged file is kept under ``damaged/``.
 
+        A sound file that has further names is not this store's own (altered there, it is altered here): a file of the store's
+        own takes its place, and it keeps its other names.
+
         Locks stay in force. Durable on return. Crash in between: the blob is missing or whole, never damaged again, and
         the call can be repeated.
 
@@ -307,9 +310,10 @@ class LocalStore(BlobFiles):
         with os_errors("repair a blob"), self._tree.scratch() as file:
             _write_durably(file.fd, chunks)
             with self._guard(sha256), self._tree.made_folder(layout.blob_folder(sha256)) as folder:
-                if self._is_sound(file.fd, sha256):
+                sound = self._is_sound(file.fd, sha256)
+                if sound and self._look(sha256)[0].st_nlink == 1:
                     return self._receipt(sha256, size_bytes, created=False)
-                self._set_aside(folder, sha256)
+                self._set_aside(folder, sha256, keep=not sound)
                 self._link(file, sha256, None)
         return self._receipt(sha256, size_bytes, created=True)
 
@@ -325,7 +329,7 @@ class LocalStore(BlobFiles):
             return False
         return True
 
-    def _set_aside(self, folder: int, sha256: Digest) -> None:
+    def _set_aside(self, folder: int, sha256: Digest, *, keep: bool) -> None:
         try:
             os.stat(sha256.hex, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
@@ -338,7 +342,7 @@ class LocalStore(BlobFiles):
                 raise StoreError("the immutable flag cannot be taken off by this process")
             number = 0
             here = Path(f"/proc/self/fd/{folder}") / sha256.hex
-            while not link_new(here, self._tree.root / "damaged" / f"{sha256.hex}.{number}"):
+            while keep and not link_new(here, self._tree.root / "damaged" / f"{sha256.hex}.{number}"):
                 number += 1
             os.unlink(sha256.hex, dir_fd=folder)
             fsync_file(folder)
@@ -351,15 +355,16 @@ class LocalStore(BlobFiles):
     # --- locks ------------------------------------------------------------------------------------------------------
     def stat(self, sha256: Digest) -> BlobStat:
         """Size, and the protection in force on this very file."""
-        size_bytes, strength = self._look(sha256)
+        file, strength = self._look(sha256)
         state = self._locks.state(sha256)
         return BlobStat(
             key=layout.blob_key(sha256),
-            size_bytes=size_bytes,
+            size_bytes=file.st_size,
             version="",
             protection=strength,
             retain_until=state.retain_until,
             hold=bool(state.holds),
+            bytes_at=f"file:{file.st_dev}:{file.st_ino}",
         )
 
     def extend_retention(self, sha256: Digest, until: datetime) -> None:

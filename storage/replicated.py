@@ -203,6 +203,7 @@ class Replicated:
             protection=min((stat.protection for stat in stats), key=_STRENGTH.index),
             retain_until=max((stat.retain_until for stat in stats if stat.retain_until), default=None),
             hold=any(stat.hold for stat in stats),
+            bytes_at=" ".join(sorted({stat.bytes_at for stat in stats})),
         )
 
     def exists(self, sha256: Digest) -> bool:

@@ -258,6 +258,7 @@ class S3Store:
             protection="object-lock" if self._protected and locked else "none",
             retain_until=found.retain_until,
             hold=found.hold,
+            bytes_at=f"{self.properties.location}#{self._versions.key(sha256)}#{found.id}",
         )
 
     def exists(self, sha256: Digest) -> bool:

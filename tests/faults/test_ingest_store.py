@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from evidence.digest import Digest
 from evidence.errors import (
     DigestMismatchError,
     IntegrityError,
@@ -282,3 +283,39 @@ def test_a_recording_that_cannot_be_described_is_stored_and_sealed_all_the_same(
     home.settle()
     assert home.row(recording).described
     assert home.jobs.failures() == {}
+
+
+def test_another_name_of_the_first_copy_is_no_second_copy(home: Home, tmp_path: Path) -> None:
+    recording = acquired(home, tmp_path / "card")[0]
+    row = home.row(recording)
+    assert row.sha256 is not None
+    home.primary.adopt(home.parts.partial(recording), sha256=row.sha256, size_bytes=row.size_bytes)
+    _second_names_the_first(home, row.sha256)
+    ensure_stored(home.parts, recording)
+    assert home.row(recording).state is RecordingState.STORED
+    assert home.primary.stat(row.sha256).bytes_at != home.second.stat(row.sha256).bytes_at
+    home.settle()
+
+
+def test_a_second_copy_that_cannot_become_a_file_of_its_own_does_not_count(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = acquired(home, tmp_path / "card")[0]
+    row = home.row(recording)
+    assert row.sha256 is not None
+    home.primary.adopt(home.parts.partial(recording), sha256=row.sha256, size_bytes=row.size_bytes)
+    _second_names_the_first(home, row.sha256)
+    with monkeypatch.context() as patch:
+        patch.setattr(home.second, "repair", lambda *_args, **_kwargs: None)
+        with pytest.raises(StoreError, match="no copy of its own"):
+            ensure_stored(home.parts, recording)
+    assert home.row(recording).state is RecordingState.ACQUIRED
+    home.settle()
+
+
+def _second_names_the_first(home: Home, sha256: Digest) -> None:
+    first = home.primary.locate(sha256)
+    second = home.second.root / first.relative_to(home.primary.root)
+    second.unlink(missing_ok=True)
+    second.parent.mkdir(parents=True, exist_ok=True)
+    second.hardlink_to(first)

@@ -113,6 +113,21 @@ def test_r08_a_copy_that_cannot_be_read_back_now_is_no_copy_even_where_one_domai
     assert len(files(card)) == 2
 
 
+def test_two_names_of_one_file_are_one_copy_and_clear_nothing_even_where_one_domain_is_allowed(
+    tmp_path: Path, card: Path
+) -> None:
+    allowed = replace(SETTINGS, domains_required=1, single_domain_allowed=True)
+    with Home(tmp_path / "home", settings=allowed) as home:
+        home.offload(card)
+        for digest in list(home.second.list()):
+            second = home.second.locate(digest)
+            second.unlink()
+            second.hardlink_to(home.primary.locate(digest))
+        result = clear(home, card)
+        assert (result.released, reasons(result)) == ([], {"policy-unmet"})
+        assert len(files(card)) == 2
+
+
 def test_what_is_not_sealed_yet_stays(home: Home, card: Path) -> None:
     home.service.offload(home.dock(card), home.actor, register=True)
     home.jobs.drain()

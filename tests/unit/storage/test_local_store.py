@@ -561,6 +561,22 @@ def test_a_sound_blob_is_not_repaired_and_a_missing_one_is_put_back(store):
     assert list((store.root / "damaged").iterdir()) == []
 
 
+def test_another_name_of_a_foreign_file_becomes_a_file_of_its_own(hard_store, tmp_path):
+    put(hard_store)
+    foreign = local_store(tmp_path / "other", name="other")
+    put(foreign)
+    unprotect_tree(hard_store.root)
+    blob = hard_store.locate(DIGEST)
+    blob.unlink()
+    blob.hardlink_to(foreign.locate(DIGEST))
+    assert hard_store.stat(DIGEST).bytes_at == foreign.stat(DIGEST).bytes_at
+    assert hard_store.repair(io.BytesIO(DATA), sha256=DIGEST, size_bytes=len(DATA)).created
+    assert hard_store.stat(DIGEST).bytes_at != foreign.stat(DIGEST).bytes_at
+    assert foreign.locate(DIGEST).stat().st_nlink == 1  # nothing of it was kept aside either: it is sound
+    hard_store.verify(DIGEST, DIGEST)
+    assert not hard_store.repair(io.BytesIO(DATA), sha256=DIGEST, size_bytes=len(DATA)).created
+
+
 def test_a_wrong_source_repairs_nothing(store):
     put(store)
     path = damage(store)
