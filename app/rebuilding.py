@@ -22,6 +22,7 @@ from assurance.rebuild import rebuild
 from catalogue import Catalogue
 from catalogue.records import AgentRow, CredentialRow
 from chain_of_custody import EntryRecorder, NoteVerifier, Sealer, keys
+from chain_of_custody.reader import LogReader
 from evidence.clock import SystemClock, to_text, unix_ms
 from evidence.durable import exclusive_lock, fsync_dir
 from evidence.errors import (
@@ -34,6 +35,7 @@ from evidence.errors import (
     StoreError,
 )
 from evidence.events import AccessAllowed
+from evidence.log_place import LogPlace
 from evidence.model import Action
 from evidence.ports import Disclosure
 from people import credentials
@@ -46,12 +48,28 @@ _SECURITY = "security_administrator"
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What was done. ``same`` is None where there was no readable catalogue to compare with."""
+    """What was done.
+
+    Attributes:
+        entries: Entries of the log that were put back.
+        recordings: Recordings they tell of.
+        erased: Personal values that are not available: erased, or in no segment that could be read.
+        unread: Blobs of which no store could tell the size.
+        log: Which copy of the published log it was built from.
+        unread_logs: Copies that reach as far and are not sound, or cannot be read, with the reason.
+        unread_names: Segments of personal values that could not be read, with their store and the reason.
+        kept_aside: Where the catalogue before is kept.
+        same: Whether both tell the same evidence; None where there was no readable catalogue to compare with.
+        one_time_password: For one who may manage people, where no catalogue told the passwords.
+    """
 
     entries: int = 0
     recordings: int = 0
     erased: int = 0
     unread: list[str] = field(default_factory=list)
+    log: str = ""
+    unread_logs: list[str] = field(default_factory=list)
+    unread_names: list[str] = field(default_factory=list)
     kept_aside: str = ""
     same: bool | None = None
     one_time_password: str = ""
@@ -81,7 +99,7 @@ def rebuild_home(
 
     Raises:
         HomeLockedError: A service works on this home. AccessDeniedError: the present catalogue says no.
-        IntegrityError: The published log is not sound; nothing was built.
+        IntegrityError: No copy of the published log is sound; nothing was built.
     """
     settings = home.require()
     path = _require_sqlite(home, settings)
@@ -152,21 +170,32 @@ def _seal_what_waits(old: Catalogue, home: Home, settings: Settings, stores: Sto
                 pass
         archive = DisclosureArchive(load_key(home.disclosure_key), [store.root for store in stores.local])
         archive.sync(old)
-    except (CustodyError, IntegrityError, CatalogueError) as error:
+    except (CustodyError, IntegrityError, CatalogueError, StoreError) as error:
+        if isinstance(error, StoreError) and error.fatal:
+            raise
         _log.warning("the present catalogue does not fit the log; its waiting entries stay in it: %s", error.what)
 
 
-def _disclosures(home: Home, stores: StoreSet) -> list[Disclosure]:
-    """From the first store whose archive can be read; personal values missing there stay erased."""
-    archive = DisclosureArchive(load_key(home.disclosure_key), [store.root for store in stores.local])
-    trouble: EvidenceError | None = None
-    for store in stores.local:
+def _names(home: Home, stores: StoreSet, done: Rebuilt) -> list[Disclosure]:
+    """Personal values that can still be read; names may be lost, the evidence does not wait for them."""
+    called = {store.root: store.properties.name for store in stores.local}
+    rescued = DisclosureArchive(load_key(home.disclosure_key), list(called)).rescue()
+    done.unread_names = [f"{called[root]}: {why}" for root, why in rescued.unread]
+    for told in done.unread_names:
+        _log.warning("personal values cannot be read: %s", told)
+    return list(rescued.disclosures)
+
+
+def _copies(home: Home, stores: StoreSet, verifier: NoteVerifier, done: Rebuilt) -> list[Path | LogPlace]:
+    """Copies of the published log, the one that reaches furthest first; the home's own before others as long."""
+    reach: list[tuple[int, Path | LogPlace]] = []
+    for place in published_places(home, stores):
         try:
-            return list(archive.read_all(store.root))
+            reach.append((LogReader(place, verifier=verifier).checkpoint().size, place))
         except EvidenceError as error:
-            trouble = error
-            _log.warning("disclosures of store %s cannot be read: %s", store.properties.name, error.what)
-    raise trouble or StoreError("no local store holds disclosures")
+            done.unread_logs.append(f"{place}: {error.what}")
+    reach.sort(key=lambda one: -one[0])
+    return [place for _, place in reach]
 
 
 def _fill(
@@ -178,16 +207,31 @@ def _fill(
     old: Catalogue | None,
     progress: Progress | None,
 ) -> Rebuilt:
-    vkey = NoteVerifier.of(settings.station.origin, keys.load(home.log_key)).text()
-    report = rebuild(
-        fresh, published=home.public_log, vkey=vkey, disclosures=_disclosures(home, stores), stores=stores.all,
-        progress=progress,
-    )  # fmt: skip
-    same = None
+    verifier = NoteVerifier.of(settings.station.origin, keys.load(home.log_key))
+    done = Rebuilt()
+    names = _names(home, stores, done)
+    trouble: EvidenceError = IntegrityError("no copy of the published log can be read", kept="Nothing was built.")
+    for place in _copies(home, stores, verifier, done):
+        try:
+            report = rebuild(
+                fresh, published=place, vkey=verifier.text(), disclosures=names, stores=stores.all, progress=progress
+            )
+        except IntegrityError as error:
+            trouble = error
+            done.unread_logs.append(f"{place}: {error.what}")
+            continue
+        done.log = str(place)
+        done.entries, done.recordings = report.entries, report.recordings
+        done.erased, done.unread = report.erased, report.unread
+        break
+    else:
+        raise trouble
+    for told in done.unread_logs:
+        _log.warning("this copy of the published log was not used: %s", told)
     if old is not None:
         with contextlib.suppress(CatalogueError):
-            same = evidence_facts(old) == evidence_facts(fresh)
-    return Rebuilt(report.entries, report.recordings, report.erased, report.unread, same=same)
+            done.same = evidence_facts(old) == evidence_facts(fresh)
+    return done
 
 
 def _carry_over(fresh: Catalogue, old: Catalogue | None, *, recorder: EntryRecorder) -> str:
@@ -211,26 +255,29 @@ def _carry_over(fresh: Catalogue, old: Catalogue | None, *, recorder: EntryRecor
 
 
 def _let_somebody_in(fresh: Catalogue, people: list[AgentRow], *, recorder: EntryRecorder) -> str:
-    """A one-time password for one who may manage people. Nobody could be asked, so the log tells that it was made."""
+    """A one-time password for one who may manage people. Nobody could be asked, so the log tells that it was made.
+
+    Where even the log-ins are lost with the personal values, this account of the machine alone is bound to them.
+    """
     at = SystemClock().now()
     with fresh.begin() as uow:
-        manager = next(
-            (p for p in people if p.active and p.login and any(r.role == _SECURITY for r in uow.people.roles(p.id))),
-            None,
-        )
+        managers = [p for p in people if p.active and any(r.role == _SECURITY for r in uow.people.roles(p.id))]
+        manager = next((p for p in managers if p.login), next(iter(managers), None))
         if manager is None:
             return ""
-        password = credentials.one_time_password()
-        uow.people.set_credential(
-            CredentialRow(
-                agent=manager.id, login=manager.login, password_hash=credentials.hash_password(password), must_change=True,
-                failed_count=0, locked_until=None,
-            )
-        )  # fmt: skip
+        password, got = "", "was bound to one who manages people; no log-in could be read"
+        if manager.login:
+            password, got = credentials.one_time_password(), "got a one-time password"
+            uow.people.set_credential(
+                CredentialRow(
+                    agent=manager.id, login=manager.login, password_hash=credentials.hash_password(password),
+                    must_change=True, failed_count=0, locked_until=None,
+                )
+            )  # fmt: skip
         uow.people.bind_os_user(os.getuid(), manager.id)
         event = AccessAllowed(
             actor=manager.id, action=Action.REBUILD_RUN, via="cli", at=to_text(at.wall),
-            detail="the catalogue was lost; the account that holds the keys rebuilt it and got a one-time password",
+            detail=f"the catalogue was lost; the account that holds the keys rebuilt it and {got}",
         )  # fmt: skip
         recorder.record(uow.outbox, event, at=at)
     return password

@@ -35,6 +35,7 @@ def auditor_of(house: House) -> Auditor:
         AuditorParts(
             catalogue=house.catalogue, authoriser=house.gate, recorder=house.recorder, clock=house.clock,
             stores=house.stores.all, published=house.published, vkey=house.vkey, policy=house.policy,
+            disclosures=house.archive,
         )
     )  # fmt: skip
 

@@ -92,6 +92,14 @@ class Segment:
     disclosures: tuple[Disclosure, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """What could still be read of all roots together, and what could not: ``(root, why)`` for each segment or root."""
+
+    disclosures: tuple[Disclosure, ...]
+    unread: tuple[tuple[Path, str], ...]
+
+
 class DisclosureArchive:
     """The encrypted segments below several roots.
 
@@ -168,6 +176,37 @@ class DisclosureArchive:
         """
         for segment in self.segments(root):
             yield from segment.disclosures
+
+    def rescue(self) -> Rescued:
+        """Everything that can be read: from the root whose segments reach furthest, and from the others what it lacks.
+
+        Where two roots hold one segment the one that reaches further tells it: a root that was away may still hold values
+        that were erased meanwhile. Damage never raises: names may be lost, the evidence does not depend on them.
+        """
+        unread: list[tuple[Path, str]] = []
+        read = [self._read_what_is_there(root, unread) for root in self._roots]
+        read.sort(key=lambda segments: max((one.end for one in segments.values()), default=0), reverse=True)
+        best = {
+            number: max((segments[number] for segments in read if number in segments), key=lambda one: one.end)
+            for number in sorted(set().union(*read))
+        }
+        return Rescued(tuple(one for segment in best.values() for one in segment.disclosures), tuple(unread))
+
+    def _read_what_is_there(self, root: Path, unread: list[tuple[Path, str]]) -> dict[int, Segment]:
+        segments: dict[int, Segment] = {}
+        try:
+            if not root.is_dir():
+                raise StoreUnavailableError(f"{root.name} is not there")
+            numbers = self._numbers(root)
+        except StoreUnavailableError as error:
+            unread.append((root, error.what))
+            return segments
+        for number in range(numbers[-1] + 1 if numbers else 0):
+            try:
+                segments[number] = self._read(root, number)
+            except (IntegrityError, StoreUnavailableError) as error:
+                unread.append((root, error.what))
+        return segments
 
     # --- one root -----------------------------------------------------------------------------------------------------
     def _bring_up(self, catalogue: Catalogue, root: Path, size: int) -> int:

@@ -39,6 +39,7 @@ def rebuild(home: str | None, *, as_json: bool, login: str, check: bool) -> None
         print_json(
             {
                 "entries": done.entries, "recordings": done.recordings, "erased": done.erased, "unread": done.unread,
+                "log": done.log, "unread_logs": done.unread_logs, "unread_names": done.unread_names,
                 "kept_aside": done.kept_aside, "same": done.same, "one_time_password": done.one_time_password,
             }
         )  # fmt: skip
@@ -46,6 +47,13 @@ def rebuild(home: str | None, *, as_json: bool, login: str, check: bool) -> None
         click.echo(
             say("{entries} entries, {recordings} recordings rebuilt.", entries=done.entries, recordings=done.recordings)
         )
+        click.echo(say("Built from the log in {path}", path=done.log))
+        for told in done.unread_logs:
+            click.echo(say("This copy of the log could not be used: {copy}", copy=told))
+        for told in done.unread_names:
+            click.echo(say("Personal values could not be read: {segment}", segment=told))
+        if done.erased:
+            click.echo(say("{count} personal values are not available (erased, or lost).", count=done.erased))
         if done.kept_aside:
             click.echo(say("The catalogue before is kept as {path}", path=done.kept_aside))
         if done.same is not None:
