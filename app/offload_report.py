@@ -55,6 +55,7 @@ def offload_json(house: House, result: OffloadResult) -> dict[str, Any]:
     this recorder's file is held already.
     """
     directory = house.directory.names()
+    told = result.error or result.clock
     with house.catalogue.read() as uow:
         rows = [uow.recordings.get(recording) for recording in _distinct(result.recordings)]
         kept = [row for row in rows if row.state is not RecordingState.DUPLICATE]
@@ -63,8 +64,8 @@ def offload_json(house: House, result: OffloadResult) -> dict[str, Any]:
         return {
             "offload": result.offload,
             "outcome": result.outcome,
-            "code": result.error.code if result.error else "",
-            "message": result.error.diagnostics() if result.error else "",
+            "code": told.code if told else "",
+            "message": told.diagnostics() if told else "",
             "recordings": [
                 {**recording_json(uow, row, directory=directory), "new": row.id not in known} for row in kept
             ],

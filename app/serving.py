@@ -33,7 +33,9 @@ from evidence.durable import exclusive_lock
 from evidence.errors import EvidenceError, StoreError
 from evidence.model import ClearingMode
 from flow import DbosEngine, Schedule
+from ingest import clock_watch
 from ingest.autodock import AutoDock
+from ingest.parts import Parts
 from ingest.session import RECONCILE_JOB, OffloadService
 
 _log = logging.getLogger(__name__)
@@ -88,7 +90,7 @@ def _guarded(
     return thread
 
 
-def _declare_care(house: House, engine: DbosEngine) -> None:
+def _declare_care(house: House, engine: DbosEngine, parts: Parts) -> None:
     """The regular duties: late footage is told, disclosures are replicated, the clock's high-water mark is raised."""
     book = FindingBook(house.catalogue, recorder=house.recorder, clock=house.clock)
 
@@ -99,8 +101,7 @@ def _declare_care(house: House, engine: DbosEngine) -> None:
         house.archive.sync(house.catalogue)
 
     def mark(_argument: str) -> None:
-        with house.catalogue.begin() as uow:
-            uow.clock_marks.raise_to(house.clock.now().wall)
+        clock_watch.look(parts)
 
     engine.declare_queue(CARE_QUEUE, concurrency=1)
     engine.register(SWEEP_JOB, sweep)
@@ -152,7 +153,7 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
         offloads = house.offloads(engine)
         viewings = ViewingCopies(offloads.parts, jobs=engine, gate=house.gate, scope=house.reading.scope)
         viewings.declare_jobs()
-        _declare_care(house, engine)
+        _declare_care(house, engine, offloads.parts)
         offloads.start_up()
         engine.start()
         stack.callback(engine.stop, timeout_s=_STOP_TIMEOUT_S)

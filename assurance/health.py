@@ -26,6 +26,7 @@ from evidence.errors import EvidenceError, StoreUnavailableError
 from evidence.limits import FREE_SPACE_FLOOR_BYTES
 from evidence.log_place import LogPlace
 from evidence.ports import BlobStore, JobEngine
+from evidence.time_line import Belief, judge
 from media.tools import installed
 
 #: Programs that the sandbox runs.
@@ -184,8 +185,11 @@ def _clock(parts: HealthParts) -> Iterator[Check]:
     now = parts.clock.now()
     with parts.catalogue.read() as uow:
         mark = uow.clock_marks.highest()
-    if mark is not None and now.wall < mark:
+    belief = judge(now, mark)
+    if belief is Belief.WENT_BACK:
         yield Check(name="clock", level=Level.BAD, reason="went-back")
+    elif belief is Belief.JUMPED:
+        yield Check(name="clock", level=Level.BAD, reason="jumped")
     elif now.trusted:
         yield Check(name="clock", level=Level.OK, reason="synchronised", values={"uncertainty_ms": now.uncertainty_ms})
     else:

@@ -19,6 +19,7 @@ from evidence.events import FindingRaised
 from evidence.ids import RecordingId
 from evidence.limits import PAGE_ROWS_MAX
 from evidence.model import Visibility
+from evidence.time_line import Belief, judge
 
 LATE: Final = "late"
 
@@ -26,16 +27,17 @@ LATE: Final = "late"
 def sweep_deadlines(catalogue: Catalogue, *, book: FindingBook, clock: Clock) -> int:
     """Raise a finding for every recording that is overdue or came in late and was never told of.
 
-    A clock behind the latest time this home has seen makes nothing late: the sweep waits (promise 9).
+    A clock that contradicts the times this home has seen makes nothing late: the sweep waits (promise 9).
 
     Returns:
         How many are new.
     """
-    now = clock.now().wall
+    reading = clock.now()
     with catalogue.read() as uow:
         mark = uow.clock_marks.highest()
-    if mark is not None and now < mark:
+    if judge(reading, mark) is not Belief.BELIEVED:
         return 0
+    now = reading.wall
     with catalogue.read() as uow:
         book.late.update(one.recording for one in uow.findings.open() if one.kind == LATE and one.recording)
     new = 0

@@ -113,6 +113,14 @@ class ClockWentBackError(EvidenceError):
     retry = Retry.AFTER_HUMAN
 
 
+class ClockJumpedError(EvidenceError):
+    """The clock is far beyond every time this home has seen, and is not synchronised."""
+
+    code = "clock-jumped"
+    exit_code = 12
+    retry = Retry.AFTER_HUMAN
+
+
 # --- 20: devices ------------------------------------------------------------------------------------------------------
 class DeviceError(EvidenceError):
     """Something about a recorder."""
@@ -257,6 +265,12 @@ class SignatureInvalidError(IntegrityError):
     """A signature does not verify."""
 
     code = "signature-invalid"
+
+
+class SignerMismatchError(IntegrityError):
+    """The station's key, or the next turn of its signer, is not the one the log's entries ask for: nothing is signed."""
+
+    code = "signer-mismatch"
 
 
 class ProofInvalidError(IntegrityError):

@@ -240,6 +240,7 @@ def _say_acquired(
             sha256=digests[SHA256],
             sm3=digests[SM3],
             blake3=digests.get(BLAKE3),
+            deadline_at=row.deadline_at,
             acquired_at=at.wall,
         )
         event = RecordingAcquired(

@@ -183,12 +183,13 @@ def _times(parts: Parts, row: RecordingRow, found: Description) -> dict[str, Any
     if row.started_at is None or found.duration_ms is None:
         return {}
     length = timedelta(milliseconds=found.duration_ms)
-    started = Started(row.started_at, row.started_source)
-    within = parts.settings.hand_in_within
-    return {
-        "ended_at": row.started_at + length,
-        "deadline_at": deadlines.deadline(started, duration=length, discovered_at=row.discovered_at, within=within),
-    }
+    times: dict[str, Any] = {"ended_at": row.started_at + length}
+    if row.deadline_at is not None:  # else our own clock was not believed when it came in
+        started = Started(row.started_at, row.started_source)
+        within = parts.settings.hand_in_within
+        seen_at = max(row.discovered_at, row.deadline_at - within)  # it may have been discovered by a clock set back
+        times["deadline_at"] = deadlines.deadline(started, duration=length, discovered_at=seen_at, within=within)
+    return times
 
 
 def _reason(row: RecordingRow, found: Description) -> str:

@@ -10,8 +10,8 @@ Crash: rows are committed in batches; the next listing finds them again by their
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from catalogue import UnitOfWork
@@ -32,6 +32,7 @@ from evidence.model import (
 )
 from evidence.ports import DeviceSession
 from ingest import binding, deadlines, times
+from ingest.clock_watch import Moment
 from ingest.parts import Parts, quarantine, raise_finding
 from ingest.states import UNREAD
 from ingest.waiting import still_written
@@ -76,6 +77,13 @@ class Docking:
     offload: OffloadRow
     identity: DeviceIdentity
     clock: ClockOffset | None
+    moment: Moment
+
+    def deadline(self, begun: times.Started, *, discovered_at: datetime, within: timedelta) -> datetime | None:
+        """When a recording is due; None (unknown) while our own clock is not believed."""
+        if not self.moment.believed:
+            return None
+        return deadlines.deadline(begun, duration=None, discovered_at=discovered_at, within=within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +209,19 @@ def _take(
         quarantine(parts, uow, row, "too-large", at=parts.clock.now())
         found.too_large.append(row.id)
     else:
-        found.pending.append(Pending(row, item.source))
+        found.pending.append(Pending(_with_deadline(parts, docking, row), item.source))
+
+
+def _with_deadline(parts: Parts, docking: Docking, row: RecordingRow) -> RecordingRow:
+    """A recording that was listed while our clock was not believed gets its deadline when it is read by a believed one.
+
+    The entry of its acquisition states it. And the other way round: read by a clock that is not believed, it has none.
+    """
+    if row.deadline_at is not None and docking.moment.believed:
+        return row
+    begun = times.Started(row.started_at, row.started_source)
+    within = parts.settings.hand_in_within
+    return replace(row, deadline_at=docking.deadline(begun, discovered_at=docking.moment.not_before, within=within))
 
 
 def _register(parts: Parts, uow: UnitOfWork, docking: Docking, item: _Listed, partners: _Partners) -> RecordingRow:
@@ -246,7 +266,9 @@ def _row_of(
     parts: Parts, uow: UnitOfWork, docking: Docking, item: _Listed, *, at: TimeReading, side_of: RecordingId | None
 ) -> RecordingRow:
     parsed = item.parsed
-    begun = times.started(parsed, clock=docking.clock, discovered_at=at.wall)
+    # An offset against a clock of ours that is wrong corrects nothing; and a name is not ahead of a time already seen.
+    recorder_clock = docking.clock if docking.moment.believed else None
+    begun = times.started(parsed, clock=recorder_clock, discovered_at=max(at.wall, docking.moment.not_before))
     bound = binding.bind(uow, parsed, identity=docking.identity, device=docking.device, recorded_at=begun.at or at.wall)
     return RecordingRow(
         id=RecordingId.new(unix_ms(at.wall)),
@@ -270,9 +292,7 @@ def _row_of(
         unit=bound.unit,
         started_at=begun.at,
         started_source=begun.source,
-        deadline_at=deadlines.deadline(
-            begun, duration=None, discovered_at=at.wall, within=parts.settings.hand_in_within
-        ),
+        deadline_at=docking.deadline(begun, discovered_at=at.wall, within=parts.settings.hand_in_within),
     )
 
 

@@ -25,6 +25,7 @@ from evidence.events import ClockSet, OffloadEnded, OffloadStarted
 from evidence.ids import DeviceId, OffloadId, RecordingId
 from evidence.model import Actor, Cap, DeviceStatus, OffloadState
 from evidence.ports import DeviceSession, DockedDevice
+from ingest import clock_watch
 from ingest.acquire import acquire
 from ingest.discover import Discovery, Docking, ParseName, Pending, discover
 from ingest.parts import Parts
@@ -52,6 +53,7 @@ class OffloadResult:
         waiting: Names that are still being written.
         refused: What is not read: (printable path, reason). Where footage may lie there, the docking is not complete.
         error: Why it did not complete.
+        clock: Why our own clock is not believed: the footage is here, and when it came is not certain.
     """
 
     offload: OffloadId
@@ -65,6 +67,7 @@ class OffloadResult:
     waiting: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     error: EvidenceError | None = None
+    clock: EvidenceError | None = None
 
     @property
     def recordings(self) -> list[RecordingId]:
@@ -113,12 +116,14 @@ class DockingRun:
         Args:
             status: The recorder's condition, read before anything was changed (R2).
         """
+        moment = clock_watch.look(self._parts)
         offload = self._start(status)
-        result = OffloadResult(offload=offload.id, device=self._device.id)
+        result = OffloadResult(offload=offload.id, device=self._device.id, clock=moment.trouble)
         progress = Progress(self._parts, offload.id, self._on_progress)
         try:
-            self._set_clock(offload)
-            docking = Docking(self._device, offload, self._session.identity, status.clock)
+            if moment.believed:  # a recorder is never set to a time that we do not believe ourselves
+                self._set_clock(offload)
+            docking = Docking(self._device, offload, self._session.identity, status.clock, moment)
             found = discover(self._parts, docking, self._session, self._parse)
             self._note(result, found)
             self._read_all(result, found.pending, progress)
@@ -271,4 +276,5 @@ class DockingRun:
         with self._parts.catalogue.begin() as uow:
             uow.offloads.update(result.offload, state=OffloadState(result.outcome), ended_at=at.wall, message=message)
             self._parts.enter(uow, event, at=at)
+        result.clock = clock_watch.look(self._parts).trouble or result.clock
         progress.clear()

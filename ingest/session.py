@@ -24,7 +24,7 @@ from evidence.ids import AgentId, DeviceId, RecordingId, UnitId
 from evidence.log_place import LogPlace
 from evidence.model import Action, Actor, ClearingMode, ObjectScope, RecordingState
 from evidence.ports import Authoriser, DeviceSession, DockedDevice, JobEngine
-from ingest import ledger, reconcile
+from ingest import clock_watch, ledger, reconcile
 from ingest.describe import ensure_described
 from ingest.discover import ParseName, has_news
 from ingest.docking import DockingRun, OffloadResult
@@ -219,6 +219,7 @@ class OffloadService:
 
         Raises:
             PolicyUnmetError: Clearing is switched off.
+            ClockWentBackError, ClockJumpedError: Our clock is not believed: clearing waits.
             AccessDeniedError, DeviceError: As for an offload.
         """
         allowed = self.parts.settings.clearing
@@ -227,6 +228,7 @@ class OffloadService:
         if mode is ClearingMode.AUTOMATIC and allowed is not ClearingMode.AUTOMATIC:
             raise PolicyUnmetError("recorders are cleared only on request", todo="An administrator can set `clearing`.")
         self._authoriser.require(actor, Action.DEVICE_RELEASE, detail=docked.slot)
+        clock_watch.require_believed(self.parts)
         with self._opened(docked) as session:
             device = self._device(session, actor, register=False)
             self._authoriser.require(actor, Action.DEVICE_RELEASE, ObjectScope(unit=device.unit), detail=docked.slot)

@@ -20,6 +20,7 @@ from app.cli.common import (
     transfer_bar,
 )
 from app.control import ask, connection_to
+from evidence.errors import ClockJumpedError, ClockWentBackError
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -47,7 +48,8 @@ def _show(result: dict[str, Any]) -> None:
 def ingest(path: Path, *, home: str | None, as_json: bool, login: str, register: bool) -> None:
     """Read everything new from PATH, copy, prove and seal it. Handed to a running service where there is one.
 
-    Exit status 0 when everything that was read is sealed, 3 when something is not (docking interrupted, copies missing).
+    Exit status 0 when everything that was read is sealed, 3 when something is not (docking interrupted, copies missing),
+    12 when it is and the clock cannot be believed.
     """
     target = the_home(home)
     target.require()
@@ -75,4 +77,5 @@ def ingest(path: Path, *, home: str | None, as_json: bool, login: str, register:
     else:
         _show(result)
     whole = result["outcome"] == "complete" and all(row["sealed"] for row in result["recordings"])
-    raise click.exceptions.Exit(0 if whole else 3)
+    not_believed = result["code"] in {ClockWentBackError.code, ClockJumpedError.code}
+    raise click.exceptions.Exit((ClockWentBackError.exit_code if not_believed else 0) if whole else 3)
