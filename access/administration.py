@@ -1,4 +1,4 @@
-"""Units, agents, roles and passwords, changed by persons who may: authorised, carried out and entered in one transaction.
+"""Units, agents, roles, passwords and whose a recorder is, changed by persons who may: authorised, done and entered as one.
 
 Three separations that the role table cannot express are kept here: nobody changes their own roles, the last active agent who
 can manage people keeps that role, and an agent's facts are never overwritten but entered anew with the date they begin.
@@ -17,12 +17,12 @@ from typing import Final
 from access.gate import Gate
 from access.views import PERSON, SOFTWARE
 from catalogue import Catalogue, UnitOfWork
-from catalogue.records import AgentRow, CredentialRow, PostRow, RoleRow, UnitRow
+from catalogue.records import AgentRow, CredentialRow, DeviceRow, PostRow, RoleRow, UnitRow
 from evidence.clock import Clock, TimeReading, to_text, unix_ms
 from evidence.errors import InvalidInputError, PolicyUnmetError, StateConflictError
-from evidence.events import AccessAllowed, AgentRecorded, RoleChanged, UnitRecorded
-from evidence.ids import AgentId, UnitId
-from evidence.model import Action, Actor, ObjectScope
+from evidence.events import AccessAllowed, AgentRecorded, DeviceRegistered, RoleChanged, UnitRecorded
+from evidence.ids import AgentId, DeviceId, UnitId
+from evidence.model import Action, Actor, DeviceState, ObjectScope
 from evidence.ports import CustodyRecorder
 from people import credentials
 from people.roles import ROLES, actions_of
@@ -30,6 +30,7 @@ from people.roles import ROLES, actions_of
 #: Longer ones fit on no list and no label.
 _NAME_CHARS_MAX: Final = 60
 _CODE_CHARS_MAX: Final = 64
+_LABEL_CHARS_MAX: Final = 200
 _LOGIN_CHARS_MAX: Final = 128
 #: What the person who sets a home up needs to get it running; footage roles are granted to others.
 FIRST_ROLES: Final = ("system_administrator", "security_administrator", "station_operator")
@@ -211,6 +212,46 @@ class Administration:
                 for agent in uow.people.agents()
             ]  # fmt: skip
 
+    # --- recorders ----------------------------------------------------------------------------------------------------
+    def change_device(
+        self, actor: Actor, *, device: DeviceId, label: str, unit: UnitId | None, officer: AgentId | None
+    ) -> DeviceRow:
+        """Say anew whose a registered recorder is, of which unit, and its label; it is entered like a registration.
+
+        What it brought before stays with the officer and the unit of its day.
+
+        Raises:
+            AccessDeniedError: No right over the unit that gives it or over the one that takes it (entered).
+            InvalidInputError: No such unit or active person, or a label no screen could show.
+            StateConflictError: It is not registered, or was retired.
+        """
+        with self._catalogue.read() as uow:
+            present = uow.devices.get(device)
+        for concerned in dict.fromkeys((present.unit, unit)):
+            self._gate.require(actor, Action.DEVICE_CHANGE, ObjectScope(unit=concerned), detail=device)
+        label = _label(label)
+        now = self._clock.now()
+        with self._catalogue.begin() as uow:
+            present = uow.devices.get(device)
+            if present.state is not DeviceState.REGISTERED:
+                raise StateConflictError("this recorder is not in use", todo="Register it first.")
+            if unit is not None:
+                _require_unit(uow, unit)
+            if officer is not None and officer != present.officer and not uow.people.agent(officer).active:
+                raise InvalidInputError("this person is not active any more")
+            if (present.label, present.unit, present.officer) == (label, unit, officer):
+                return present
+            changed = uow.devices.update(
+                device, label=label, unit=unit, officer=officer, registered_by=actor.agent, registered_at=now.wall
+            )
+            event = DeviceRegistered(
+                actor=actor.agent, device=device, driver=changed.driver, kind=changed.kind, vendor=changed.vendor,
+                model=changed.model, serial_source=changed.serial_source, unit=unit or "", serial=changed.serial,
+                label=label or None, officer=officer,
+            )  # fmt: skip
+            self._recorder.record(uow.outbox, event, at=now)
+        return changed
+
     # --- roles --------------------------------------------------------------------------------------------------------
     def grant_role(self, actor: Actor, *, agent: AgentId, role: str, unit: UnitId | None = None) -> None:
         """Grant a role for one unit and those below it, or everywhere. Granting it again changes nothing.
@@ -382,6 +423,13 @@ def _text(untrusted: str, field: str) -> str:
     text = untrusted.strip()
     if not text or len(text) > _NAME_CHARS_MAX or not text.isprintable():
         raise InvalidInputError(f"the {field} is empty, too long or holds control characters")
+    return text
+
+
+def _label(untrusted: str) -> str:
+    text = untrusted.strip()
+    if len(text) > _LABEL_CHARS_MAX or not text.isprintable():
+        raise InvalidInputError("the label is too long or holds control characters")
     return text
 
 

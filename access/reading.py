@@ -9,13 +9,15 @@ Source: RULES R4, R9, R17, R18; docs/invariants.md 7, 10.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from access import viewing as viewings
-from access.deadlines import hand_in, is_archived
+from access.damage import KINDS as DAMAGE
+from access.damage import Damage, summed
+from access.deadlines import HandIn, hand_in, is_archived
 from access.gate import Gate
 from access.my_day import day_item, verdict_of, waiting_of
 from access.views import (
@@ -38,6 +40,7 @@ from catalogue import Catalogue, UnitOfWork
 from catalogue.records import (
     AgentRow,
     DeviceRow,
+    FindingRow,
     NameRow,
     OffloadRow,
     RecordingFilter,
@@ -51,7 +54,7 @@ from evidence.errors import NotFoundError
 from evidence.events import RecordingDiscovered
 from evidence.ids import AgentId, DeviceId, OffloadId, RecordingId, UnitId
 from evidence.limits import PAGE_ROWS_MAX
-from evidence.model import Action, Actor, Copy, ObjectScope, Visibility
+from evidence.model import Action, Actor, Copy, ObjectScope, RecordingKind, Visibility
 from evidence.ports import PartialStore
 from people.units import unit_at
 
@@ -119,8 +122,14 @@ class Reading:
             page = uow.recordings.search(
                 wanted, visibility, cursor=cursor, limit=max(1, min(limit, PAGE_ROWS_MAX)), now=now
             )
+            found = _damage(uow, page.rows)
         return RecordingList(
-            items=[RecordingItem(row=row, hand_in=hand_in(row, now), archived=is_archived(row, now)) for row in page.rows],
+            items=[
+                RecordingItem(
+                    row=row, hand_in=hand_in(row, now), archived=is_archived(row, now), damage=found.get(_keeper(row), ())
+                )
+                for row in page.rows
+            ],
             cursor=page.cursor, total=page.total, total_capped=page.total_capped, as_of=now,
         )  # fmt: skip
 
@@ -150,9 +159,9 @@ class Reading:
         with self._catalogue.read() as uow:
             return [row for row in uow.people.units() if seen.everything or row.id in seen.units]
 
-    def holders(self, actor: Actor) -> list[AgentRow]:
+    def holders(self, actor: Actor, action: Action = Action.DEVICE_REGISTER) -> list[AgentRow]:
         """Active persons to whom the actor may issue a recorder: everybody, or who belongs to the actor's departments now."""
-        seen = self._gate.visibility(actor, Action.DEVICE_REGISTER)
+        seen = self._gate.visibility(actor, action)
         now = self._now()
         with self._catalogue.read() as uow:
             return [
@@ -178,22 +187,53 @@ class Reading:
                 by_state=uow.recordings.counts_by_state(visibility),
                 late=count(RecordingFilter(late=True)),
                 quarantined=count(RecordingFilter(quarantined=True)),
-                open_findings=None if findings is None else _findings_seen(uow, findings),
+                damaged=count(RecordingFilter(findings=DAMAGE)),
+                open_findings=None if findings is None else len(uow.findings.open_within(findings)),
                 as_of=now,
             )
+
+    def about(
+        self, actor: Actor, recordings: Collection[RecordingId]
+    ) -> dict[RecordingId, tuple[RecordingRow, DeviceRow | None]]:
+        """Recordings that findings name, with their recorders, for who may list them; the others stay an identity."""
+        seen = self._gate.visibility(actor, Action.RECORDING_LIST)
+        with self._catalogue.read() as uow:
+            devices = {device.id: device for device in uow.devices.all()}
+            return {row.id: (row, devices.get(row.device)) for row in uow.recordings.seen(recordings, seen)}
+
+    def damage(self, actor: Actor, action: Action = Action.FINDING_LIST) -> Damage:
+        """Open findings of tamper or loss that the actor may know of, for the warning on every page; nothing is entered.
+
+        Args:
+            actor: Who looks.
+            action: By which right: the whole house's health is told to who may ask for it.
+        """
+        seen = self._gate.visibility(actor, action)
+        if not (seen.everything or seen.units or seen.officer):
+            return Damage()
+        with self._catalogue.read() as uow:
+            return summed(uow.findings.open_within(seen, DAMAGE))
 
     def my_day(self, actor: Actor, *, day: date) -> MyDay:
         """Are my recordings in? The actor's own recordings of one calendar day of the bureau, each with its cause.
 
         ``nothing-known`` is answered where no docked recorder has told of any: it is no yes.
         """
-        self._look(actor, Action.RECORDING_LIST, ObjectScope(officer=actor.agent), what=f"my day {day}")
+        self._look(actor, Action.RECORDING_LIST, ObjectScope(), what=f"my day {day}")
+        seen = self._gate.visibility(actor, Action.RECORDING_LIST)
         start = datetime.combine(day, time.min, tzinfo=BUREAU_ZONE)
         now = self._now()
         with self._catalogue.read() as uow:
-            rows = uow.recordings.day(actor.agent, start, start + timedelta(days=1))
+            rows = [
+                row for row in uow.recordings.day(actor.agent, start, start + timedelta(days=1))
+                if seen.everything or seen.officer == actor.agent or row.unit in seen.units
+            ]  # fmt: skip
             known = {offload: _offload(uow, offload) for offload in {row.offload for row in rows}}
-            items = [day_item(row, known[row.offload], now) for row in rows]
+            found = _damage(uow, rows)
+            items = [
+                day_item(row, known[row.offload], now, twin=_twin(uow, row), damage=found.get(_keeper(row), ()))
+                for row in rows
+            ]
             own = {device.id for device in uow.devices.all() if device.officer == actor.agent}
             # The latest of everybody would forget this officer's recorder on a busy day, their own alone a shared recorder
             # that so far holds nothing but a file of theirs still being written.
@@ -203,9 +243,10 @@ class Reading:
                 for docking in uow.offloads.recent(limit=PAGE_ROWS_MAX, visibility=visibility)
             }.values()
             code = uow.people.agent(actor.agent).officer_code
-        waiting = waiting_of(dockings, own=own, officer_code=code)
+        waiting = waiting_of(dockings, day=day, own=own, officer_code=code)
         return MyDay(
-            day=day, verdict=verdict_of(items, waiting), items=items, waiting=waiting,
+            day=day, verdict=verdict_of(items, waiting), items=items, waiting=waiting, issued=bool(own),
+            late=sum(item.hand_in is HandIn.LATE and item.row.duplicate_of is None for item in items),
             last_docked_at=max((docking.started_at for docking in dockings if docking.device in own), default=None),
             as_of=now,
         )  # fmt: skip
@@ -227,10 +268,13 @@ class Reading:
             row = uow.recordings.get(recording)
             derivatives = uow.derivatives.of(recording)
             timeline = uow.timeline(recording)
+            twin = _twin(uow, row)
             return RecordingView(
                 row=row,
-                hand_in=hand_in(row, now),
+                hand_in=hand_in(twin or row, now),
                 archived=is_archived(row, now),
+                damage=_damage(uow, [row]).get(_keeper(row), ()),
+                twin=twin,
                 watchable=watchable(row, derivatives) if may_watch else Watchable.DENIED,
                 names=_names(row, uow.recordings.names(recording), timeline),
                 copies=_copies(uow, row.sha256),
@@ -322,6 +366,18 @@ class Reading:
         last = max(made, key=lambda derivative: derivative.made_at)
         return Picture(sha256=last.sha256, size_bytes=last.size_bytes, media_type=last.media_type, recipe=last.recipe)
 
+    def text_of(self, actor: Actor, recording: RecordingId) -> Picture:
+        """The bytes of a text file or track; what they tell is footage: it needs the right to watch and is entered.
+
+        Raises:
+            NotFoundError: It is no text, or not stored yet.
+        """
+        row = self._row(recording)
+        self._look(actor, Action.RECORDING_VIEW, self.scope(row), what="text", sha256=_hex(row))
+        if row.kind not in (RecordingKind.TEXT, RecordingKind.TRACK) or row.sha256 is None or row.stored_at is None:
+            raise NotFoundError("there is no text to show")
+        return Picture(sha256=row.sha256, size_bytes=row.size_bytes, media_type="text/plain", recipe={})
+
     def may_watch(self, actor: Actor, rows: Sequence[RecordingRow]) -> frozenset[RecordingId]:
         """Which of these the actor may watch now: for lists, where asking for a refused picture would be a denial."""
         decisions = self._gate.decide_each(actor, Action.RECORDING_VIEW, [self.scope(row) for row in rows])
@@ -361,14 +417,22 @@ class Reading:
         return self._clock.now().wall
 
 
-def _findings_seen(uow: UnitOfWork, visibility: Visibility) -> int:
-    found = uow.findings.open()
-    if visibility.everything:
-        return len(found)
-    units = {
-        recording: uow.recordings.get(recording).unit for recording in {row.recording for row in found} if recording
-    }
-    return sum(row.recording is not None and units[row.recording] in visibility.units for row in found)
+def _keeper(row: RecordingRow) -> RecordingId:
+    """The recording that keeps the bytes: itself, or for a duplicate the one it joined."""
+    return row.duplicate_of or row.id
+
+
+def _twin(uow: UnitOfWork, row: RecordingRow) -> RecordingRow | None:
+    return uow.recordings.get(row.duplicate_of) if row.duplicate_of is not None else None
+
+
+def _damage(uow: UnitOfWork, rows: Sequence[RecordingRow]) -> dict[RecordingId, tuple[FindingRow, ...]]:
+    """Open findings about bytes or record, by the recording that keeps the bytes."""
+    found: dict[RecordingId, tuple[FindingRow, ...]] = {}
+    for finding in uow.findings.open_of({_keeper(row) for row in rows}, DAMAGE):
+        if finding.recording is not None:
+            found[finding.recording] = (*found.get(finding.recording, ()), finding)
+    return found
 
 
 def _hex(row: RecordingRow) -> str:

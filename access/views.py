@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from access.deadlines import HandIn
-from catalogue.records import DerivativeRow, DeviceRow, NameRow, OffloadRow, RecordingRow, TimelineRow
+from catalogue.records import DerivativeRow, DeviceRow, FindingRow, NameRow, OffloadRow, RecordingRow, TimelineRow
 from evidence.digest import Digest
 from evidence.model import Copy, RecordingState
 
@@ -31,11 +31,12 @@ class Watchable(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingItem:
-    """One line of a list."""
+    """One line of a list; ``damage`` are open findings about the bytes or the record (of a duplicate: of what it joined)."""
 
     row: RecordingRow
     hand_in: HandIn
     archived: bool
+    damage: tuple[FindingRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +54,15 @@ class RecordingList:
 class RecordingView:
     """Everything a person may know of one recording.
 
-    ``timeline`` holds who looked at it only for those who may read the log; others see their own looks.
+    ``timeline`` holds who looked at it only for those who may read the log; others see their own looks. ``damage`` is told to
+    everybody who may see it. ``twin`` is the recording that keeps a duplicate's bytes, ``hand_in`` then that one's.
     """
 
     row: RecordingRow
     hand_in: HandIn
     archived: bool
+    damage: tuple[FindingRow, ...]
+    twin: RecordingRow | None
     watchable: Watchable
     names: list[NameRow]
     copies: tuple[Copy, ...]
@@ -75,7 +79,7 @@ class RecordingView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A poster, sheet or index: a small blob to send whole."""
+    """A poster, sheet, index or text: a blob that is sent whole or from its beginning, not played."""
 
     sha256: Digest
     size_bytes: int
@@ -107,28 +111,44 @@ class DayVerdict(StrEnum):
     """The answer to "are my recordings in?". ``nothing-known`` is no yes: a recorder not docked yet tells nothing."""
 
     ALL_IN = "all-in"
+    ALL_IN_LATE = "all-in-late"
+    DAMAGED = "damaged"
     NOT_ALL = "not-all"
     NOTHING_KNOWN = "nothing-known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayItem:
-    """One of the officer's recordings."""
+    """One of the officer's recordings; ``hand_in`` of a duplicate is that of the recording it joined."""
 
     row: RecordingRow
     state: DayState
     hand_in: HandIn
     quarantined: bool
+    damage: tuple[FindingRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MyDay:
-    """An officer's day. ``waiting`` names are still being written on a recorder that is issued to them."""
+    """An officer's day.
+
+    Attributes:
+        day: Which.
+        verdict: The answer.
+        items: Recordings of that day.
+        late: How many of them were, or will be, handed in late.
+        waiting: Names of that day still being written on a recorder that is issued to them.
+        issued: Whether any recorder is.
+        last_docked_at: When one of those was docked last.
+        as_of: When all this was true.
+    """
 
     day: date
     verdict: DayVerdict
     items: list[DayItem]
+    late: int
     waiting: list[str]
+    issued: bool
     last_docked_at: datetime | None
     as_of: datetime
 
@@ -148,5 +168,6 @@ class Overview:
     by_state: dict[RecordingState, int]
     late: Count
     quarantined: Count
+    damaged: Count
     open_findings: int | None
     as_of: datetime

@@ -23,6 +23,7 @@ from api.security.headers import SecurityHeaders
 from api.security.rates import AttemptRate
 from api.services import ApiSettings, Services
 from api.web import pages
+from api.web.once import Once
 from evidence.errors import EvidenceError, InvalidInputError, NotFoundError
 
 _STATIC = Path(__file__).parent / "web" / "static"
@@ -62,6 +63,7 @@ def create_app(services: Services, settings: ApiSettings | None = None) -> FastA
     app.state.services = services
     app.state.settings = settings
     app.state.login_rate = AttemptRate(services.clock, per_minute=settings.login_attempts_per_minute)
+    app.state.once = Once(services.clock)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.allowed_hosts))
     app.add_exception_handler(EvidenceError, _evidence_error)
     app.add_exception_handler(RequestValidationError, _bad_request)

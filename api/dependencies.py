@@ -10,6 +10,7 @@ from access import SessionActor
 from api.security import csrf
 from api.security.rates import AttemptRate
 from api.services import ApiSettings, Services
+from api.web.once import Once
 from evidence.errors import AuthenticationError
 from evidence.model import Actor
 
@@ -33,6 +34,12 @@ def login_rate_of(request: Request) -> AttemptRate:
     """The counter of log-in attempts."""
     rate: AttemptRate = request.app.state.login_rate
     return rate
+
+
+def once_of(request: Request) -> Once:
+    """What the next page of a session tells once."""
+    once: Once = request.app.state.once
+    return once
 
 
 def address_of(request: Request) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from catalogue import search
-from catalogue.db import CHUNK, Db
+from catalogue.db import CHUNK, Db, chunks
 from catalogue.records import NameRow, RecordingFilter, RecordingPage, RecordingRow
 from catalogue.schema import entries, log_head, recording_names, recordings
 from catalogue.search_index import SearchIndex
@@ -196,6 +196,13 @@ class Recordings:
         rows = {row.id: row for row in self._list(_FULL.where(recordings.c.id.in_(page.ids)))}
         found = [rows[identity] for identity in page.ids if identity in rows]
         return RecordingPage(rows=found, cursor=page.cursor, total=page.total, total_capped=page.total_capped)
+
+    def seen(self, identities: Collection[RecordingId], visibility: Visibility) -> list[RecordingRow]:
+        """Those of these recordings that may be seen, in no order."""
+        rows: list[RecordingRow] = []
+        for part in chunks(sorted(identities)):
+            rows += self._list(_FULL.where(recordings.c.id.in_(part), *search.visible(visibility)))
+        return rows
 
     def day(self, officer: AgentId, start: datetime, end: datetime) -> list[RecordingRow]:
         """An officer's recordings with start <= (start of the recording, else discovery) < end, in that order."""

@@ -266,7 +266,10 @@ class TimelineRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingFilter:
-    """Filters of the recordings list; empty means no restriction. Times are UTC; ``text`` finds 1-2 character words."""
+    """Filters of the recordings list; empty means no restriction. Times are UTC; ``text`` finds 1-2 character words.
+
+    ``findings``: only recordings with an open finding of one of these kinds.
+    """
 
     started_from: datetime | None = None
     started_to: datetime | None = None
@@ -278,6 +281,7 @@ class RecordingFilter:
     quarantined: bool | None = None
     late: bool | None = None
     important: bool | None = None
+    findings: frozenset[str] = frozenset()
     text: str = ""
 
 

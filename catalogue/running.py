@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from catalogue.db import Db
+from catalogue.db import Db, chunks
 from catalogue.records import FindingRow, ProgressRow, WebSessionRow
-from catalogue.schema import clock_marks, findings, progress, settings, web_sessions
+from catalogue.schema import clock_marks, findings, progress, recordings, settings, web_sessions
+from catalogue.search import visible
 from catalogue.values import fields_of
 from evidence.errors import NotFoundError
 from evidence.ids import AgentId, FindingId, OffloadId, RecordingId
+from evidence.model import Visibility
 
 
 class Findings:
@@ -26,11 +30,39 @@ class Findings:
 
     def open(self) -> list[FindingRow]:
         """Findings that nobody has closed, oldest first."""
-        statement = sa.select(findings).where(findings.c.closed_at.is_(None))
+        return self._rows(sa.select(findings).where(findings.c.closed_at.is_(None)))
+
+    def open_within(self, visibility: Visibility, kinds: Collection[str] = ()) -> list[FindingRow]:
+        """Open findings an agent may know of, oldest first: those about no recording are for who sees everything.
+
+        Args:
+            visibility: What the agent may see.
+            kinds: Only these; empty means all.
+        """
+        here = findings.c
+        statement = sa.select(findings).where(here.closed_at.is_(None))
+        if kinds:
+            statement = statement.where(here.kind.in_(sorted(kinds)))
+        if not visibility.everything:
+            statement = statement.where(
+                here.recording.in_(sa.select(sa.type_coerce(recordings.c.id, sa.Text)).where(*visible(visibility)))
+            )
+        return self._rows(statement)
+
+    def _rows(self, statement: sa.Select[Any]) -> list[FindingRow]:
         return [
             FindingRow(**{**row, "recording": RecordingId(row["recording"]) if row["recording"] else None})
             for row in self._db.all(statement.order_by(findings.c.raised_at, findings.c.id))
         ]
+
+    def open_of(self, concerned: Collection[RecordingId], kinds: Collection[str]) -> list[FindingRow]:
+        """Open findings of these kinds about these recordings, oldest first."""
+        here = findings.c
+        found = sa.select(findings).where(here.closed_at.is_(None), here.kind.in_(sorted(kinds)))
+        rows: list[FindingRow] = []
+        for part in chunks(sorted(concerned)):
+            rows += self._rows(found.where(here.recording.in_(part)))
+        return sorted(rows, key=lambda row: (row.raised_at, row.id))
 
     def close(self, identity: FindingId, at: datetime) -> None:
         """Close an open finding; NotFoundError when there is none."""

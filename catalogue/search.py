@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from catalogue.db import Db
 from catalogue.records import RecordingFilter
-from catalogue.schema import NOTHING, recording_texts, recordings
+from catalogue.schema import NOTHING, findings, recording_texts, recordings
 from catalogue.words import Term, terms_of
 from evidence import canonical
 from evidence.clock import unix_ms, utc_from_ms
@@ -110,6 +110,11 @@ def _filters(wanted: RecordingFilter, now: datetime) -> list[sa.ColumnElement[bo
         found.append(here.id.in_(_late(now)) if wanted.late else here.id.not_in(_late(now)))
     if wanted.important is not None:
         found.append(here.important.is_(wanted.important))
+    if wanted.findings:
+        told = sa.select(findings.c.recording).where(
+            findings.c.closed_at.is_(None), findings.c.kind.in_(sorted(wanted.findings))
+        )
+        found.append(sa.type_coerce(here.id, sa.Text).in_(told))
     return found
 
 

@@ -294,6 +294,7 @@ class Action(StrEnum):
     OFFLOAD_LIST = "offload.list"
     DEVICE_LIST = "device.list"
     DEVICE_REGISTER = "device.register"
+    DEVICE_CHANGE = "device.change"
     DEVICE_RELEASE = "device.release"
     VERIFY_RUN = "verify.run"
     REBUILD_RUN = "rebuild.run"

@@ -66,6 +66,7 @@ ROLES: Final[Mapping[str, Role]] = MappingProxyType(
             Action.OFFLOAD_LIST,
             Action.DEVICE_LIST,
             Action.DEVICE_REGISTER,
+            Action.DEVICE_CHANGE,
             Action.DEVICE_RELEASE,
             Action.FINDING_LIST,
             Action.SYSTEM_HEALTH,

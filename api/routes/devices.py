@@ -15,6 +15,7 @@ from api.dependencies import COOKIE, ActorDep, ServicesDep
 from api.openapi import bytes_of
 from api.schemas.docks import (
     DeviceAnswer,
+    DeviceRequest,
     DocksAnswer,
     OffloadAnswer,
     RegisterRequest,
@@ -28,7 +29,7 @@ from api.web.dock_view import slot_view
 from api.web.rendering import language_of
 from evidence.clock import to_text
 from evidence.errors import EvidenceError
-from evidence.ids import AgentId, UnitId
+from evidence.ids import AgentId, DeviceId, UnitId
 from evidence.model import Action, Actor
 
 router = APIRouter(tags=["docks"])
@@ -105,6 +106,16 @@ def retry(body: SlotRequest, actor: ActorDep, services: ServicesDep) -> Response
 def devices(actor: ActorDep, services: ServicesDep) -> list[DeviceAnswer]:
     """The ledger."""
     return [device_answer(row) for row in services.reading.devices(actor)]
+
+
+@router.put("/devices/{device}", operation_id="changeDevice")
+def change_device(device: str, body: DeviceRequest, actor: ActorDep, services: ServicesDep) -> DeviceAnswer:
+    """Say anew whose a registered recorder is; what it brought before stays with the officer and unit of its day."""
+    row = services.administration.change_device(
+        actor, device=DeviceId(device), label=body.label, unit=UnitId(body.unit) if body.unit else None,
+        officer=AgentId(body.officer) if body.officer else None,
+    )  # fmt: skip
+    return device_answer(row)
 
 
 @router.get("/offloads", operation_id="listOffloads")

@@ -75,6 +75,14 @@ class RegisterRequest(Request):
     officer: str = ""
 
 
+class DeviceRequest(Request):
+    """The whole of what a person says of a recorder: an empty field takes it away."""
+
+    label: Short = ""
+    unit: str = ""
+    officer: str = ""
+
+
 class SlotRequest(Request):
     """An act on one slot."""
 

@@ -33,6 +33,7 @@ class PersonAnswer(Answer):
     login: str
     officer_code: str
     active: bool
+    locked_until: Moment | None
     units: list[str]
     roles: list[RoleAnswer]
 
@@ -96,6 +97,7 @@ def person_answer(person: Person) -> PersonAnswer:
     """One person as the API tells it."""
     return PersonAnswer(
         id=person.agent.id, name=person.agent.name, login=person.agent.login, officer_code=person.agent.officer_code,
-        active=person.agent.active, units=[post.unit for post in person.posts if post.valid_to is None],
+        active=person.agent.active, locked_until=person.locked_until,
+        units=[post.unit for post in person.posts if post.valid_to is None],
         roles=[RoleAnswer(role=grant.role, unit=grant.unit or "") for grant in person.roles],
     )  # fmt: skip

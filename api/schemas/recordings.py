@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from access import RecordingItem, RecordingView
 from api.schemas.common import Answer, Moment
-from catalogue.records import RecordingRow, TimelineRow
+from catalogue.records import FindingRow, RecordingRow, TimelineRow
 from evidence.model import Copy
 
 
@@ -36,6 +37,7 @@ class RecordingAnswer(Answer):
     sha256: str
     sm3: str
     stored_at: Moment | None
+    damage: list[str]
 
 
 class RecordingsAnswer(Answer):
@@ -131,7 +133,9 @@ class VerifyAnswer(Answer):
     at: Moment
 
 
-def recording_answer(row: RecordingRow, *, hand_in: str, archived: bool) -> RecordingAnswer:
+def recording_answer(
+    row: RecordingRow, *, hand_in: str, archived: bool, damage: Sequence[FindingRow]
+) -> RecordingAnswer:
     """One row as the API tells it."""
     return RecordingAnswer(
         id=row.id, state=row.state, sealed=row.sealed, available=row.available, kind=row.kind, name=row.name,
@@ -140,12 +144,13 @@ def recording_answer(row: RecordingRow, *, hand_in: str, archived: bool) -> Reco
         started_source=row.started_source, duration_ms=row.duration_ms, deadline_at=row.deadline_at, hand_in=hand_in,
         archived=archived, quarantine_reason=row.quarantine_reason, verdict=row.verdict,
         sha256=row.sha256.hex if row.sha256 else "", sm3=row.sm3.hex if row.sm3 else "", stored_at=row.stored_at,
+        damage=sorted({finding.kind for finding in damage}),
     )  # fmt: skip
 
 
 def item_answer(item: RecordingItem) -> RecordingAnswer:
     """One list item as the API tells it."""
-    return recording_answer(item.row, hand_in=item.hand_in, archived=item.archived)
+    return recording_answer(item.row, hand_in=item.hand_in, archived=item.archived, damage=item.damage)
 
 
 def entry_answer(entry: TimelineRow) -> EntryAnswer:
@@ -165,7 +170,7 @@ def _copy(copy: Copy) -> CopyAnswer:
 def detail_answer(view: RecordingView) -> RecordingDetailAnswer:
     """The whole of one recording as the API tells it."""
     return RecordingDetailAnswer(
-        recording=recording_answer(view.row, hand_in=view.hand_in, archived=view.archived),
+        recording=recording_answer(view.row, hand_in=view.hand_in, archived=view.archived, damage=view.damage),
         watchable=view.watchable,
         names=[NameAnswer(name=n.name, path=n.path, seen_at=n.seen_at, important=n.important) for n in view.names],
         copies=[_copy(copy) for copy in view.copies],

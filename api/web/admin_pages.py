@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
@@ -10,18 +12,21 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from access.damage import Damage
 from api import problems
-from api.dependencies import ServicesDep
+from api.dependencies import ServicesDep, once_of
 from api.security import csrf as forgery
 from api.services import Services
 from api.web import marks, words
 from api.web.dock_view import slot_view
 from api.web.i18n import translate
+from api.web.once import Told
 from api.web.rendering import language_of, render
 from api.web.session import PageSession
+from assurance.health import Check, Level
 from catalogue.records import UnitRow
 from evidence.errors import EvidenceError, InvalidInputError, PolicyUnmetError, StateConflictError
-from evidence.ids import AgentId, UnitId
+from evidence.ids import AgentId, DeviceId, UnitId
 from evidence.model import Action
 from people.roles import broken_separation
 
@@ -53,9 +58,14 @@ def devices(request: Request, services: ServicesDep, page: PageSession) -> HTMLR
     language = language_of(request)
     cards = services.docks.cards(page.actor) if Action.OFFLOAD_LIST in offered else []
     reading, registers = services.reading, Action.DEVICE_REGISTER in offered
+    changes = Action.DEVICE_CHANGE in offered
     now = services.clock.now().wall
+    told = once_of(request).take(page.csrf)
     return render(
-        request, "devices.html", session=page, message="", devices=reading.devices(page.actor),
+        request, "devices.html", session=page, message=translate(words.DONE[told.message], language) if told else "",
+        devices=reading.devices(page.actor), may_change=changes, driver_words=words.DRIVERS,
+        serial_words=words.SERIAL_SOURCES, holders=reading.holders(page.actor, Action.DEVICE_CHANGE) if changes else [],
+        own_units=[unit for unit in reading.units(page.actor, Action.DEVICE_CHANGE) if _exists(unit, now)],
         unregistered=[slot_view(card, language, offered) for card in cards if card.state == "unregistered"],
         may_register=registers, people=reading.holders(page.actor) if registers else [],
         units=[unit for unit in reading.units(page.actor, Action.DEVICE_REGISTER) if _exists(unit, now)],
@@ -81,6 +91,27 @@ def register(
     return _see("/wall")
 
 
+@router.post("/devices/change")
+def change_device(
+    request: Request,
+    services: ServicesDep,
+    page: PageSession,
+    csrf: Annotated[str, Form()],
+    device: Annotated[str, Form()],
+    label: Annotated[str, Form(max_length=200)] = "",
+    unit: Annotated[str, Form()] = "",
+    officer: Annotated[str, Form()] = "",
+) -> Response:
+    """Say anew whose a recorder is; what it brought before stays as it was."""
+    forgery.require_token(csrf, page.csrf)
+    services.administration.change_device(
+        page.actor, device=DeviceId(device), label=label, unit=_optional_unit(unit),
+        officer=AgentId(officer) if officer else None,
+    )  # fmt: skip
+    once_of(request).put(page.csrf, Told(message="device"))
+    return _see("/devices")
+
+
 @router.post("/docks/retry")
 def retry(
     services: ServicesDep, page: PageSession, csrf: Annotated[str, Form()], slot: Annotated[str, Form()]
@@ -101,9 +132,10 @@ def _people_page(
 ) -> HTMLResponse:
     people = services.administration.people(page.actor)
     units = services.administration.units(page.actor)
-    defaults = {"secret": "", "secret_for": "", "message": ""}
+    defaults: dict[str, Any] = {"message": "", "form": {}, "told": once_of(request).take(page.csrf)}
     return render(
-        request, "people.html", session=page, status=status, people=people, units=units,
+        request, "people.html", session=page, status=status, back="/people", people=people, units=units,
+        done_words=words.DONE,
         unit_names={unit.id: unit.name for unit in units}, role_words=words.ROLES, roles=list(words.ROLES.items()),
         may_manage=Action.PEOPLE_MANAGE in services.gate.offered(page.actor),
         unseparated={one.agent.id for one in people if broken_separation(grant.role for grant in one.roles)},
@@ -117,16 +149,34 @@ def people(request: Request, services: ServicesDep, page: PageSession) -> HTMLRe
     return _people_page(request, services, page)
 
 
-def _refused(request: Request, services: Services, page: PageSession, error: EvidenceError) -> HTMLResponse:
+def _refused(
+    request: Request,
+    services: Services,
+    page: PageSession,
+    error: EvidenceError,
+    *,
+    taken: str = "",
+    form: dict[str, str] | None = None,
+) -> HTMLResponse:
+    """The page again with what is wrong and what was typed in."""
     if isinstance(error, PolicyUnmetError):
         word = "Nobody would be left who can manage people."
+    elif isinstance(error, StateConflictError) and taken:
+        word = words.TAKEN[taken]
+    elif isinstance(error, InvalidInputError) and form is not None:
+        word = "A name has 1 to 60 characters; a log-in name has no spaces; nothing holds control characters."
     else:
-        taken = isinstance(error, StateConflictError)
-        word = "This log-in name or officer number is taken." if taken else "That is not possible."
+        word = "That is not possible."
     language = language_of(request)
     message = translate(word, language) + ("" if language == "zh-CN" else f" ({error.what})")
     status = int(problems.status_of(error))
-    return _people_page(request, services, page, status=status, message=message)
+    return _people_page(request, services, page, status=status, message=message, form=form or {})
+
+
+def _done(request: Request, page: PageSession, done: str, *, about: str = "", secret: str = "") -> RedirectResponse:
+    """To the page itself, which tells it once: loading that again repeats nothing."""
+    once_of(request).put(page.csrf, Told(message=done, about=about, secret=secret))
+    return _see("/people")
 
 
 @router.post("/people/agent")
@@ -135,7 +185,7 @@ def add_agent(
     services: ServicesDep,
     page: PageSession,
     csrf: Annotated[str, Form()],
-    name: Annotated[str, Form()],
+    name: Annotated[str, Form()] = "",
     login: Annotated[str, Form()] = "",
     officer_code: Annotated[str, Form()] = "",
     unit: Annotated[str, Form()] = "",
@@ -147,8 +197,9 @@ def add_agent(
             page.actor, name=name, login=login.strip(), officer_code=officer_code.strip(), unit=_optional_unit(unit)
         )
     except (StateConflictError, InvalidInputError) as error:
-        return _refused(request, services, page, error)
-    return _people_page(request, services, page, secret=made.one_time_password, secret_for=made.agent.name)
+        typed = {"name": name, "login": login, "officer_code": officer_code, "unit": unit}
+        return _refused(request, services, page, error, taken="agent", form=typed)
+    return _done(request, page, "agent", about=made.agent.name, secret=made.one_time_password)
 
 
 @router.post("/people/unit")
@@ -157,17 +208,18 @@ def add_unit(
     services: ServicesDep,
     page: PageSession,
     csrf: Annotated[str, Form()],
-    name: Annotated[str, Form()],
+    name: Annotated[str, Form()] = "",
     code: Annotated[str, Form()] = "",
     parent: Annotated[str, Form()] = "",
 ) -> Response:
     """Add a department."""
     forgery.require_token(csrf, page.csrf)
     try:
-        services.administration.create_unit(page.actor, name=name, code=code, parent=_optional_unit(parent))
-    except InvalidInputError as error:
-        return _refused(request, services, page, error)
-    return _see("/people")
+        made = services.administration.create_unit(page.actor, name=name, code=code, parent=_optional_unit(parent))
+    except (StateConflictError, InvalidInputError) as error:
+        typed = {"unit_name": name, "code": code, "parent": parent}
+        return _refused(request, services, page, error, taken="unit", form=typed)
+    return _done(request, page, "unit", about=made.name)
 
 
 @router.post("/people/role")
@@ -188,7 +240,7 @@ def change_role(
         act(page.actor, agent=AgentId(agent), role=role, unit=_optional_unit(unit))
     except (PolicyUnmetError, InvalidInputError) as error:
         return _refused(request, services, page, error)
-    return _see("/people")
+    return _done(request, page, "role", about=services.directory.name(AgentId(agent)))
 
 
 @router.post("/people/transfer")
@@ -206,7 +258,7 @@ def transfer(
         services.administration.transfer(page.actor, agent=AgentId(agent), unit=UnitId(unit))
     except InvalidInputError as error:
         return _refused(request, services, page, error)
-    return _see("/people")
+    return _done(request, page, "transfer", about=services.directory.name(AgentId(agent)))
 
 
 @router.post("/people/deactivate")
@@ -223,7 +275,7 @@ def deactivate(
         services.administration.deactivate(page.actor, agent=AgentId(agent))
     except PolicyUnmetError as error:
         return _refused(request, services, page, error)
-    return _see("/people")
+    return _done(request, page, "deactivate", about=services.directory.name(AgentId(agent)))
 
 
 @router.post("/people/password")
@@ -238,7 +290,7 @@ def reset_password(
     forgery.require_token(csrf, page.csrf)
     secret = services.administration.reset_password(page.actor, agent=AgentId(agent))
     name = services.directory.name(AgentId(agent))
-    return _people_page(request, services, page, secret=secret, secret_for=name)
+    return _done(request, page, "password", about=name, secret=secret)
 
 
 # --- findings and system ----------------------------------------------------------------------------------------------
@@ -246,21 +298,46 @@ def reset_password(
 def findings(request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
     """What an auditor must look at."""
     found = services.checks.findings(page.actor)
-    return render(request, "findings.html", session=page, findings=found, finding_words=words.FINDINGS)
+    about = services.reading.about(page.actor, {row.recording for row in found if row.recording})
+    return render(
+        request, "findings.html", session=page, findings=found, finding_words=words.FINDINGS, about=about,
+        officer_names=services.directory.names(),
+    )  # fmt: skip
+
+
+def _still(mark: marks.Mark, *, outdated: bool) -> marks.Mark:
+    """A verdict that was good is not good any more once something was found after it."""
+    if mark.tone == marks.GOOD and outdated:
+        return marks.Mark(marks.UNKNOWN, "question", "Everything matched then")
+    return mark
+
+
+def _with_damage(checks: Sequence[Check], damage: Damage) -> list[Check]:
+    """Open findings of tamper or loss are bad, not merely something to attend to like a late hand-in."""
+    return [
+        replace(check, level=Level.BAD, reason="damage", values={**check.values, "damage": damage.open})
+        if check.name == "findings" and damage.open else check
+        for check in checks
+    ]  # fmt: skip
 
 
 @router.get("/system")
 def system(request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
     """True health, and the check of everything."""
     health = services.checks.health(page.actor)
+    damage = services.reading.damage(page.actor, Action.SYSTEM_HEALTH)
     last = services.checks.last_verification()
     verify: dict[str, Any] | None = None
     if last is not None:
         running = marks.Mark(marks.BUSY, "clock", "Verification is running")
-        text = words.verification_text(last, language_of(request))
-        verify = {"mark": running if last.running else verdict_mark(last.verdict), "at": last.at, "text": text}
+        later = damage.last_at if damage.last_at is not None and damage.last_at > last.at else None
+        verify = {
+            "mark": running if last.running else _still(verdict_mark(last.verdict), outdated=later is not None),
+            "at": last.at, "text": words.verification_text(last, language_of(request)), "running": last.running,
+            "outdated": None if last.running else later,
+        }  # fmt: skip
     return render(
-        request, "system.html", session=page, checks=health.checks, as_of=health.as_of, verify=verify,
+        request, "system.html", session=page, checks=_with_damage(health.checks, damage), as_of=health.as_of, verify=verify,
         health_words=words.HEALTH, reason_words=words.HEALTH_REASONS,
         values_text=partial(words.values_text, language=language_of(request)), error_words=words.ERRORS,
         may_verify=Action.VERIFY_RUN in services.gate.offered(page.actor),

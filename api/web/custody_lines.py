@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from access.damage import KINDS as DAMAGE
 from api.web import custody_words, marks, words
 from api.web.i18n import translate
 from api.web.units import size_text
@@ -31,6 +32,16 @@ def entry_line(entry: TimelineRow, language: str) -> str:
     maker = _LINES.get(entry.event_type)
     parts = maker(entry.public, entry.disclosed, say) if maker is not None else []
     return " · ".join(part for part in parts if part)
+
+
+def is_alarm(entry: TimelineRow) -> bool:
+    """Whether an entry tells of tamper or loss, or of a refusal: drawn red."""
+    if entry.event_type == "finding.raised":
+        return entry.public.get("kind") in DAMAGE
+    if entry.event_type == "fixity.checked":
+        outcome = str(entry.public.get("outcome") or "").partition("-")[2]
+        return marks.CHECKS.get(outcome, marks.NOT_KNOWN).tone == marks.BAD or outcome in DAMAGE
+    return entry.event_type == "access.denied"
 
 
 def note_lines(timeline: Sequence[TimelineRow], language: str) -> list[tuple[str, str]]:
@@ -110,8 +121,10 @@ def _bound(public: Mapping[str, Any], disclosed: Mapping[str, Any], say: Say) ->
 def _access(public: Mapping[str, Any], disclosed: Mapping[str, Any], say: Say) -> list[str]:
     detail = str(disclosed.get("detail") or "")
     shown = "" if detail == "show" else _word(custody_words.LOOKS, detail, say)
+    # What was asked for of a recording says more than that its page is where one asks.
+    action = "" if detail in custody_words.ASKED else _word(custody_words.ACTIONS, public.get("action"), say)
     return [
-        _word(custody_words.ACTIONS, public.get("action"), say), shown, _word(custody_words.VIA, public.get("via"), say),
+        action, shown, _word(custody_words.VIA, public.get("via"), say),
         _word(custody_words.DENIALS, public.get("reason"), say),
     ]  # fmt: skip
 
@@ -122,9 +135,9 @@ def _fixity(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) 
     return [str(public.get("store") or ""), _word(custody_words.PARTS, part, say), _word(by_code, outcome, say)]
 
 
-def _finding(public: Mapping[str, Any], disclosed: Mapping[str, Any], say: Say) -> list[str]:
-    kind = _word(words.FINDINGS, public.get("kind"), say)
-    return [kind, str(public.get("store") or ""), str(disclosed.get("detail") or "")]
+def _finding(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    # Its detail is English and for who repairs: the page of the findings has it.
+    return [_word(words.FINDINGS, public.get("kind"), say), str(public.get("store") or "")]
 
 
 _LINES: Final[dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Say], list[str]]]] = {

@@ -43,7 +43,10 @@ LOOKS: Final = {
     "sheet-index": "times of the key frames",
     "locate": "where the copies lie",
     "proof": "proof for outsiders handed out",
+    "text": "text of the file",
 }
+#: Looks that say everything by themselves.
+ASKED: Final = frozenset({"locate", "proof", "viewing copy"})
 DENIALS: Final = {
     "needs-grant": "This footage is archived; watching it needs an approved request.",
     "no-role": "Your roles do not allow this.",

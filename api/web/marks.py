@@ -5,14 +5,17 @@ Words are message identities (English); the pages translate them. Source: docs/v
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from access.damage import KINDS as DAMAGE
+from access.damage import OF_COPIES
 from access.deadlines import HandIn
 from access.views import DayState, DayVerdict
 from assurance.health import Level
-from catalogue.records import RecordingRow
-from evidence.model import DeviceState, OffloadState, RecordingState, Verdict
+from catalogue.records import FindingRow, RecordingRow
+from evidence.model import Copy, DeviceState, OffloadState, RecordingState, Verdict
 
 GOOD, BUSY, WARN, BAD, UNKNOWN = "good", "busy", "warn", "bad", "unknown"
 
@@ -60,6 +63,8 @@ DAY: Final = {
 }
 DAY_VERDICT: Final = {
     DayVerdict.ALL_IN: Mark(GOOD, "seal", "All known recordings are in and sealed"),
+    DayVerdict.ALL_IN_LATE: Mark(WARN, "warn", "All known recordings are in, some were handed in late"),
+    DayVerdict.DAMAGED: Mark(BAD, "stop", "In, but tamper or loss was found: tell the information centre"),
     DayVerdict.NOT_ALL: Mark(WARN, "warn", "Not all recordings are in yet"),
     DayVerdict.NOTHING_KNOWN: Mark(UNKNOWN, "question", "No recordings known for this day"),
 }
@@ -88,20 +93,42 @@ CHECKS: Final = {
 }
 QUARANTINE: Final = Mark(WARN, "warn", "Quarantine")
 IMPORTANT: Final = Mark(WARN, "star", "Device mark")
-
+#: Whatever else is true of it: a recording with such a finding never looks whole.
+DAMAGED: Final = Mark(BAD, "stop", "Tamper or loss found")
+COPY: Final = Mark(GOOD, "check", "Read back and matches")
+COPY_DAMAGED: Final = Mark(BAD, "stop", "Damaged or missing")
+COPY_UNREAD: Final = Mark(UNKNOWN, "question", "Not read back yet")
 
 _RUNNING: Final = Mark(BUSY, "clock", "Hand-in running")
+#: Nobody knows when it was recorded: counted from when it was first seen, which may be long after.
+_ESTIMATED: Final = Mark(UNKNOWN, "question", "On time if counted from first sight (estimated)")
 
 
 def hand_in_mark(row: RecordingRow, stands: HandIn) -> Mark:
     """How a recording stands against its 24 hours; "on time" is said only of what has been handed in."""
     if stands is HandIn.ON_TIME and row.stored_at is None:
         return _RUNNING
+    if stands is HandIn.ON_TIME and row.started_at is None:
+        return _ESTIMATED
     return HAND_IN[stands]
 
 
-def recording_mark(row: RecordingRow) -> Mark:
-    """The one state a list shows: "sealed" only when a published checkpoint covers the recording."""
+def copy_mark(copy: Copy, damage: Sequence[FindingRow]) -> Mark:
+    """How one stored copy stands: red as long as a finding about it is open."""
+    if any(finding.store == copy.store and finding.kind in OF_COPIES for finding in damage):
+        return COPY_DAMAGED
+    return COPY if copy.read_back_at is not None else COPY_UNREAD
+
+
+def finding_mark(kind: str) -> Mark:
+    """How grave a finding looks; its word is the kind's."""
+    return Mark(BAD, "stop", "") if kind in DAMAGE else Mark(WARN, "warn", "")
+
+
+def recording_mark(row: RecordingRow, damage: Sequence[FindingRow] = ()) -> Mark:
+    """The one state a list shows: "sealed" only when a published checkpoint covers the recording, damage before all."""
+    if damage:
+        return DAMAGED
     if row.state is RecordingState.RELEASED:
         return Mark(GOOD, "seal", "Sealed, cleared from the recorder") if row.sealed else NOT_KNOWN
     if row.state is RecordingState.STORED:

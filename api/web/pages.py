@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any
-from urllib.parse import urlencode
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from access import RecordingView, SessionActor
+from access import SessionActor
+from access.damage import KINDS as DAMAGE
 from access.views import Count
 from api import problems
 from api.dependencies import (
@@ -25,25 +27,24 @@ from api.dependencies import (
 )
 from api.routes.session import set_cookie
 from api.security import csrf as forgery
-from api.services import Services
-from api.web import admin_pages, custody_words, words
-from api.web.custody_lines import entry_line, note_lines
+from api.web import admin_pages, custody_words, recording_view, words
 from api.web.i18n import choose_language, translate
-from api.web.rendering import language_of, local_time, render
+from api.web.rendering import language_of, render
 from api.web.session import PageSession, back_path, page_session
+from api.web.units import as_text
 from catalogue.records import RecordingFilter, RecordingRow
-from evidence.clock import BUREAU_ZONE, to_text
+from evidence.clock import BUREAU_ZONE
 from evidence.errors import (
     AccessDeniedError,
     AuthenticationError,
     EvidenceError,
     InvalidInputError,
     LimitExceededError,
+    NotFoundError,
     Retry,
 )
 from evidence.ids import DeviceId, RecordingId, UnitId
 from evidence.model import Action, RecordingKind, RecordingState, Verdict
-from ingest import times
 from people import credentials
 
 _SEE_OTHER = 303
@@ -77,12 +78,20 @@ def error_page(request: Request, error: EvidenceError) -> Response:
         why = custody_words.DENIALS.get(reason, "Your roles do not allow this.")
         told = [translate(why, language), translate("The refusal has been entered in the chain of custody.", language)]
     return render(
-        request, "error.html", session=_session_or_none(request, status), status=status,
+        request, "error.html", session=_session_or_none(request, status), status=status, back=_came_from(request),
         title=translate(title, language), told=told, advice=translate(advice, language) if advice else "",
         code=error.code,
         # Sentences of the lower rooms are English: a Chinese page keeps them apart, to be passed on to who looks after it.
         details=[] if told else [text[:1].upper() + text[1:] for text in (error.what, error.kept, error.todo) if text],
     )  # fmt: skip
+
+
+def _came_from(request: Request) -> str:
+    """Our own page that a refused form stood on; the first page when the browser does not tell."""
+    told = urlsplit(request.headers.get("referer", ""))
+    if told.netloc != request.headers.get("host"):
+        return "/"
+    return back_path(told.path + (f"?{told.query}" if told.query else ""))
 
 
 def _session_or_none(request: Request, status: int) -> SessionActor | None:
@@ -113,9 +122,22 @@ def router() -> APIRouter:
 
 # --- log-in -----------------------------------------------------------------------------------------------------------
 @_pages.get("/login")
-def login_form(request: Request, back: str = "/") -> HTMLResponse:
-    """The log-in page."""
-    return render(request, "login.html", message="", back=back_path(back))
+def login_form(request: Request, back: str = "/", changed: str = "") -> Response:
+    """The log-in page; who is logged in already goes on."""
+    with suppress(EvidenceError):
+        session = session_behind(request)
+        return redirect("/password" if session.must_change else back_path(back))
+    return _login_page(request, back=back, changed=bool(changed))
+
+
+def _login_page(
+    request: Request, *, back: str, message: str = "", login: str = "", changed: bool = False, status: int = 200
+) -> HTMLResponse:
+    back = back_path(back)
+    return render(
+        request, "login.html", status=status, message=message, back_to=back, login=login, changed=changed,
+        back=f"/login?{urlencode({'back': back})}",
+    )  # fmt: skip
 
 
 @_pages.post("/login")
@@ -138,7 +160,7 @@ def log_in(
             else "Log-in name or password is wrong, or the account is locked.", language_of(request),
         )  # fmt: skip
         status = int(problems.status_of(error))
-        return render(request, "login.html", status=status, message=message, back=back_path(back))
+        return _login_page(request, back=back, message=message, login=login, status=status)
     response = redirect("/password" if made.must_change else back_path(back))
     set_cookie(response, made.token, secure=settings.secure_cookies)
     return response
@@ -193,13 +215,13 @@ def change_password(
         same = "The two new passwords differ." if new != again else "The new password is too weak or the old one."
         message = translate(same, language) + ("" if language == "zh-CN" or new != again else f" {error.what}")
     else:
-        return redirect("/login")
+        return redirect("/login?changed=1")
     return _password_page(request, page, message=message, status=422)
 
 
 def _password_page(request: Request, page: SessionActor, *, message: str = "", status: int = 200) -> HTMLResponse:
     return render(
-        request, "password.html", session=page, status=status, must_change=page.must_change, message=message,
+        request, "password.html", session=page, status=status, back="/password", must_change=page.must_change, message=message,
         mixed=credentials.PASSWORD_CHARS_MIN, plain=credentials.PASSPHRASE_CHARS_MIN, longest=credentials.PASSWORD_CHARS_MAX,
     )  # fmt: skip
 
@@ -241,6 +263,7 @@ def wall(request: Request, services: ServicesDep, page: PageSession) -> Response
         ("interrupted", of(RecordingState.INTERRUPTED), "/recordings?state=interrupted"),
         ("quarantined", overview.quarantined, "/recordings?quarantined=true"),
         ("late", overview.late, "/recordings?late=true"),
+        ("damaged", overview.damaged, "/recordings?damaged=true"),
     ]  # fmt: skip
     if overview.open_findings is not None:
         tiles.append(("findings", Count(total=overview.open_findings), "/findings"))
@@ -248,7 +271,8 @@ def wall(request: Request, services: ServicesDep, page: PageSession) -> Response
     texts: dict[str, Any] = {key: translate(word, lang) for key, word in words.WALL.items()}
     texts["unknown"] = {"tone": "unknown", "icon": "question", "word": translate("Unknown", lang)}
     return render(
-        request, "wall.html", session=page, tiles=[(words.TILES[name], count, href) for name, count, href in tiles], words=texts,
+        request, "wall.html", session=page, words=texts, as_of=overview.as_of,
+        tiles=[(words.TILES[name], count, href, name == "damaged" and count.total) for name, count, href in tiles],
         stored_message=partial(words.stored_message, language=lang),
         offloads=[(row, devices.get(row.device)) for row in services.reading.offloads(page.actor, limit=12)],
     )  # fmt: skip
@@ -287,7 +311,19 @@ def _filter(query: dict[str, str]) -> RecordingFilter:
         states=_states(query.get("state", "")),
         quarantined=_choice(query.get("quarantined", "")), late=_choice(query.get("late", "")),
         important=_choice(query.get("important", "")), text=query.get("text", "")[:200],
+        findings=DAMAGE if _choice(query.get("damaged", "")) else frozenset(),
     )  # fmt: skip
+
+
+def _chips(query: dict[str, str]) -> list[tuple[str, bool, str, str]]:
+    """Quick filters: name, whether it is on, its word, and the same list with it turned on or off."""
+    found = []
+    for name, word in words.CHIPS.items():
+        on = query.get(name) == "true"
+        rest = {key: value for key, value in query.items() if key != name}
+        address = urlencode(rest if on else {**rest, name: "true"})
+        found.append((name, on, word, "/recordings" + (f"?{address}" if address else "")))
+    return found
 
 
 @_pages.get("/recordings")
@@ -297,9 +333,10 @@ def recordings(request: Request, services: ServicesDep, page: PageSession) -> HT
     wanted = _filter(query)
     found = services.reading.list_recordings(page.actor, wanted=wanted, cursor=query.pop("cursor", ""))
     offered = services.gate.offered(page.actor)
+    backwards = wanted.started_from and wanted.started_to and wanted.started_from >= wanted.started_to
     return render(
         request, "recordings.html", session=page, page=found, filter=wanted, query=query, states=list(words.STATES.items()),
-        kinds=words.KINDS, reason_words=words.REASONS,
+        kinds=words.KINDS, reason_words=words.REASONS, chips=_chips(query), backwards=bool(backwards),
         devices=services.reading.devices(page.actor) if Action.DEVICE_LIST in offered else [],
         units=services.reading.units(page.actor, Action.RECORDING_LIST),
         officers=services.directory.names(), next_query=urlencode({**query, "cursor": found.cursor}),
@@ -318,56 +355,43 @@ def _has_poster(row: RecordingRow) -> bool:
 @_pages.get("/recordings/{recording}")
 def recording(recording: str, request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
     """One recording."""
-    view = services.reading.show(page.actor, RecordingId(recording))
-    return render(request, "recording.html", session=page, **_recording_values(services, view, language_of(request)))
+    view = services.reading.show(page.actor, known_recording(recording))
+    values = recording_view.values(services, view, language_of(request), reader=page.actor.agent)
+    return render(request, "recording.html", session=page, **values)
 
 
-def _recording_values(services: Services, view: RecordingView, language: str) -> dict[str, Any]:
-    row = view.row
-    offload = view.offload
-    offset = offload.clock_offset_ms if offload and offload.clock_known and offload.clock_plausible else None
-    corrected = row.started_source == times.CORRECTED
-    if not corrected:  # a start that was not corrected is the recorder's own clock, whatever offset was read
-        offset = 0 if row.started_source == times.UNCORRECTED else None
-    recorder_time = ""
-    if row.started_at is not None and offset is not None:
-        recorder_time = local_time(row.started_at + timedelta(milliseconds=offset)).removesuffix(" +08:00")
-    may_watch = view.watchable != "denied"
-    return {
-        "view": view, "reason_words": words.REASONS, "kinds": words.KINDS, "event_words": custody_words.EVENTS,
-        "source_words": words.SOURCES, "confidence_words": words.CONFIDENCE,
-        "pictures": {d.kind for d in view.derivatives} if may_watch else set(),
-        "domains": len({copy.domain for copy in view.copies}),
-        "corrected": corrected, "started_iso": to_text(row.started_at) if row.started_at else "",
-        "offset_ms": "" if offset is None else str(offset), "recorder_time": recorder_time,
-        "names_of": services.directory.names(), "media_facts": _media_facts(row.facts),
-        "details": partial(entry_line, language=language), "notes": note_lines(view.timeline, language),
-        "player_words": {key: translate(word, language) for key, word in words.PLAYER.items()},
-    }  # fmt: skip
+def known_recording(untrusted: str) -> RecordingId:
+    """The identity in an address; what has not even the form of one is an address where nothing is."""
+    try:
+        return RecordingId(untrusted)
+    except InvalidInputError as error:
+        raise NotFoundError("there is no such recording") from error
 
 
-def _media_facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    video, audio = facts.get("video") or {}, facts.get("audio") or {}
-    out = [("container", str(facts.get("container", "")))]
-    if video:
-        rate = video.get("frame_rate_milli", 0)
-        out += [
-            ("picture", f"{video.get('codec', '')} {video.get('width', 0)}×{video.get('height', 0)}"),
-            ("rate", f"{rate / 1000:.3f}/s" if rate else ""),
-        ]
-    if audio:
-        out.append(("sound", f"{audio.get('codec', '')} {audio.get('sample_rate_hz', 0)} Hz"))
-    out.append(("stamp", str(facts.get("creation_time", ""))))
-    return [(words.MEDIA_FACTS[name], value) for name, value in out if value]
+#: So much of a text file is shown.
+_TEXT_BYTES_MAX: Final = 64 << 10
+
+
+@_pages.get("/recordings/{recording}/text")
+def text(recording: str, request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
+    """What a text file holds, as text and nothing else; the look is entered like every other."""
+    shown = services.reading.text_of(page.actor, known_recording(recording))
+    length = min(shown.size_bytes, _TEXT_BYTES_MAX)
+    with services.blobs.open(shown.sha256, offset=0, length=length) as file:
+        held = as_text(file.read(length)) if length else ""
+    return render(
+        request, "text_part.html", session=page, text=held, whole=length == shown.size_bytes, shown_bytes=length
+    )
 
 
 @_pages.post("/recordings/{recording}/verify")
 def verify(recording: str, request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
     """Verify now; the answer replaces the button."""
     forgery.require_token(request.headers.get(forgery.HEADER), page.csrf)
-    outcome = services.checks.verify_recording(page.actor, RecordingId(recording))
+    known = known_recording(recording)
+    outcome = services.checks.verify_recording(page.actor, known)
     return render(
-        request, "verify_part.html", session=page, outcome=outcome, recording=RecordingId(recording),
+        request, "verify_part.html", session=page, outcome=outcome, recording=known, back=f"/recordings/{known}",
         verdict_mark=admin_pages.verdict_mark(outcome.verdict),
     )  # fmt: skip
 
@@ -376,8 +400,9 @@ def verify(recording: str, request: Request, services: ServicesDep, page: PageSe
 def viewing_copy(recording: str, services: ServicesDep, page: PageSession, csrf: Annotated[str, Form()]) -> Response:
     """Ask for a viewing copy."""
     forgery.require_token(csrf, page.csrf)
-    services.viewings.request(page.actor, RecordingId(recording))
-    return redirect(f"/recordings/{RecordingId(recording)}")
+    known = known_recording(recording)
+    services.viewings.request(page.actor, known)
+    return redirect(f"/recordings/{known}")
 
 
 @_pages.get("/my")

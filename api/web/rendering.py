@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
@@ -17,8 +17,10 @@ from markupsafe import Markup
 
 from access import SessionActor
 from api.dependencies import LANGUAGE_COOKIE, services_of
+from api.security.csrf import SAFE_METHODS
 from api.web import marks, words
 from api.web.i18n import choose_language, translate
+from api.web.session import back_path
 from api.web.units import duration_text, signed_seconds, size_text
 from evidence.clock import BUREAU_ZONE
 from evidence.model import Action
@@ -76,15 +78,31 @@ def environment() -> Environment:
 
 
 def language_of(request: Request) -> str:
-    """The page's language: the address, the cookie, then Chinese."""
-    return choose_language(request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE))
+    """The page's language: the address, the cookie, what the browser likes best, then Chinese."""
+    liked = request.headers.get("accept-language", "").lower()
+    return choose_language(
+        request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE), "en" if liked.startswith("en") else None
+    )
 
 
-def _menu(request: Request, session: SessionActor | None) -> Sequence[MenuItem]:
+def _offered(request: Request, session: SessionActor | None) -> Collection[Action]:
     if session is None or session.must_change:
         return ()
-    offered = services_of(request).gate.offered(session.actor)
-    return [item for item in MENU if item.action in offered]
+    return services_of(request).gate.offered(session.actor)
+
+
+def _here(request: Request, untrusted_back: str) -> str:
+    """The address that shows this page again: what answers a form has none of its own."""
+    if request.method in SAFE_METHODS:
+        return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return back_path(untrusted_back)
+
+
+def _damage(request: Request, session: SessionActor | None, offered: Collection[Action]) -> int:
+    """Open findings of tamper or loss: every page warns who may see findings."""
+    if session is None or Action.FINDING_LIST not in offered:
+        return 0
+    return services_of(request).reading.damage(session.actor).open
 
 
 def _notices(request: Request) -> list[str]:
@@ -92,7 +110,13 @@ def _notices(request: Request) -> list[str]:
 
 
 def render(
-    request: Request, template: str, *, session: SessionActor | None = None, status: int = 200, **values: Any
+    request: Request,
+    template: str,
+    *,
+    session: SessionActor | None = None,
+    status: int = 200,
+    back: str = "/",
+    **values: Any,
 ) -> HTMLResponse:
     """Render a page or a part of one.
 
@@ -101,19 +125,21 @@ def render(
         template: File name below ``templates/``.
         session: Who looks; None on public pages.
         status: HTTP status.
+        back: The page that an answer to a form belongs to: where changing the language leads.
         **values: What the template needs besides the shared helpers.
     """
     language = language_of(request)
-    query = request.url.query
+    offered = _offered(request, session)
     html = environment().get_template(template).render(
         _=partial(translate, language=language),
         lang=language,
         actor=session.actor if session is not None else None,
         csrf=session.csrf if session is not None else "",
-        menu=_menu(request, session),
+        menu=[item for item in MENU if item.action in offered],
+        found_damage=_damage(request, session, offered),
         notices=_notices(request) if session is not None else [],
         here=request.url.path,
-        here_full=request.url.path + (f"?{query}" if query else ""),
+        here_full=_here(request, back),
         **values,
     )  # fmt: skip
     return HTMLResponse(html, status_code=status)

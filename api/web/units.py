@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from datetime import timedelta
 
 
@@ -22,6 +23,19 @@ def duration_text(milliseconds: int | None) -> str:
     if milliseconds is None or milliseconds < 0:
         return "—"
     return str(timedelta(seconds=round(milliseconds / 1000)))
+
+
+def as_text(data: bytes) -> str:
+    """Bytes of a text file of any recorder as text: UTF-8, else GB 18030; nothing in it acts on the page that shows it."""
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            text = codecs.getincrementaldecoder(encoding)().decode(data)  # the last character may be cut off
+            break
+        except UnicodeDecodeError:
+            continue
+    else:
+        text = data.decode("utf-8", "replace")
+    return "".join(c if c in "\n\t" or c.isprintable() else "�" for c in text.replace("\r\n", "\n"))
 
 
 def signed_seconds(milliseconds: int) -> str:

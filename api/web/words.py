@@ -52,6 +52,33 @@ ROLES: Final = {
     "security_administrator": "Security administrator",
     "audit_administrator": "Audit administrator",
 }
+#: What was done on the page of the people, and what stood in its way.
+DONE: Final = {
+    "agent": "The person has been added.",
+    "unit": "The unit has been added.",
+    "role": "The roles have been changed.",
+    "transfer": "The person has been transferred.",
+    "deactivate": "The account has been ended.",
+    "password": "A new password has been made; a lock is lifted.",
+    "device": "The ledger has been changed.",
+}
+TAKEN: Final = {
+    "agent": "This log-in name or officer number is taken.",
+    "unit": "There is a unit of this name already.",
+}
+DRIVERS: Final = {
+    "mass_storage": "mass storage",
+    "watch_folder": "watched folder",
+    "mtp": "MTP",
+}
+#: Where a recorder's serial number comes from.
+SERIAL_SOURCES: Final = {
+    "usb": "told over USB",
+    "device-info": "told by the recorder",
+    "file": "told by files on the card",
+    "volume": "number of the card's file system",
+    "path": "made from its place: not the recorder's own",
+}
 FINDINGS: Final = {
     "log-invalid": "The published log does not verify",
     "log-replicas-differ": "Published logs differ",
@@ -136,6 +163,7 @@ HEALTH_REASONS: Final = {
     "not-running-here": "not running",
     "open": "open",
     "none": "none",
+    "damage": "tamper or loss found",
 }
 #: Names of measured values on the system page; a name in seconds or bytes is shown with its unit.
 HEALTH_VALUES: Final = {
@@ -156,6 +184,7 @@ HEALTH_VALUES: Final = {
     "failed": "failed",
     "live": "waiting or running",
     "open": "open",
+    "damage": "of them tamper or loss",
 }
 HEALTH_VALUE_WORDS: Final = {
     "local": "local disk",
@@ -186,12 +215,20 @@ STATES: Final = {
     "discovered": "On the recorder",
     "duplicate": "Duplicate of a kept recording",
 }
+#: Quick filters of the list, by the name they have in its address.
+CHIPS: Final = {
+    "late": "Late hand-in",
+    "quarantined": "Quarantine",
+    "important": "Device mark",
+    "damaged": "Tamper or loss found",
+}
 TILES: Final = {
     "kept": "Recordings kept",
     "moving": "On their way",
     "interrupted": "Interrupted",
     "quarantined": "Quarantine",
     "late": "Late hand-in",
+    "damaged": "Tamper or loss found",
     "findings": "Open findings",
 }
 MEDIA_FACTS: Final = {

@@ -270,7 +270,7 @@ def test_a_time_without_its_zone_is_refused_instead_of_guessed(visitor: Visitor)
 # --- the contract -----------------------------------------------------------------------------------------------------
 #: Names that programs of others are written against; they are added to and never renamed.
 OPERATIONS = {
-    "addAgent", "addUnit", "changePassword", "deactivateAgent", "dockEvents", "grantRole", "health",
+    "addAgent", "addUnit", "changeDevice", "changePassword", "deactivateAgent", "dockEvents", "grantRole", "health",
     "lastVerification", "listAgents",
     "listDevices", "listDocks", "listFindings", "listOffloads", "listRecordings", "listUnits", "logIn", "logOut",
     "openViewing", "publishedLog", "recordingPicture", "recordingProof", "recordingTimeline", "registerDevice",

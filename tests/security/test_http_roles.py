@@ -70,6 +70,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", f"{A}/docks/register"): row(DOCKS, 200, slot="{slot}", label="资产 1"),
     ("POST", f"{A}/docks/retry"): row(DOCKS, 202, slot="{slot}"),
     ("GET", f"{A}/devices"): row(LEDGER, 200),
+    ("PUT", f"{A}/devices/{{device}}"): row(DOCKS, 200, label="资产 {n}"),
     ("GET", f"{A}/offloads"): row(SEES, 200),
     ("GET", f"{A}/units"): row(KNOWS_PEOPLE, 200),
     ("POST", f"{A}/units"): row(MANAGES, 201, name="执法{n}科"),
@@ -86,7 +87,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{A}/verification"): row(HEALTH, 200),
     ("GET", f"{A}/log"): row(HEALTH, 200),
     ("GET", "/"): row(ALL, 303),
-    ("GET", "/login"): row(ALL, 200, anyone=200),
+    ("GET", "/login"): row(ALL, 303, anyone=200),
     ("POST", "/login"): row(ALL, 401, anyone=401, form=True, login="nobody", password="wrong"),
     ("POST", "/logout"): row(ALL, 303, form=True),
     ("GET", "/password"): row(ALL, 200),
@@ -95,19 +96,21 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/wall"): row(SEES, 200),
     ("GET", "/recordings"): row(SEES, 200),
     ("GET", "/recordings/{recording}"): row(SEES, 200),
+    ("GET", "/recordings/{recording}/text"): row(WATCHES, 404),
     ("POST", "/recordings/{recording}/verify"): row(SEES, 200),
     ("POST", "/recordings/{recording}/viewing-copy"): row(WATCHES, 303, form=True),
     ("GET", "/my"): row(SEES, 200),
     ("GET", "/devices"): row(LEDGER, 200),
+    ("POST", "/devices/change"): row(DOCKS, 303, form=True, device="{device}", label="资产 {n}"),
     ("POST", "/docks/register"): row(DOCKS, 303, form=True, slot="{slot}"),
     ("POST", "/docks/retry"): row(DOCKS, 303, form=True, slot="{slot}"),
     ("GET", "/people"): row(KNOWS_PEOPLE, 200),
-    ("POST", "/people/agent"): row(MANAGES, 200, form=True, name="乙{n}", login="person{n}"),
+    ("POST", "/people/agent"): row(MANAGES, 303, form=True, name="乙{n}", login="person{n}"),
     ("POST", "/people/unit"): row(MANAGES, 303, form=True, name="执法{n}队"),
     ("POST", "/people/role"): row(MANAGES, 303, 409, form=True, agent="{agent}", role="auditor", change="grant"),
     ("POST", "/people/transfer"): row(MANAGES, 303, form=True, agent="{agent}", unit="{unit}"),
     ("POST", "/people/deactivate"): row(MANAGES, 303, form=True, agent="{agent}"),
-    ("POST", "/people/password"): row(MANAGES, 200, form=True, agent="{agent}"),
+    ("POST", "/people/password"): row(MANAGES, 303, form=True, agent="{agent}"),
     ("GET", "/findings"): row(FINDS, 200),
     ("GET", "/system"): row(HEALTH, 200),
     ("POST", "/system/verify"): row(CHECKS, 303, 409, form=True),
@@ -135,8 +138,10 @@ def values(web: WebHome, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """What the paths and bodies of the table are filled in with: a recording, a slot nobody has registered, a person."""
     fresh = web.dock(tmp_path_factory.mktemp("fresh") / "card", {"DCIM/new.wav": footage.voice_wav()})
     spare = web.house.administration.create_agent(web.administrator, name="备用", login="spare").agent
+    other = web.dock(tmp_path_factory.mktemp("ledger") / "card", {"DCIM/other.wav": footage.voice_wav()})
+    device = web.service.register_device(other, web.administrator, label="资产")
     return {
-        "recording": web.recordings["talk"].id, "kind": "poster", "slot": fresh.slot, "agent": spare.id,
+        "device": device.id, "recording": web.recordings["talk"].id, "kind": "poster", "slot": fresh.slot, "agent": spare.id,
         "unit": web.units["执法二科"],
     }  # fmt: skip
 

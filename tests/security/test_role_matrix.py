@@ -29,8 +29,8 @@ DOCKINGS, RECORDERS, FINDINGS, PEOPLE, HEALTH = (
 IN_UNIT: dict[str, set[str]] = {
     "officer": set(),
     "station_operator": {
-        LIST, SHOW, CHECK, "recording.bind", "offload.run", DOCKINGS, RECORDERS, "device.register", "device.release",
-        FINDINGS, HEALTH,
+        LIST, SHOW, CHECK, "recording.bind", "offload.run", DOCKINGS, RECORDERS, "device.register", "device.change",
+        "device.release", FINDINGS, HEALTH,
     },
     "unit_leader": {LIST, SHOW, VIEW, CHECK, "recording.bind", DOCKINGS, RECORDERS, FINDINGS, PEOPLE},
     "legal_reviewer": {LIST, SHOW, VIEW, CHECK, DOCKINGS, FINDINGS},

@@ -175,10 +175,19 @@ class LhPlayer extends HTMLElement {
     return moment.toISOString().replace("T", " ").slice(0, 23);
   }
 
+  // m:ss.mmm, as people say where something is; rounded once, so that 59.9996 s is 1:00.000.
+  span(seconds) {
+    const whole = Math.round((Number.isFinite(seconds) ? seconds : 0) * 1000);
+    const pad = (number, digits) => String(number).padStart(digits, "0");
+    const hours = Math.floor(whole / 3600000), minutes = Math.floor(whole / 60000) % 60;
+    const rest = `${pad(Math.floor(whole / 1000) % 60, 2)}.${pad(whole % 1000, 3)}`;
+    return hours ? `${hours}:${pad(minutes, 2)}:${rest}` : `${minutes}:${rest}`;
+  }
+
   show() {
     const seconds = this.media.currentTime || 0;
     this.seek.value = String(seconds);
-    const position = `${seconds.toFixed(3)} s / ${(this.media.duration || this.length).toFixed(3)} s`;
+    const position = `${this.span(seconds)} / ${this.span(this.media.duration || this.length)}`;
     const lines = [position];
     if (this.started !== null) {
       const corrected = this.started + seconds * 1000;

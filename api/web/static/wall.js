@@ -29,9 +29,17 @@ class LhDockWall extends HTMLElement {
     this.source = new EventSource("/api/v1/docks/events");
     this.source.addEventListener("docks", (event) => {
       this.heard = Date.now();
+      const stood = this.standing();
       this.slots = JSON.parse(event.data).slots;
       this.draw(true);
+      // The figures around the wall follow what happens at the docks instead of waiting for their own turn.
+      if (this.standing() !== stood) document.body.dispatchEvent(new Event("lh-docks"));
     });
+  }
+
+  // What changes when something has happened, and not with every byte.
+  standing() {
+    return JSON.stringify(this.slots.map((slot) => [slot.slot, slot.state.code, slot.sealed, slot.total, slot.progress && slot.progress.files_done]));
   }
 
   watch() {

@@ -15,6 +15,7 @@ from access import viewing as viewings
 from access.views import DayState, DayVerdict, Watchable
 from catalogue.records import FindingRow
 from devices.mass_storage.driver import MassStorageDriver
+from evidence.clock import BUREAU_ZONE
 from evidence.digest import SHA256, Digest
 from evidence.errors import NotFoundError
 from evidence.ids import AgentId, DerivativeId, DeviceId, FindingId, OffloadId, RecordingId
@@ -380,6 +381,84 @@ def test_a_name_of_the_officer_still_being_written_on_a_shared_recorder_is_no_ye
     day = home.reading.my_day(officer, day=DAY)
     assert [name.rpartition("/")[2] for name in day.waiting] == [own]
     assert day.verdict is DayVerdict.NOT_ALL
+
+
+def a_finding(home: AssuredHome, kind: str, recording: RecordingId | None, store: str = "") -> None:
+    with home.catalogue.begin() as uow:
+        uow.findings.raise_(
+            FindingRow(
+                id=FindingId.new(home.clock.unix_ms), kind=kind, recording=recording, store=store, detail="",
+                raised_at=home.clock.now().wall,
+            )
+        )  # fmt: skip
+
+
+def test_a_file_still_being_written_is_missing_on_its_own_day_and_on_no_other(home: AssuredHome) -> None:
+    _, _, officer = settled(home)
+    waiting = f"DCIM/{gb_name(counter=2, stamp='20261122203500', mark='_start')}"
+    docked = MassStorageDriver.docked_at(make_gb_tree(home.root / "card", {NAME: b"x" * 1000, waiting: b""}))
+    home.intake.register_device(docked, home.service, officer=officer.agent)
+    for recording in home.intake.offload(docked, home.service).acquired:
+        home.intake.secure(recording)
+    home.seal()
+
+    def days() -> dict[int, int]:
+        return {day: len(home.reading.my_day(officer, day=DAY.replace(day=day)).waiting) for day in (21, 22, 23, 24)}
+
+    with home.catalogue.begin() as uow:  # the recorder's clock was read and can be true
+        (docking,) = uow.offloads.recent()
+        uow.offloads.update(docking.id, clock_known=True, clock_plausible=True)
+    assert days() == {21: 0, 22: 1, 23: 0, 24: 0}
+    with home.catalogue.begin() as uow:  # it may be days off: the day of the docking is no yes either
+        uow.offloads.update(docking.id, clock_known=True, clock_plausible=False)
+    assert docking.started_at.astimezone(BUREAU_ZONE).day == 23
+    assert days() == {21: 0, 22: 1, 23: 1, 24: 0}
+
+
+def test_r04_a_day_whose_recordings_came_in_late_is_not_said_to_be_simply_in(home: AssuredHome) -> None:
+    _, _, officer = settled(home)
+    (row,) = home.ingest({NAME: b"x" * 1000})
+    assert home.reading.my_day(officer, day=DAY).verdict is DayVerdict.ALL_IN
+    assert not home.reading.my_day(officer, day=DAY).issued
+    with home.catalogue.begin() as uow:
+        uow.recordings.update(row.id, deadline_at=row.stored_at - timedelta(hours=1))
+    day = home.reading.my_day(officer, day=DAY)
+    assert (day.verdict, day.late) == (DayVerdict.ALL_IN_LATE, 1)
+
+
+def test_damage_is_told_to_everybody_who_sees_the_recording_and_to_nobody_else(home: AssuredHome) -> None:
+    mine, other, officer = settled(home)
+    twin = gb_name(counter=2, stamp="20261123203000")
+    rows = home.ingest({NAME: b"x" * 1000, f"DCIM/{twin}": b"x" * 1000})
+    kept, again = sorted(rows, key=lambda row: row.state != "stored")
+    a_finding(home, "late", kept.id)
+    assert home.reading.show(officer, kept.id).damage == ()
+    a_finding(home, "copy-damaged", kept.id, "primary")
+    a_finding(home, "log-invalid", None)
+    for recording in (kept, again):  # the bytes of a duplicate are those of its twin
+        view = home.reading.show(officer, recording.id)
+        assert [(one.kind, one.store) for one in view.damage] == [("copy-damaged", "primary")]
+    assert [len(item.damage) for item in home.reading.list_recordings(officer).items] == [1, 1]
+    day = home.reading.my_day(officer, day=DAY)
+    assert day.verdict is DayVerdict.DAMAGED
+    leader, stranger = (home.agent(unit.name, "unit_leader", unit=unit.id) for unit in (mine, other))
+    assert [home.reading.overview(one).damaged.total for one in (leader, stranger, officer)] == [1, 0, 1]
+    auditor = home.agent("审计", "auditor")
+    assert [home.reading.damage(one).open for one in (auditor, leader, stranger, officer)] == [2, 1, 0, 0]
+    assert home.reading.damage(auditor).last_at is not None
+    everything = home.reading.damage(home.agent("安全", "security_administrator"), Action.SYSTEM_HEALTH)
+    assert everything.open == 2
+
+
+def test_a_duplicate_was_handed_in_when_the_kept_recording_was(home: AssuredHome) -> None:
+    settled(home)
+    rows = home.ingest({NAME: b"x" * 1000, f"DCIM/{gb_name(counter=2, stamp='20261123203000')}": b"x" * 1000})
+    kept, again = sorted(rows, key=lambda row: row.state != "stored")
+    reviewer = home.agent("丁", "legal_reviewer")
+    view = home.reading.show(reviewer, again.id)
+    assert view.twin is not None
+    assert (view.twin.id, view.hand_in) == (kept.id, deadlines.HandIn.ON_TIME)
+    assert home.reading.show(reviewer, kept.id).twin is None
 
 
 def test_only_pictures_come_as_pictures(home: AssuredHome) -> None:

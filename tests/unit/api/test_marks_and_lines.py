@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from access import damage
 from access.deadlines import HandIn
 from access.views import DayState, DayVerdict
-from api.web import custody_lines, marks, rendering
+from api.web import custody_lines, marks, rendering, words
 from api.web.custody_lines import entry_line, note_lines
 from api.web.dock_view import slot_view
-from api.web.units import duration_text, signed_seconds, size_text
+from api.web.units import as_text, duration_text, signed_seconds, size_text
 from assurance.health import Level
+from assurance.report import KINDS, Severity
 from catalogue.records import OffloadRow, RecordingRow, TimelineRow
 from evidence.ids import DeviceId, EntryId, OffloadId, RecordingId
 from evidence.model import Action, DeviceState, OffloadState, RecordingKind, RecordingState, SourceKey, Verdict
@@ -62,9 +64,28 @@ def test_only_what_is_sealed_is_shown_as_good(state: RecordingState) -> None:
 def test_r04_on_time_is_said_only_of_what_was_handed_in() -> None:
     row = a_row()
     assert marks.hand_in_mark(row, HandIn.ON_TIME).tone == marks.BUSY
-    assert marks.hand_in_mark(replace(row, stored_at=AT), HandIn.ON_TIME).tone == marks.GOOD
+    assert marks.hand_in_mark(replace(row, started_at=AT, stored_at=AT), HandIn.ON_TIME).tone == marks.GOOD
+    # Nobody knows when it was recorded: it may have lain on the recorder for years before it was seen.
+    assert marks.hand_in_mark(replace(row, stored_at=AT), HandIn.ON_TIME).tone == marks.UNKNOWN
     assert marks.hand_in_mark(row, HandIn.LATE).tone == marks.BAD
     assert marks.hand_in_mark(row, HandIn.UNKNOWN).tone == marks.UNKNOWN
+
+
+def test_the_kinds_of_damage_are_those_that_make_a_verification_say_tampered() -> None:
+    tamper = {kind for kind, severity in KINDS.items() if severity is Severity.TAMPER}
+    assert tamper | {"copy-bad"} == damage.KINDS
+    assert set(damage.KINDS) <= set(words.FINDINGS)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ("厦门 24.48\r\n".encode(), "厦门 24.48\n"), ("厦门".encode("gb18030"), "厦门"), ("厦".encode()[:2], ""),
+        (b"\xff\xfe\xfd", "���"), (b"a\x00\x1b[31m\tb", "a��[31m\tb"), ("\u202egpj".encode(), "�gpj"), (b"", ""),
+    ],
+)  # fmt: skip
+def test_bytes_of_a_text_file_become_text_that_does_nothing(data: bytes, text: str) -> None:
+    assert as_text(data) == text
 
 
 def a_card(state: str) -> DockCard:

@@ -37,6 +37,7 @@ TABLE = {
     Action.OFFLOAD_LIST: "oeeeee---",
     Action.DEVICE_LIST: "-ee-eee--",
     Action.DEVICE_REGISTER: "-e-------",
+    Action.DEVICE_CHANGE: "-e-------",
     Action.DEVICE_RELEASE: "-e-------",
     Action.VERIFY_RUN: "----e-e-e",
     Action.REBUILD_RUN: "------e--",
