@@ -20,8 +20,9 @@ WRITE_BEHIND_BYTES: Final = 64 << 20
 #: Names come from hostile media; 255 bytes is what FAT, exFAT and ext4 can hold.
 SOURCE_NAME_BYTES_MAX: Final = 255
 SOURCE_PATH_BYTES_MAX: Final = 4096
-#: Directory depth and number of files of one recorder; more is a loop or an attack.
-SOURCE_DEPTH_MAX: Final = 16
+#: Directory depth and number of files of one recorder; more is a loop or an attack. What lies deeper is never dropped quietly:
+#: the docking is incomplete, and the recorder is not cleared.
+SOURCE_DEPTH_MAX: Final = 64
 SOURCE_FILES_MAX: Final = 200_000
 #: Largest recording accepted: exFAT recorders write hours in one file; 1 TiB is far above any card in the field.
 RECORDING_BYTES_MAX: Final = 1 << 40

@@ -132,8 +132,10 @@ class Releaser:
                 continue
             source = listed.get(row.source)
             try:
-                if source is None and (uncertain or row.source.path in growing):
-                    raise _not_known_to_be_absent()
+                if uncertain:
+                    raise _not_everything_listed()
+                if source is None and row.source.path in growing:
+                    raise PolicyUnmetError("somebody still writes to it", kept="The file stays on the recorder.")
                 self._clear_one(session, row, source, actor=actor, mode=mode, offload=offload)
                 result.released.append(row.id)
             except DeviceGoneError:
@@ -360,9 +362,9 @@ class Releaser:
                 uow.recordings.update(row.id, released_at=at.wall)
 
 
-def _not_known_to_be_absent() -> EvidenceError:
+def _not_everything_listed() -> EvidenceError:
     return PolicyUnmetError(
-        "the recorder cannot list everything it holds: whether this file is gone is not known",
+        "the recorder cannot list everything it holds: nothing of it is cleared, and what is not listed may still be there",
         kept="What is on the recorder stays there.",
         todo="Have a person look at the recorder.",
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from evidence.errors import AccessDeniedError, DigestMismatchError, PolicyUnmetError, SourceChangedError
+from evidence.errors import AccessDeniedError, DigestMismatchError, MediumError, PolicyUnmetError, SourceChangedError
+from evidence.limits import SOURCE_DEPTH_MAX
 from evidence.model import Action, ClearingMode, RecordingState
 from evidence.ports import DockedDevice
 from ingest.release import ClearResult
@@ -244,6 +245,17 @@ def test_what_lies_in_a_folder_that_cannot_be_read_is_not_said_to_be_gone(tmp_pa
         card.unreadable = set()
         assert len(home.service.clear_recorder(card.docked, home.actor).released) == 1
         assert files(card.root) == []
+
+
+def test_r08_files_below_our_limits_make_the_docking_incomplete_and_clear_nothing(home: Home, card: Path) -> None:
+    deep = card.joinpath(*["d"] * SOURCE_DEPTH_MAX)
+    deep.mkdir(parents=True)
+    (deep / gb_name(counter=9)).write_bytes(CLIP)
+    result = home.offload(card)
+    assert (result.outcome, len(result.acquired)) == ("interrupted", 2)
+    assert isinstance(result.error, MediumError)
+    cleared = clear(home, card)
+    assert (cleared.released, reasons(cleared), len(files(card))) == ([], {"policy-unmet"}, 2)
 
 
 def test_another_name_of_kept_bytes_that_comes_back_after_clearing_is_read_again(home: Home, tmp_path: Path) -> None:
