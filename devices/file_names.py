@@ -44,7 +44,7 @@ _TYPE: Final = r"(?P<type>[0-9])"
 _DATE: Final = r"(?P<date>[0-9]{8})"
 _TIME: Final = r"(?P<time>[0-9]{6})"
 _STAMP: Final = r"(?P<date>[0-9]{8})(?P<time>[0-9]{6})"
-_COUNTER: Final = r"(?P<counter>[0-9]{3,6})"
+_COUNTER: Final = r"(?P<counter>[0-9]{3,9})"
 
 _DCF_FOLDER: Final = re.compile(r"[0-9]{3}(?=.*[A-Za-z])[0-9A-Za-z_]{5}")
 _FOLDER_CODE: Final = re.compile(r"(?=.*[0-9])[0-9A-Za-z-]{1,24}")
@@ -127,7 +127,9 @@ PATTERNS: Final = (
         "<device>_<officer>_<device number>_<date>_<time>",
         rf"{_DEVICE}_{_OFFICER}_(?P<device2>[0-9A-Za-z]{{2,12}})_{_DATE}_{_TIME}",
     ),
-    _row("J", "<anything>_<officer>_<date time>…", rf"{_CODE}_{_OFFICER}_{_STAMP}(?:_.{{1,60}})?"),
+    # Digits alone behind the time are a counter: the name is of A or B, or of a maker we do not know, and its second field may
+    # be the recorder.
+    _row("J", "<anything>_<officer>_<date time>…", rf"{_CODE}_{_OFFICER}_{_STAMP}(?:_(?![0-9]{{3,}}$).{{1,60}})?"),
 )
 
 

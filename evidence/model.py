@@ -108,7 +108,9 @@ class DeviceIdentity:
     """What a device says of itself. All texts are untrusted.
 
     ``serial`` is the ledger key together with ``vendor`` and ``model``; ``serial_source`` says where it was read
-    (``usb``, ``device-info``, ``volume``, ``file``, ``path``).
+    (``usb``, ``device-info``, ``volume``, ``file``, ``path``). ``place`` is the stand-in for a folder of this computer that
+    is no recorder's own medium, empty elsewhere: as long as it is the same folder, it is the same source to the ledger.
+    ``hinted`` is the one device code that file names without weight tell, where ``serial`` had to be a stand-in.
     """
 
     driver: str
@@ -120,6 +122,8 @@ class DeviceIdentity:
     firmware: str = ""
     officer_code: str = ""
     unit_code: str = ""
+    place: str = ""
+    hinted: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from catalogue import UnitOfWork
 from catalogue.records import DeviceRow
 from evidence.ids import AgentId, UnitId
 from evidence.model import DeviceIdentity, ParsedName
+from people.units import unit_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Binding:
         officer_code: The code that was found, known or not.
         source: ``name``, ``device``, ``ledger`` or empty.
         confidence: ``high``, ``medium``, ``low`` or empty.
-        unit: The officer's unit at that time, else the recorder's.
+        unit: The officer's unit at that time, else the recorder's, else the officer's first one.
     """
 
     officer: AgentId | None
@@ -35,11 +36,15 @@ class Binding:
 
 
 def _unit_of(uow: UnitOfWork, officer: AgentId | None, device: DeviceRow, at: datetime) -> UnitId | None:
-    if officer is not None:
-        for post in uow.people.posts(officer):
-            if post.valid_from <= at and (post.valid_to is None or at < post.valid_to):
-                return post.unit
-    return device.unit
+    """The unit of the officer's post at that time, else the recorder's, else that of the first post this home knows of.
+
+    The last one is for footage older than the bureau's list of people: it would else belong to nobody and no leader saw it.
+    """
+    posts = uow.people.posts(officer) if officer is not None else []
+    if (unit := unit_at(posts, at) or device.unit) is not None:
+        return unit
+    first = min(posts, key=lambda post: (post.valid_from, post.unit), default=None)
+    return first.unit if first is not None and at < first.valid_from else None
 
 
 def bind(
@@ -54,13 +59,14 @@ def bind(
         device: Its row in the ledger.
         recorded_at: When it was recorded, as well as known: decides the unit.
     """
-    named = uow.people.by_officer_code(parsed.officer_code) if parsed.officer_code else None
+    code = "" if parsed.officer_code == device.serial else parsed.officer_code  # a recorder's number is nobody's
+    named = uow.people.by_officer_code(code) if code else None
     stored = uow.people.by_officer_code(identity.officer_code) if identity.officer_code else None
-    if parsed.officer_code:
+    if code:
         officer = named.id if named else None
         others = {other for other in (stored.id if stored else None, device.officer) if other is not None}
         confidence = "" if officer is None else "high" if others <= {officer} else "low"
-        found = Binding(officer, parsed.officer_code, "name", confidence, None)
+        found = Binding(officer, code, "name", confidence, None)
     elif identity.officer_code:
         officer = stored.id if stored else None
         agrees = device.officer in (None, officer)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from catalogue import UnitOfWork
 from catalogue.records import DeviceRow
 from evidence.clock import unix_ms
-from evidence.errors import DeviceBusyError, DeviceNotRegisteredError, StateConflictError
+from evidence.errors import (
+    DeviceBusyError,
+    DeviceNotRegisteredError,
+    InvalidInputError,
+    NotFoundError,
+    StateConflictError,
+)
 from evidence.events import DeviceRefused, DeviceRegistered
 from evidence.ids import AgentId, DeviceId, UnitId
 from evidence.model import Actor, DeviceIdentity, DeviceState
@@ -18,16 +27,43 @@ def known(parts: Parts, identity: DeviceIdentity) -> DeviceRow | None:
         DeviceBusyError: Two rows of the ledger say this of themselves; a person must tell them apart.
     """
     with parts.catalogue.begin() as uow:
-        rows = [
-            row
-            for row in uow.devices.find(identity.vendor, identity.model, identity.serial)
-            if row.state is not DeviceState.RETIRED
-        ]
+        rows = [row for row in _rows(uow, identity) if row.state is not DeviceState.RETIRED]
         if len(rows) > 1:
             raise_finding(parts, uow, "duplicate-serial", detail=identity.serial, at=parts.clock.now())
+        device = rows[0] if len(rows) == 1 and rows[0].state is DeviceState.REGISTERED else None
+        if device is not None:
+            _remember_place(uow, identity, device.id)
     if len(rows) > 1:
         raise DeviceBusyError("two recorders in the ledger have this serial", todo="Retire one of them, or relabel.")
-    return rows[0] if rows and rows[0].state is DeviceState.REGISTERED else None
+    return device
+
+
+def _rows(uow: UnitOfWork, identity: DeviceIdentity) -> list[DeviceRow]:
+    """What the ledger has under this serial; else, for a folder of this computer, what it was known as before.
+
+    Its file names come and go (cleared, it has none), and it must not become a stranger by that. Names that tell another
+    recorder make it one.
+    """
+    rows = uow.devices.find(identity.vendor, identity.model, identity.serial)
+    if rows or not identity.place:
+        return rows
+    told = identity.hinted if identity.serial == identity.place else identity.serial
+    rows = uow.devices.find(identity.vendor, identity.model, identity.place)
+    remembered = uow.settings.get(_place(identity))
+    if not rows and remembered:
+        with contextlib.suppress(NotFoundError, InvalidInputError):
+            rows = [uow.devices.get(DeviceId(remembered))]
+    return [row for row in rows if not told or row.serial in {told, identity.place}]
+
+
+def _place(identity: DeviceIdentity) -> str:
+    return f"place:{identity.place}"
+
+
+def _remember_place(uow: UnitOfWork, identity: DeviceIdentity, device: DeviceId) -> None:
+    """No evidence: lost, a folder without telling names is registered again."""
+    if identity.place and uow.settings.get(_place(identity)) != device:
+        uow.settings.put(_place(identity), device)
 
 
 def register(
@@ -54,7 +90,7 @@ def register(
     """
     at = parts.clock.now()
     with parts.catalogue.begin() as uow:
-        rows = uow.devices.find(identity.vendor, identity.model, identity.serial)
+        rows = _rows(uow, identity)
         for row in rows:
             if row.state is DeviceState.REGISTERED:
                 return row
@@ -107,6 +143,7 @@ def register(
             officer=officer,
         )
         parts.enter(uow, event, at=at)
+        _remember_place(uow, identity, device)
         return uow.devices.get(device)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
@@ -201,7 +202,10 @@ class MassStorageSession:
     # --- identity -----------------------------------------------------------------------------------------------------
     def _identify(self) -> DeviceIdentity:
         mount = protocol.mount_at(_mounts(), self._path)
-        serial, source = self._serial(mount)
+        serial, source, codes = self._serial(mount)
+        place = ""
+        if mount is None and codes is not None:  # at a mount point the next card would have the same place
+            place = protocol.serial_of_path(self._path, self._tree.inode)
         vendor = model = firmware = ""
         node = _sysfs_node(mount.device) if mount is not None else None
         if node is not None:
@@ -216,22 +220,25 @@ class MassStorageSession:
             vendor=vendor,
             model=model,
             firmware=firmware,
+            place=place,
+            hinted=codes.most_common(1)[0][0] if codes and source == "path" else "",
         )
 
-    def _serial(self, mount: protocol.Mount | None) -> tuple[str, str]:
-        """The best serial there is, and where it came from; the recorder's own word first."""
+    def _serial(self, mount: protocol.Mount | None) -> tuple[str, str, Counter[str] | None]:
+        """The best serial there is, and where it came from; the recorder's own word first. Codes where names were asked."""
         if serial := self._serial_file():
             self._named_by_file = True
-            return serial, "file"
+            return serial, "file", None
         if mount is not None:
             if serial := protocol.serial_of_label(_block_name(mount.device, _BY_LABEL)):
-                return serial, "volume"
+                return serial, "volume", None
             if uuid := _block_name(mount.device, _BY_UUID):
-                return printable(os.fsencode(uuid)), "volume"
+                return printable(os.fsencode(uuid)), "volume", None
         names = (printable(b"/".join(found.parts)) for found in islice(self._tree.walk(), _NAMES_SAMPLED))
-        if serial := protocol.serial_of_names(names):
-            return serial, "file"
-        return protocol.serial_of_path(self._path, self._tree.inode), "path"
+        codes = protocol.codes_of_names(names)
+        if serial := protocol.serial_of_codes(codes):
+            return serial, "file", codes
+        return protocol.serial_of_path(self._path, self._tree.inode), "path", codes
 
     def _serial_file(self) -> str:
         for found in self._tree.walk():

@@ -96,14 +96,17 @@ def serial_of_label(label: str) -> str:
     return label if _CODE_LABEL.fullmatch(label) else ""
 
 
-def serial_of_names(paths: Iterable[str]) -> str:
+def codes_of_names(paths: Iterable[str]) -> Counter[str]:
+    """How many names carry which device code."""
+    return Counter(code for path in paths if (code := parse(path).device_code))
+
+
+def serial_of_codes(codes: Counter[str]) -> str:
     """The device code that most names on the card carry, when it is more than half of those that carry one."""
-    codes = Counter(code for path in paths if (code := parse(path).device_code))
-    total = codes.total()
-    if total < NAMES_MIN:
+    if codes.total() < NAMES_MIN:
         return ""
     code, count = codes.most_common(1)[0]
-    return code if count * 2 > total else ""
+    return code if count * 2 > codes.total() else ""
 
 
 def serial_of_path(path: bytes, inode: int) -> str:

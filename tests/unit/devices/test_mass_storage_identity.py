@@ -65,16 +65,28 @@ def test_the_code_that_most_names_carry_identifies_the_card(tmp_path):
     assert (identity.serial, identity.serial_source) == ("7654321", "file")
 
 
+def test_a_folder_keeps_its_place_and_few_names_only_hint(tmp_path):
+    make_gb_tree(tmp_path, {gb_name(counter=1): b""})
+    few = identity_of(tmp_path)
+    assert (few.serial, few.serial_source, few.hinted) == (few.place, "path", "7654321")
+    make_gb_tree(tmp_path, {gb_name(counter=number): b"" for number in range(2, 5)})
+    named = identity_of(tmp_path)
+    assert (named.serial, named.place, named.hinted) == ("7654321", few.place, "")
+    (tmp_path / "sn.txt").write_bytes(b"8888888")
+    assert identity_of(tmp_path).place == ""
+
+
 def test_a_card_of_two_recorders_in_equal_parts_is_nobodys():
     names = [gb_name(counter=n) for n in range(3)] + [gb_name(counter=n, device="1111111") for n in range(3)]
-    assert protocol.serial_of_names(names) == ""
-    assert protocol.serial_of_names([gb_name()] * 2) == ""
+    assert protocol.serial_of_codes(protocol.codes_of_names(names)) == ""
+    assert protocol.serial_of_codes(protocol.codes_of_names([gb_name()] * 2)) == ""
 
 
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=10), st.binary(max_size=300), st.text(max_size=40))
 def test_anything_on_a_card_is_a_serial_or_empty_and_never_an_error(paths, data, label):
-    for serial in (protocol.serial_of_names(paths), protocol.serial_of_file(data), protocol.serial_of_label(label)):
+    named = protocol.serial_of_codes(protocol.codes_of_names(paths))
+    for serial in (named, protocol.serial_of_file(data), protocol.serial_of_label(label)):
         assert serial == "" or (serial.isascii() and serial.isprintable() and len(serial) <= 64)
 
 

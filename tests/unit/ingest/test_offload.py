@@ -7,13 +7,15 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from catalogue.records import AgentRow
+from catalogue.records import AgentRow, PostRow, UnitRow
+from evidence.clock import from_text
 from evidence.errors import AccessDeniedError, DeviceBusyError, DeviceNotRegisteredError, StateConflictError
-from evidence.ids import AgentId
+from evidence.ids import AgentId, UnitId
 from evidence.manifest import parse as parse_manifest
 from evidence.model import Action, DeviceState, RecordingState, Verdict
 from support import footage
@@ -205,6 +207,32 @@ def test_a_code_that_nobody_has_binds_nobody(home: Home, tmp_path: Path) -> None
     assert (row.officer, row.officer_code, row.officer_source) == (None, OFFICER_CODE, "name")
 
 
+def test_the_number_of_the_recorder_itself_binds_nobody(home: Home, tmp_path: Path) -> None:
+    home.add_agents(AgentRow(id=AgentId.new(5), kind="person", name="officer one", officer_code="7654321"))
+    card = make_gb_tree(tmp_path / "card", {"DCIM/ZF_7654321_20261122093000.mp4": CLIP})
+    (card / "sn.txt").write_text("7654321")
+    row = home.row(home.offload(card).acquired[0])
+    assert (row.officer, row.officer_code, row.officer_source) == (None, "", "")
+
+
+@pytest.mark.parametrize(("post_from", "device_unit"), [(-9, False), (9, False), (9, True)])
+def test_r09_a_recording_belongs_to_the_unit_of_its_officer_also_before_the_first_post_that_is_known(
+    tmp_path: Path, post_from: int, device_unit: bool
+) -> None:
+    officer, unit, other = AgentId.new(5), UnitId.new(6), UnitId.new(7)
+    since = from_text("2026-11-22T01:30:00.000Z") + timedelta(hours=post_from)  # the recording begins 01:30 UTC
+    with Home(tmp_path / "home") as home:
+        home.add_agents(AgentRow(id=officer, kind="person", name="officer one", officer_code=OFFICER_CODE))
+        with home.catalogue.begin() as uow:
+            for one, name in ((unit, "first"), (other, "second")):
+                uow.people.add_unit(UnitRow(id=one, name=name, valid_from=since))
+            uow.people.add_post(PostRow(agent=officer, unit=unit, valid_from=since))
+        card = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(stamp='20261122093000')}": CLIP})
+        home.service.register_device(home.dock(card), home.actor, unit=other if device_unit else None)
+        row = home.row(home.offload(card).acquired[0])
+    assert row.unit == (other if device_unit else unit)
+
+
 # --- who may, which recorder ------------------------------------------------------------------------------------------
 def test_r05_an_unknown_recorder_is_refused_and_nothing_of_it_is_read(home: Home, tmp_path: Path) -> None:
     card = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name()}": CLIP})
@@ -222,6 +250,27 @@ def test_r05_a_registered_recorder_is_read_without_more_ado(home: Home, tmp_path
     assert (row.state, row.label, row.registered_by) == (DeviceState.REGISTERED, "17", home.actor.agent)
     assert home.service.register_device(home.dock(card), home.actor).id == row.id
     assert len(home.offload(card, register=False).acquired) == 1
+
+
+def test_r05_a_folder_stays_the_recorder_it_was_registered_as_whatever_its_names_tell(
+    home: Home, tmp_path: Path
+) -> None:
+    card = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(counter=1)}": CLIP})
+    few = home.service.register_device(home.dock(card), home.actor)
+    make_gb_tree(card, {f"DCIM/{gb_name(counter=n)}": CLIP + bytes([n]) for n in range(2, 7)})
+    result = home.offload(card, register=False)  # six names tell it by now
+    assert (result.device, len(result.acquired)) == (few.id, 6)
+
+
+def test_r05_a_recorder_known_by_its_names_is_known_when_it_was_emptied(home: Home, tmp_path: Path) -> None:
+    card = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(counter=n)}": CLIP + bytes([n]) for n in range(4)})
+    named = home.offload(card).device
+    for path in (card / "DCIM").iterdir():
+        path.unlink()
+    assert home.offload(card, register=False).device == named
+    make_gb_tree(card, {f"DCIM/{gb_name(counter=9, device='1111111')}": CLIP})
+    with pytest.raises(DeviceNotRegisteredError):
+        home.offload(card, register=False)  # another recorder's footage
 
 
 def test_r05_a_retired_recorder_is_not_read_and_not_registered_again(home: Home, tmp_path: Path) -> None:
