@@ -22,6 +22,7 @@ from typing import Any, Final
 from api.schemas.docks import device_answer
 from app.control import parsed, short_address
 from app.foreground import docked_where, ingest_beside, progress_json
+from app.offload_report import clear_json
 from app.serving import Running
 from evidence.errors import ConfigError, EvidenceError, InvalidInputError
 from evidence.ids import AgentId, UnitId
@@ -112,6 +113,9 @@ class ControlServer:
             )  # fmt: skip
         if request.get("command") == "register":
             return self._register(request, actor)
+        if request.get("command") == "clear":
+            docked = docked_where(self._running.house.registry, _text(request, "where"))
+            return clear_json(self._running.house, self._running.offloads.clear_recorder(docked, actor))
         raise InvalidInputError("the service knows no such command")
 
     def _register(self, request: dict[str, Any], actor: Actor) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from evidence.clock import to_text
 from evidence.ids import RecordingId
 from evidence.model import RecordingState
 from ingest.docking import OffloadResult
+from ingest.release import ClearResult
 
 
 def recording_json(uow: UnitOfWork, row: RecordingRow, *, directory: dict[str, str]) -> dict[str, Any]:
@@ -81,6 +82,20 @@ def offload_json(house: House, result: OffloadResult) -> dict[str, Any]:
                 for row in [*twins, *(row for row in kept if row.id in known)]
             ],
         }
+
+
+def clear_json(house: House, result: ClearResult) -> dict[str, Any]:
+    """What one clearing did: what left the recorder, and why each other file stays on it."""
+    with house.catalogue.read() as uow:
+        names = {one: uow.recordings.get(one).name for one in [*result.released, *result.kept]}
+    return {
+        "released": [{"id": one, "name": names[one]} for one in result.released],
+        "kept": [
+            {"id": one, "name": names[one], "code": error.code, "message": error.diagnostics()}
+            for one, error in result.kept.items()
+        ],
+        "left": [{"name": path, "reason": reason} for path, reason in result.left],
+    }
 
 
 def _distinct(recordings: Sequence[RecordingId]) -> list[RecordingId]:

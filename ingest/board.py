@@ -19,8 +19,9 @@ from catalogue.records import DeviceRow, OffloadRow, ProgressRow, RecordingRow
 from evidence.errors import DeviceNotRegisteredError, EvidenceError, NotFoundError
 from evidence.events import RecordingDuplicate, RecordingStored
 from evidence.ids import AgentId, RecordingId, UnitId
-from evidence.model import Action, Actor, OffloadState, RecordingState, Visibility
+from evidence.model import Action, Actor, ClearingMode, OffloadState, RecordingState, Visibility
 from evidence.ports import Authoriser, DockedDevice
+from ingest.release import ClearResult
 from ingest.session import OffloadService
 from ingest.slots import DockOutcome
 
@@ -115,8 +116,7 @@ class DockBoard:
         seen = self._authoriser.visibility(actor, Action.OFFLOAD_LIST)
         with self._offloads.parts.catalogue.read() as uow:
             unsealed = _unsealed(uow)
-            docked = sorted(self._docked(), key=lambda one: (one.driver, one.slot))
-            cards = [self._card(uow, one, unsealed) for one in docked]
+            cards = [self._card(uow, one, unsealed) for one in self._present()]
         if seen.everything:
             return cards
         return [card for card in cards if card.device is None or _may_see(seen, card.device)]
@@ -124,7 +124,7 @@ class DockBoard:
     def find(self, actor: Actor, slot: str) -> DockedDevice:
         """The docked recorder of a slot; NotFoundError when nothing is docked there."""
         self._authoriser.require(actor, Action.OFFLOAD_LIST)
-        for one in self._docked():
+        for one in self._present():
             if one.slot == slot:
                 return one
         raise NotFoundError(f"nothing is docked in slot {slot[:80]}")
@@ -142,6 +142,20 @@ class DockBoard:
         self._authoriser.require(actor, Action.OFFLOAD_RUN, detail=slot)
         self._offloads.forget(self.find(actor, slot))
         self._hint()
+
+    def clear(self, actor: Actor, slot: str) -> ClearResult:
+        """Remove from the recorder of a slot what is sealed here; everything is checked again first (promise 1).
+
+        Raises:
+            PolicyUnmetError: Clearing is switched off.
+            AccessDeniedError, DeviceError, ClockWentBackError, ClockJumpedError: As for ``OffloadService.clear_recorder``.
+        """
+        return self._offloads.clear_recorder(self.find(actor, slot), actor, mode=ClearingMode.MANUAL)
+
+    def _present(self) -> list[DockedDevice]:
+        """What is docked, and what somebody has read by hand just now, by slot."""
+        docked = {(one.driver, one.slot): one for one in [*self._offloads.read_lately(), *self._docked()]}
+        return [docked[key] for key in sorted(docked)]
 
     # --- one card -----------------------------------------------------------------------------------------------------
     def _card(self, uow: UnitOfWork, docked: DockedDevice, unsealed: _Unsealed) -> DockCard:

@@ -42,6 +42,7 @@ from evidence.model import Actor, Cap, ClearingMode, RecordingState, ReleaseRece
 from evidence.ports import DeviceSession
 from evidence.transfer import transfer
 from ingest.parts import Parts, raise_finding
+from ingest.states import UNREAD
 
 _log = logging.getLogger(__name__)
 _CLEARABLE = frozenset({RecordingState.STORED, RecordingState.DUPLICATE})
@@ -74,10 +75,12 @@ class ClearResult:
     Attributes:
         released: Removed from the recorder now, or found already absent.
         kept: Recording -> why it stays on the recorder.
+        left: Other files that stay: (printable path, ``not-stored``, ``not-read`` or ``still-written``).
     """
 
     released: list[RecordingId] = field(default_factory=list)
     kept: dict[RecordingId, EvidenceError] = field(default_factory=dict)
+    left: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Releaser:
@@ -127,6 +130,9 @@ class Releaser:
         growing = still_growing(session)
         with self._parts.catalogue.read() as uow:
             rows = uow.recordings.of_device(device.id, states=_CLEARABLE)
+            coming = {
+                row.source for row in uow.recordings.of_device(device.id, states=UNREAD | {RecordingState.ACQUIRED})
+            }
         for row in rows:
             if row.released_at is not None or (only is not None and row.id not in only):
                 continue
@@ -146,6 +152,11 @@ class Releaser:
                 _log.info("%s stays on its recorder: %s", row.id, error.what)
                 result.kept[row.id] = error
         self._confirm_absent(session, rows, set(result.released))
+        if only is None:
+            dealt_with = {row.source for row in rows if row.id in result.kept or row.id in result.released}
+            for key in sorted(listed.keys() - dealt_with):
+                result.left.append((key.path, "not-stored" if key in coming else "not-read"))
+            result.left += [(path, "still-written") for path in sorted(growing)]
         return result
 
     def _confirm_absent(self, session: DeviceSession, rows: list[RecordingRow], released: set[RecordingId]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +42,8 @@ SECURE_JOB = "secure"
 OFFLOAD_JOB = "offload"
 CLEAR_JOB = "clear"
 RECONCILE_JOB = "reconcile"
+#: How long a folder that was read by hand stays on the board.
+_LATELY_S = 600
 
 
 def secure_key(recording: RecordingId) -> str:
@@ -123,6 +125,10 @@ class OffloadService:
         """How the last attempt on this slot ended; None when there was none since the start or :meth:`forget`."""
         return self._slots.outcome(docked)
 
+    def read_lately(self) -> list[DockedDevice]:
+        """What this process reads now or has read in the last minutes, docked or given by hand."""
+        return self._slots.read_lately(since_ns=self.parts.clock.now().monotonic_ns - _LATELY_S * 1_000_000_000)
+
     def is_being_read(self, docked: DockedDevice) -> bool:
         """Whether this process reads that slot right now."""
         return self._slots.is_being_read(docked)
@@ -167,8 +173,12 @@ class OffloadService:
                 acquired=self._enqueue_secure,
                 on_progress=on_progress,
             )
+            times_left = self._slots.times_left(docked)
             with self._slots.reading(docked):
-                return run.run(status)
+                result = run.run(status)
+                # Kept before it stops being read: the board shows the one or the other at every moment.
+                self._slots.keep(docked, self._outcome_of(result), times_left=times_left)
+            return result
 
     def register_device(
         self,
@@ -340,17 +350,16 @@ class OffloadService:
 
     def _offload_job(self, argument: str) -> None:
         docked = _docked(argument)
-
-        def work() -> DockOutcome:
-            result = self.offload(docked, self._service)
-            return replace(
-                self._outcome_of(result.error),
-                device=result.device,
-                offload=result.offload,
-                waiting=bool(result.waiting),
-            )
-
-        self._remember(docked, work)
+        times_left = self._slots.times_left(docked)
+        try:
+            self.offload(docked, self._service)
+        except EvidenceError as error:
+            self._slots.keep(docked, self._failed(error), times_left=times_left)
+            raise
+        except Exception:  # a fault of ours: it must show at the dock and be paused, not be tried in a loop
+            broke = self._failed(EvidenceError("the docking broke"))
+            self._slots.keep(docked, broke, times_left=times_left)
+            raise
 
     def _clear_job(self, argument: str) -> None:
         docked = _docked(argument)
@@ -362,22 +371,12 @@ class OffloadService:
                 now_ns = self.parts.clock.now().monotonic_ns
                 self._slots.keep(docked, replace(before, at_monotonic_ns=now_ns), times_left=times_left)
 
-    def _remember(self, docked: DockedDevice, work: Callable[[], DockOutcome]) -> None:
-        times_left = self._slots.times_left(docked)
-        try:
-            outcome = work()
-        except EvidenceError as error:
-            self._slots.keep(docked, self._outcome_of(error), times_left=times_left)
-            raise
-        except Exception:  # a fault of ours: it must show at the dock and be paused, not be tried in a loop
-            broke = self._outcome_of(EvidenceError("the docking broke"))
-            self._slots.keep(docked, broke, times_left=times_left)
-            raise
-        self._slots.keep(docked, outcome, times_left=times_left)
+    def _failed(self, error: EvidenceError) -> DockOutcome:
+        return DockOutcome(self.parts.clock.now().monotonic_ns, error.code, error.retry)
 
-    def _outcome_of(self, error: EvidenceError | None) -> DockOutcome:
-        now_ns = self.parts.clock.now().monotonic_ns
-        return DockOutcome(now_ns, error.code, error.retry) if error else DockOutcome(now_ns)
+    def _outcome_of(self, result: OffloadResult) -> DockOutcome:
+        ended = self._failed(result.error) if result.error else DockOutcome(self.parts.clock.now().monotonic_ns)
+        return replace(ended, device=result.device, offload=result.offload, waiting=bool(result.waiting))
 
 
 def enqueue_secure(jobs: JobEngine, row: RecordingRow) -> None:

@@ -50,6 +50,7 @@ class Slots:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._reading: set[Slot] = set()
+        self._read: dict[Slot, DockedDevice] = {}
         self._outcomes: dict[Slot, DockOutcome] = {}
         self._seen: dict[str, DockedDevice] = {}
         self._left: Counter[Slot] = Counter()
@@ -78,6 +79,7 @@ class Slots:
             self._left[_slot(docked)] += 1
             self._outcomes.pop(_slot(docked), None)
             self._held.pop(_slot(docked), None)
+            self._read.pop(_slot(docked), None)
             self._seen = {key: where for key, where in self._seen.items() if where.slot != docked.slot}
 
     # --- who is read now ----------------------------------------------------------------------------------------------
@@ -91,11 +93,18 @@ class Slots:
         """Say so for as long as the block runs."""
         with self._lock:
             self._reading.add(_slot(docked))
+            self._read[_slot(docked)] = docked
         try:
             yield
         finally:
             with self._lock:
                 self._reading.discard(_slot(docked))
+
+    def read_lately(self, *, since_ns: int) -> list[DockedDevice]:
+        """What is being read, or was read to an outcome since then (monotonic), whoever asked for it."""
+        with self._lock:
+            ended = {slot for slot, outcome in self._outcomes.items() if outcome.at_monotonic_ns >= since_ns}
+            return [docked for slot, docked in self._read.items() if slot in self._reading or slot in ended]
 
     # --- which recorder sits where ------------------------------------------------------------------------------------
     def first_seen(self, recorder: str, docked: DockedDevice) -> DockedDevice:

@@ -21,6 +21,8 @@ from app.cli.common import (
 )
 from app.control import ask, connection_to
 from app.foreground import docked_where
+from app.offload_report import clear_json
+from evidence.durable import exclusive_lock
 from evidence.ids import AgentId, UnitId
 from evidence.model import Action
 from flow import InlineEngine
@@ -94,6 +96,52 @@ def register(where: str, *, home: str | None, as_json: bool, login: str, label: 
         print_json(answer)
     else:
         click.echo(say("Registered: {serial}", serial=answer["serial"]))
+
+
+@devices.command()
+@click.argument("where")
+@home_option
+@json_option
+@identity_options
+def clear(where: str, *, home: str | None, as_json: bool, login: str) -> None:
+    """Remove from the recorder at WHERE (a slot of `devices scan`, or a folder) what is sealed here.
+
+    Every file is read again first and compared with its sealed copies; what is not safe stays. Exit status 0 when nothing
+    is left on the recorder, 3 when something stays.
+    """
+    path = Path(where).absolute()
+    where = str(path) if path.is_dir() else where
+    password = password_for(login)
+    with connection_to(the_home(home).socket) as service:
+        if service is not None:
+            request = {
+                "command": "clear", "where": where, "login": login, "password": password, "terminal": terminal(),
+            }  # fmt: skip
+            answer = ask(service, request, on_progress=lambda _row: None)
+        else:
+            answer = _clear_here(home, login, password, where)
+    if as_json:
+        print_json(answer)
+    else:
+        for one in answer["kept"]:
+            click.secho(f"  {one['name']}  {one['message']}", fg="yellow")
+        for one in answer["left"]:
+            click.secho(f"  {one['name']}  {one['reason']}", fg="yellow")
+        click.echo(
+            say("{n} files were cleared from the recorder, {m} stay.", n=len(answer["released"]), m=_stay(answer))
+        )
+    raise click.exceptions.Exit(3 if _stay(answer) else 0)
+
+
+def _stay(answer: dict[str, Any]) -> int:
+    return len(answer["kept"]) + len(answer["left"])
+
+
+def _clear_here(home: str | None, login: str, password: str, where: str) -> dict[str, Any]:
+    with acting(home, login, password) as (house, actor), exclusive_lock(house.home.lock):
+        result = house.offloads(InlineEngine()).clear_recorder(docked_where(house.registry, where), actor)
+        house.seal_pending()
+        return clear_json(house, result)
 
 
 def _register_here(

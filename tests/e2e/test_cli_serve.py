@@ -238,3 +238,18 @@ def test_a_part_of_the_service_that_breaks_ends_it_with_its_status(station):
     station.run("recordings", "list", status=None)  # something to seal
     service = station.services[-1]
     assert service.wait(40) != 0
+
+
+def test_a_recorder_is_cleared_on_request_where_the_bureau_allows_it(station, tmp_path):
+    card = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(device='3333333', counter=n)}": b"x%d" % n for n in (1, 2)})
+    (card / "sn.txt").write_text("3333333")
+    station.json("ingest", card, "--register")
+    assert station.error("devices", "clear", card, status=3)["code"] == "policy-unmet"
+    config = station.home / "config.toml"
+    config.write_text(config.read_text().replace("[docks]\n", '[docks]\nclearing = "manual"\n'))
+    answer = station.json("devices", "clear", card, status=3)  # both stores lie on one disk
+    assert (answer["released"], {one["code"] for one in answer["kept"]}) == ([], {"policy-unmet"})
+    station.serve()
+    assert station.json("devices", "clear", card, status=3)["kept"] == answer["kept"]
+    assert station.end() == 0
+    assert len(list((card / "DCIM").iterdir())) == 2

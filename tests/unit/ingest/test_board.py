@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from evidence.errors import DeviceGoneError, MediumError
+from evidence.errors import AccessDeniedError, DeviceGoneError, MediumError
 from evidence.ids import UnitId
-from evidence.model import RecordingState, Visibility
+from evidence.model import Action, ClearingMode, RecordingState, Visibility
 from ingest.autodock import AutoDock
 from ingest.board import DockBoard, DockCard
 from support.faulty_card import FaultyCard
@@ -182,3 +183,41 @@ def test_r09_who_sees_a_part_of_the_bureau_sees_no_recorder_of_the_rest(
     wall.turn()
     monkeypatch.setattr(wall.home.gate, "visibility", lambda *_asked: Visibility(units=frozenset({UnitId.new(7)})))
     assert wall.board.cards(wall.home.actor) == []
+
+
+def test_a_folder_that_is_read_by_hand_has_a_card_with_its_progress_and_then_its_end(
+    wall: Wall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_gb_tree(tmp_path / "by-hand", {f"DCIM/{gb_name(counter=9)}": CLIP + b"9"})
+    docked = wall.home.dock(folder)
+    seen: list[DockCard] = []
+    monkeypatch.setattr("ingest.progress._INTERVAL_NS", 0)
+    wall.home.service.offload(
+        docked, wall.home.actor, register=True, on_progress=lambda _row: seen.append(card_of(wall, docked.slot))
+    )
+    assert {card.state for card in seen} == {"offloading"}
+    assert all(card.progress for card in seen)
+    assert said(card_of(wall, docked.slot)) == ("securing", "no")
+    wall.home.settle()
+    assert said(card_of(wall, docked.slot)) == ("sealed", "yes")
+    wall.home.clock.advance(minutes=11)
+    assert docked.slot not in [card.docked.slot for card in wall.board.cards(wall.home.actor)]
+
+
+def test_a_recorder_is_cleared_at_the_dock_on_request_and_each_file_that_stays_says_why(
+    wall: Wall, card: FaultyCard
+) -> None:
+    wall.turn()
+    settings = replace(wall.home.settings, clearing=ClearingMode.MANUAL, domains_required=1, single_domain_allowed=True)
+    object.__setattr__(wall.home.parts, "settings", settings)
+    make_gb_tree(card.root, {f"DCIM/{gb_name(counter=7)}": CLIP})
+    result = wall.board.clear(wall.home.actor, card.docked.slot)
+    assert (len(result.released), result.kept) == (2, {})
+    assert result.left == [(f"DCIM/{gb_name(counter=7)}", "not-read")]
+    wall.home.gate.forbidden = {Action.DEVICE_RELEASE}
+    with pytest.raises(AccessDeniedError):
+        wall.board.clear(wall.home.actor, card.docked.slot)
+
+
+def card_of(wall: Wall, slot: str) -> DockCard:
+    return next(card for card in wall.board.cards(wall.home.actor) if card.docked.slot == slot)
