@@ -17,7 +17,7 @@ from typing import Protocol
 
 from evidence.errors import DeviceBusyError
 from evidence.model import DeviceIdentity
-from evidence.ports import DeviceSession, DockedDevice
+from evidence.ports import DeviceSession
 
 #: One USB 2 root hub carries about 35 MB/s whatever hangs below it; a second stream hides the first one's command gaps.
 STREAMS_PER_HUB = 2
@@ -151,32 +151,3 @@ class Leases:
             with self._changed:
                 self._held.recorders.pop(key, None)
                 self._changed.notify_all()
-
-
-class OpensDevices(Protocol):
-    """The part of a registry (or a driver) that a lease needs."""
-
-    def open(self, device: DockedDevice) -> DeviceSession:
-        """Open one docked device."""
-        ...
-
-
-@contextlib.contextmanager
-def leased_session(
-    opener: OpensDevices, device: DockedDevice, leases: Leases, *, timeout_s: float = 0.0
-) -> Iterator[DeviceSession]:
-    """Open a device as its only reader and close it at the end, whatever happens.
-
-    The slot is held before the device is opened (opening resets some recorders), the serial as soon as it is known.
-
-    Raises:
-        DeviceBusyError: Someone reads this slot or a recorder of this serial, or the hub is full.
-        DeviceGoneError: It was undocked meanwhile. DeviceUnsupportedError: no driver can open it.
-    """
-    with leases.slot(device.slot, timeout_s=timeout_s):
-        session = opener.open(device)
-        try:
-            with leases.recorder(session.identity, slot=device.slot):
-                yield session
-        finally:
-            session.close()

@@ -11,18 +11,8 @@ Source: RULES R4; docs/invariants.md 9.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from ingest.times import Started
-
-
-class DeadlineState(StrEnum):
-    """How a recording stands to its deadline."""
-
-    ON_TIME = "on_time"
-    DUE_SOON = "due_soon"
-    LATE = "late"
-    LATE_EXPLAINED = "late_explained"
 
 
 def deadline(
@@ -40,27 +30,3 @@ def deadline(
         return discovered_at + within
     end = started.at + max(duration or timedelta(0), timedelta(0))
     return min(end, discovered_at) + within
-
-
-def state(
-    deadline_at: datetime,
-    *,
-    handed_in_at: datetime | None,
-    now: datetime,
-    due_soon: timedelta = timedelta(hours=4),
-    explained: bool = False,
-) -> DeadlineState:
-    """Judge one recording.
-
-    Args:
-        deadline_at: From :func:`deadline`.
-        handed_in_at: When it was stored here; None while it is not.
-        now: Reading of the injected clock.
-        due_soon: How long before the deadline it is shown as due soon.
-        explained: Whether a late explanation was entered.
-    """
-    if (handed_in_at or now) > deadline_at:
-        return DeadlineState.LATE_EXPLAINED if explained else DeadlineState.LATE
-    if handed_in_at is None and deadline_at - now < due_soon:
-        return DeadlineState.DUE_SOON
-    return DeadlineState.ON_TIME

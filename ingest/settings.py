@@ -23,7 +23,6 @@ class IngestSettings:
         clearing: When recorders are cleared.
         set_clock: Whether a docked recorder's clock is set (after its offset was recorded).
         hand_in_within: Elapsed time after a recording's end within which it must be handed in (R4).
-        due_soon: How long before the deadline a recording is shown as due soon.
         free_floor_bytes: Intake stops cleanly below this much free space on the primary store.
         secure_concurrency: Recordings that are copied and described at the same time.
         offload_concurrency: Recorders read at the same time.
@@ -36,7 +35,6 @@ class IngestSettings:
     clearing: ClearingMode = ClearingMode.NEVER
     set_clock: bool = True
     hand_in_within: timedelta = timedelta(hours=24)
-    due_soon: timedelta = timedelta(hours=4)
     free_floor_bytes: int = FREE_SPACE_FLOOR_BYTES
     secure_concurrency: int = 2
     offload_concurrency: int = 8

@@ -1,20 +1,16 @@
-"""Leases, registry and monitor: one reader per recorder, and no driver hides another's devices."""
+"""Leases and registry: one reader per recorder, and no driver hides another's devices."""
 
 from __future__ import annotations
 
-import contextlib
 import threading
 
 import pytest
 
-from devices.mass_storage.driver import MassStorageDriver
-from devices.monitor import DockMonitor
 from devices.registry import DriverRegistry
-from devices.session import Leases, hub_of, leased_session
+from devices.session import Leases, hub_of
 from evidence.errors import ConfigError, DeviceBusyError, DeviceError, DeviceGoneError, DeviceUnsupportedError
 from evidence.model import DeviceIdentity
 from evidence.ports import DockedDevice
-from support.recorders import MtpRecorder, make_gb_tree
 
 
 def identity(serial):
@@ -70,31 +66,6 @@ def test_two_recorders_with_one_serial_are_not_read_at_the_same_time():
         pass
 
 
-def test_twins_on_real_sessions_the_second_is_refused_and_closed_again(tmp_path):
-    one, two = (make_gb_tree(tmp_path / name, {"sn.txt": b"8888888"}) for name in "ab")
-    registry, leases = DriverRegistry([MassStorageDriver([one, two])]), Leases()
-    first, second = registry.scan()
-    with leased_session(registry, first, leases) as session:
-        assert session.identity.serial == "8888888"
-        with pytest.raises(DeviceBusyError), leased_session(registry, second, leases):
-            pass
-    with leased_session(registry, second, leases) as session:
-        assert session.identity.serial == "8888888"
-
-
-def test_a_lease_ends_when_opening_fails():
-    class Broken:
-        def open(self, _device):
-            raise DeviceGoneError("gone")
-
-    leases, device = Leases(), DockedDevice("x", "1-1", "a")
-    for _ in range(3):
-        with pytest.raises(DeviceGoneError), leased_session(Broken(), device, leases):
-            pass
-    with leases.slot("1-1"):
-        pass
-
-
 class Scripted:
     """A driver whose scans are given; an exception among them is raised."""
 
@@ -123,64 +94,3 @@ def test_drivers_have_one_name_each_and_unknown_ones_open_nothing():
         DriverRegistry([Scripted("a", []), Scripted("a", [])])
     with pytest.raises(DeviceUnsupportedError):
         DriverRegistry([]).open(DockedDevice("a", "1-1", "1-1"))
-
-
-def watched(*drivers):
-    events = []
-    monitor = DockMonitor(
-        DriverRegistry(drivers),
-        on_docked=lambda device: events.append(("docked", device.slot)),
-        on_undocked=lambda device: events.append(("undocked", device.slot)),
-        interval_s=60,
-    )
-    return monitor, events
-
-
-def test_the_monitor_tells_each_change_once():
-    monitor, events = watched(Scripted("a", ["1"], ["1"], ["1", "2"], ["2"], []))
-    for _ in range(6):
-        monitor.poll_once()
-    assert events == [("docked", "1"), ("docked", "2"), ("undocked", "1"), ("undocked", "2")]
-
-
-def test_a_driver_that_cannot_tell_does_not_undock_its_devices():
-    monitor, events = watched(Scripted("a", ["1"], DeviceError("x"), ["1"]), Scripted("b", ["9"], [], ["9"]))
-    for _ in range(3):
-        monitor.poll_once()
-    assert events == [("docked", "1"), ("docked", "9"), ("undocked", "9"), ("docked", "9")]
-
-
-def test_a_callback_that_fails_does_not_stop_the_watch():
-    calls = []
-
-    def fail(device):
-        calls.append(device.slot)
-        raise RuntimeError(device.slot)
-
-    monitor = DockMonitor(DriverRegistry([Scripted("a", ["1", "2"])]), on_docked=fail, on_undocked=fail)
-    monitor.poll_once()
-    assert calls == ["1", "2"]
-    assert len(monitor.docked) == 2
-
-
-def test_the_monitor_sees_a_real_recorder_come_and_go_and_a_hint_wakes_it(tmp_path):
-    docked, undocked = threading.Event(), threading.Event()
-    with MtpRecorder(make_gb_tree(tmp_path, {"a.mp4": b"x"})) as recorder:
-        monitor = DockMonitor(
-            DriverRegistry([recorder.driver()]),
-            on_docked=lambda _: docked.set(),
-            on_undocked=lambda _: undocked.set(),
-            interval_s=60,
-        )
-        with contextlib.ExitStack() as stack:
-            monitor.start()
-            monitor.start()
-            stack.callback(monitor.stop)
-            assert docked.wait(5)
-            recorder.cut_after(0)
-            for _ in range(50):
-                monitor.poke()
-                if undocked.wait(0.1):
-                    break
-            assert undocked.is_set()
-        monitor.stop()

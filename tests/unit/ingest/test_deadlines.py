@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from evidence.model import ClockOffset, ParsedName, RecordingKind
 from ingest import times
-from ingest.deadlines import DeadlineState, deadline, state
+from ingest.deadlines import deadline
 from ingest.times import Started
 
 SEEN = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -49,7 +49,7 @@ def test_r04_a_clock_in_1980_or_2099_makes_no_time_trusted_and_nobody_late(year:
     begun = times.started(named(datetime(year, 1, 1)), clock=clock(0, plausible=False), discovered_at=SEEN)
     assert begun == Started(None, times.UNTRUSTED)
     due = deadline(begun, duration=timedelta(minutes=5), discovered_at=SEEN)
-    assert state(due, handed_in_at=SEEN + timedelta(hours=1), now=SEEN) is DeadlineState.ON_TIME
+    assert due == SEEN + DAY
 
 
 @pytest.mark.parametrize(
@@ -80,23 +80,3 @@ def test_r04_no_clock_and_no_length_ever_moves_a_deadline_beyond_a_day_after_dis
     due = deadline(begun, duration=timedelta(seconds=duration_s), discovered_at=SEEN)
     assert due <= SEEN + DAY
     assert deadline(begun, duration=None, discovered_at=SEEN) <= due
-
-
-def test_r04_states_on_time_due_soon_late() -> None:
-    due = SEEN + DAY
-    assert state(due, handed_in_at=None, now=SEEN) is DeadlineState.ON_TIME
-    assert state(due, handed_in_at=None, now=due - timedelta(hours=4)) is DeadlineState.ON_TIME
-    assert state(due, handed_in_at=None, now=due - timedelta(hours=3, minutes=59)) is DeadlineState.DUE_SOON
-    assert state(due, handed_in_at=None, now=due) is DeadlineState.DUE_SOON
-    assert state(due, handed_in_at=None, now=due + timedelta(milliseconds=1)) is DeadlineState.LATE
-
-
-def test_r04_handed_in_in_time_stays_on_time_for_ever() -> None:
-    assert state(SEEN + DAY, handed_in_at=SEEN + DAY, now=SEEN + 400 * DAY) is DeadlineState.ON_TIME
-
-
-def test_r04_late_stays_late_and_an_explanation_is_only_added() -> None:
-    late = SEEN + DAY + timedelta(seconds=1)
-    assert state(SEEN + DAY, handed_in_at=late, now=late) is DeadlineState.LATE
-    assert state(SEEN + DAY, handed_in_at=late, now=late, explained=True) is DeadlineState.LATE_EXPLAINED
-    assert state(SEEN + DAY, handed_in_at=SEEN, now=late, explained=True) is DeadlineState.ON_TIME
