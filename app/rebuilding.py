@@ -9,17 +9,25 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.home import Home
 from app.settings import Settings
-from app.wiring import SERVICE_AGENT, build_stores, digest_suite, published_places, require_action
+from app.wiring import (
+    SERVICE_AGENT,
+    build_stores,
+    digest_suite,
+    open_catalogue,
+    published_places,
+    require_action,
+)
 from assurance.disclosures import DisclosureArchive, load_key
 from assurance.facts import evidence_facts
 from assurance.rebuild import rebuild
 from catalogue import Catalogue
+from catalogue.migrate import CatalogueLostError
 from catalogue.records import AgentRow, CredentialRow
 from chain_of_custody import EntryRecorder, NoteVerifier, Sealer, keys
 from chain_of_custody.reader import LogReader
@@ -32,6 +40,7 @@ from evidence.errors import (
     CustodyError,
     EvidenceError,
     IntegrityError,
+    SignerMismatchError,
     StoreError,
 )
 from evidence.events import AccessAllowed
@@ -105,18 +114,15 @@ def rebuild_home(
     path = _require_sqlite(home, settings)
     clock, suite = SystemClock(), digest_suite()
     stores = build_stores(home, settings, suite=suite, clock=clock)
-    with exclusive_lock(home.lock):
+    fresh_path = path.with_name(f"{path.name}.rebuilding")
+    with exclusive_lock(home.lock), _nothing_left_of(fresh_path):
         old = _open_old(home, settings)
         try:
             if old is not None:
                 # Where the present catalogue is lost, the account that owns the home and its keys must do.
-                require_action(
-                    home, settings, old, Action.REBUILD_RUN, login=login, password=password, terminal=terminal
-                )
+                old = _with_leave(home, settings, old, login=login, password=password, terminal=terminal)
+            if old is not None:
                 _seal_what_waits(old, home, settings, stores)
-            fresh_path = path.with_name(f"{path.name}.rebuilding")
-            for leftover in path.parent.glob(f"{fresh_path.name}*"):
-                leftover.unlink()
             fresh = Catalogue.open(f"sqlite:///{fresh_path}", migrate=True)
             try:
                 done = _fill(fresh, home, settings, stores, old=old, progress=progress)
@@ -129,31 +135,56 @@ def rebuild_home(
         finally:
             if old is not None:
                 old.close()
-        if check:
-            for leftover in path.parent.glob(f"{fresh_path.name}*"):
-                leftover.unlink()
-        else:
+        if not check:
             done.kept_aside = _swap(path, fresh_path, stamp=unix_ms(clock.now().wall))
         return done
 
 
+@contextlib.contextmanager
+def _nothing_left_of(fresh: Path) -> Iterator[None]:
+    """Remove what an interrupted rebuild left, and what this one leaves when it does not come to its end."""
+    try:
+        _remove(fresh)
+        yield
+    finally:
+        _remove(fresh)
+
+
+def _remove(fresh: Path) -> None:
+    for leftover in fresh.parent.glob(f"{fresh.name}*"):
+        leftover.unlink()
+
+
 def _open_old(home: Home, settings: Settings) -> Catalogue | None:
-    """The present catalogue; None where it is lost or damaged. One that only does not answer now is not taken for lost."""
+    """The present catalogue; None where it is lost, emptied or damaged. One that only does not answer is not taken for lost."""
     if not _require_sqlite(home, settings).exists():
         return None
     with contextlib.ExitStack() as stack:
         try:
-            old = Catalogue.open(home.database_url(settings))
+            old = open_catalogue(home, settings)
             stack.callback(old.close)
             with old.read() as uow:
                 uow.people.agents()
         except CatalogueUnavailableError:
             raise
-        except CatalogueError as error:
+        except (CatalogueError, CatalogueLostError) as error:
             _log.warning("the present catalogue cannot be read: %s", error.what)
             return None
         stack.pop_all()
         return old
+
+
+def _with_leave(
+    home: Home, settings: Settings, old: Catalogue, *, login: str, password: str, terminal: str
+) -> Catalogue | None:
+    """The present catalogue, asked whether this person may; one that can enter nothing any more is as good as lost."""
+    try:
+        require_action(home, settings, old, Action.REBUILD_RUN, login=login, password=password, terminal=terminal)
+    except SignerMismatchError as error:
+        _log.warning("the present catalogue takes no entry and is replaced like a lost one: %s", error.what)
+        old.close()
+        return None
+    return old
 
 
 def _seal_what_waits(old: Catalogue, home: Home, settings: Settings, stores: StoreSet) -> None:

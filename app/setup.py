@@ -50,7 +50,7 @@ def set_up(home: Home, *, config: str, login: str, os_uid: int, clock: Clock | N
     generate_key(home.disclosure_key)
     _make_stores(home, settings, clock=clock or SystemClock())
     make_dirs(home.public_log.parent)
-    house = build(home, settings, clock=clock, migrate=True)
+    house = build(home, settings, clock=clock, new=True)
     try:
         house.sealer.open_log(house.recorder)
         first = house.administration.first_administrator(login=login, name=login, os_uid=os_uid)

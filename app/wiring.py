@@ -19,6 +19,7 @@ from app.settings import LocalStoreSettings, S3StoreSettings, Settings
 from assurance.disclosures import DisclosureArchive, load_key
 from assurance.verify import CopyPolicy
 from catalogue import Catalogue
+from catalogue.migrate import CatalogueLostError
 from chain_of_custody import EntryRecorder, Sealer, keys, selftest
 from devices.mass_storage.driver import MassStorageDriver
 from devices.mtp.driver import MtpDriver
@@ -244,7 +245,32 @@ def _altered_segments_told() -> Iterator[None]:
         _log.error("personal values are not copied to a store: %s; run `liuhen verify`", error.what)
 
 
-def build(home: Home, settings: Settings, *, clock: Clock | None = None, migrate: bool = False) -> House:
+def open_catalogue(home: Home, settings: Settings, *, migrate: bool = False) -> Catalogue:
+    """The catalogue of a home that was set up; nothing is ever written in the place of one that is gone.
+
+    Args:
+        home: The home.
+        settings: Its settings.
+        migrate: Bring its schema up to date.
+
+    Raises:
+        CatalogueLostError: It is missing, or was emptied; what to do is told.
+        ConfigError, CatalogueUnavailableError: As ``Catalogue.open``.
+    """
+    catalogue = Catalogue.open(home.database_url(settings), migrate=migrate, create=False)
+    try:
+        with catalogue.read() as uow:
+            if uow.outbox.head() is None:
+                raise CatalogueLostError("the catalogue was emptied: it knows of no log")
+    except BaseException:
+        catalogue.close()
+        raise
+    return catalogue
+
+
+def build(
+    home: Home, settings: Settings, *, clock: Clock | None = None, migrate: bool = False, new: bool = False
+) -> House:
     """Build a home's objects. Runs the cryptographic self-test first.
 
     Args:
@@ -252,6 +278,7 @@ def build(home: Home, settings: Settings, *, clock: Clock | None = None, migrate
         settings: Its settings.
         clock: The time; the machine's by default.
         migrate: Bring the database's schema up to date.
+        new: The home is being set up: make the database.
 
     Raises:
         ConfigError, KeyUnavailableError, StoreUnavailableError, CatalogueError: What is missing is named.
@@ -261,7 +288,10 @@ def build(home: Home, settings: Settings, *, clock: Clock | None = None, migrate
     suite = digest_suite()
     stores = build_stores(home, settings, suite=suite, clock=clock)
     recorder = EntryRecorder(keys.load(home.station_key), station=settings.station.name)
-    catalogue = Catalogue.open(home.database_url(settings), migrate=migrate)
+    if new:
+        catalogue = Catalogue.open(home.database_url(settings), migrate=True)
+    else:
+        catalogue = open_catalogue(home, settings, migrate=migrate)
     gate = Gate(catalogue, recorder=recorder, clock=clock)
     local = stores.local
     sealer = Sealer(

@@ -40,21 +40,23 @@ class Catalogue:
         self.library_version = engines.version
 
     @classmethod
-    def open(cls, url: str, *, migrate: bool = False) -> Self:
+    def open(cls, url: str, *, migrate: bool = False, create: bool | None = None) -> Self:
         """Open ``sqlite:////abs/app.db`` or ``postgresql://...``.
 
         Args:
             url: Address of the database.
-            migrate: Create the schema or bring it up to date first.
+            migrate: Bring the schema up to date first.
+            create: Make it where there is none; by default as ``migrate`` says.
 
         Raises:
             ConfigError: An address we do not understand, a database that cannot keep our promises, or (without
                 ``migrate``) a schema older or newer than this program.
+            CatalogueLostError: Without ``create``: no catalogue is there.
             CatalogueUnavailableError: The database does not answer.
         """
         engines = connect(url)
         try:
-            migration.prepare(engines, migrate=migrate)
+            migration.prepare(engines, migrate=migrate, create=migrate if create is None else create)
         except BaseException:
             engines.dispose()
             raise

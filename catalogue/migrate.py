@@ -21,16 +21,23 @@ HOME = Path(__file__).parent / "migrations"
 _LOCK = 0x6C697568656E
 
 
-def prepare(engines: Engines, *, migrate: bool) -> None:
+def prepare(engines: Engines, *, migrate: bool, create: bool) -> None:
     """Bring the schema to this program's version, or check that it is there.
 
+    Args:
+        engines: The database.
+        migrate: Bring an older schema up to date.
+        create: Make the schema where there is none.
+
     Raises:
-        ConfigError: Without ``migrate``: the schema is missing or older. Always: it is newer than this program.
+        CatalogueLostError: Without ``create``: there is no catalogue, and nothing was written in its place.
+        ConfigError: Without ``migrate``: the schema is older. Always: it is newer than this program.
     """
-    if engines.path is not None and not engines.path.exists():
-        if not migrate:
-            raise ConfigError(f"there is no database {engines.path.name}", todo="Run `liuhen init`.")
-        _create_file(engines.path)
+    if engines.path is not None and not _holds_something(engines.path):
+        if not create:
+            raise CatalogueLostError(f"there is no database {engines.path.name}")
+        if not engines.path.exists():
+            _create_file(engines.path)
     newest = _scripts().get_current_head()
     with translated(), engines.write.begin() as connection:
         current = _current(connection)
@@ -38,9 +45,21 @@ def prepare(engines: Engines, *, migrate: bool) -> None:
             return
         if current is not None and current not in {script.revision for script in _scripts().walk_revisions()}:
             raise ConfigError("the database was written by a newer program", todo="Install that version.")
+        if not create and not sa.inspect(connection).has_table("alembic_version"):
+            raise CatalogueLostError("the database holds no catalogue")
         if not migrate:
-            raise ConfigError("the database has an older schema", todo="Start the service once, or run `liuhen init`.")
+            raise ConfigError("the database has an older schema", todo="Start the service once.")
         _run(connection, "upgrade", "head")
+
+
+class CatalogueLostError(ConfigError):
+    """There is no catalogue where one should be. It comes back from log and stores, and nothing else takes its place."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            what, kept="Log and stores hold every recording and every entry.",
+            todo="Make it again with `liuhen rebuild` (PostgreSQL: restore its backup); docs/runbooks/lost-database.md.",
+        )  # fmt: skip
 
 
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:
@@ -76,6 +95,16 @@ def _scripts() -> ScriptDirectory:
 
 def _current(connection: sa.Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def _holds_something(path: Path) -> bool:
+    """Looked at before anything connects: SQLite writes the first page of an empty file."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise CatalogueUnavailableError(f"{path.name} cannot be looked at ({error.strerror})") from error
 
 
 def _create_file(path: Path) -> None:

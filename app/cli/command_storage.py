@@ -18,8 +18,7 @@ from app.cli.common import (
 )
 from app.settings import LocalStoreSettings
 from app.web_services import auditor_of, health_parts_of
-from app.wiring import opened, require_action
-from catalogue import Catalogue
+from app.wiring import open_catalogue, opened, require_action
 from chain_of_custody import create_published_directory
 from evidence.ids import RecordingId
 from evidence.model import Action
@@ -59,7 +58,7 @@ def init_(home: str | None, *, as_json: bool, login: str) -> None:
     """
     target = the_home(home)
     settings = target.require()
-    with contextlib.closing(Catalogue.open(target.database_url(settings))) as catalogue:
+    with contextlib.closing(open_catalogue(target, settings)) as catalogue:
         require_action(
             target, settings, catalogue, Action.SETTING_CHANGE, login=login, password=password_for(login),
             terminal=terminal(), detail="storage init",

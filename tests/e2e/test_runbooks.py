@@ -65,6 +65,46 @@ def test_lost_database_comes_back_and_who_was_let_in_stands_in_the_log(station):
     station.run("user", "passwd", "admin", env=new)
 
 
+def tables(database: Path) -> list[tuple[str, ...]] | int | None:
+    """What a database holds, without making one: its size where it is empty, None where it is gone."""
+    if not database.exists() or not database.stat().st_size:
+        return database.stat().st_size if database.exists() else None
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as present:
+        return present.execute("SELECT name FROM sqlite_master ORDER BY 1").fetchall()
+
+
+@pytest.mark.parametrize("way", ["gone", "emptied", "without tables", "without rows"])
+def test_whatever_is_run_on_a_lost_database_names_rebuild_and_writes_nothing_in_its_place(station, way):
+    database = station.home / "app.db"
+    before = {row["id"] for row in station.json("recordings", "list")}
+    for leftover in station.home.glob("app.db*"):
+        leftover.unlink()
+    if way == "emptied":
+        database.write_bytes(b"")
+    elif way == "without tables":
+        with contextlib.closing(sqlite3.connect(database)) as bare:
+            bare.execute("CREATE TABLE something (else_ TEXT)")
+    elif way == "without rows":
+        Catalogue.open(f"sqlite:///{database}", migrate=True).close()
+    left = tables(database)
+    for command in (
+        ("recordings", "list"),
+        ("verify",),
+        ("ingest", station.home),
+        ("serve", "--port", "0"),
+        ("user", "list"),
+    ):
+        error = station.error(*command, status=2)
+        assert "liuhen rebuild" in error["todo"]
+        assert "init" not in error["todo"]
+    assert any("rebuild" in row["fix"] for row in station.json("doctor", status=3) if row["what"] == "home")
+    assert tables(database) == left
+    assert station.error("init", status=2)["what"].endswith("is already a home")
+    done = station.json("rebuild")
+    assert done["one_time_password"]
+    assert {row["id"] for row in station.json("recordings", "list")} == before
+
+
 def test_what_a_lost_database_left_beside_it_does_not_get_into_the_new_one(station):
     """SQLite would take a write-ahead log for the new file's own and write the old pages over it."""
     database, log = station.home / "app.db", station.home / "app.db-wal"
@@ -91,7 +131,7 @@ def test_a_database_that_only_does_not_answer_now_is_not_taken_for_lost(station,
 
     before = (station.home / "app.db").stat().st_ino
     with monkeypatch.context() as patched:
-        patched.setattr("app.rebuilding.Catalogue.open", busy)
+        patched.setattr("app.wiring.Catalogue.open", busy)
         assert station.error("rebuild", status=50)["code"] == "catalogue-unavailable"
     assert (station.home / "app.db").stat().st_ino == before
 
