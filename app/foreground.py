@@ -25,7 +25,7 @@ from evidence.names import printable
 from evidence.ports import DockedDevice, JobEngine
 from flow import InlineEngine
 from ingest.docking import OffloadResult
-from ingest.session import RECONCILE_JOB, OffloadService, secure_key
+from ingest.session import RECONCILE_JOB, OffloadService, recording_keys
 
 OnProgress = Callable[[ProgressRow], None]
 _WAIT_S: Final = 0.2
@@ -129,7 +129,7 @@ def _wait_until_sealed(house: House, result: OffloadResult, *, jobs: JobEngine, 
         if not left:
             return
         waited_for = [row.id for row in left]  # a card of thousands that are held already is asked for once
-        if not {secure_key(row.id) for row in left}.isdisjoint(jobs.live_keys()):
+        if not set[str]().union(*(recording_keys(row.id) for row in left)).isdisjoint(jobs.live_keys()):
             idle_since = time.monotonic()
         elif time.monotonic() - idle_since > _GIVE_UP_S:
             return

@@ -1,7 +1,8 @@
 """The offload service: everything a person or the dock can ask of intake.
 
 One service per home. It opens a docked recorder as its only reader, makes sure the ledger knows it, reads what is new, and
-hands every recording to the secure job, which copies, seals and describes it while the next one is still being read.
+hands every recording to the secure job, which copies and seals it while the next one is still being read; what it shows is
+looked at by a job of its own.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ _log = logging.getLogger(__name__)
 
 SECURE_QUEUE = "secure"
 SECURE_JOB = "secure"
+#: A queue of its own: an hour of footage takes long to look through, and nobody's second copy waits for that.
+DESCRIBE_QUEUE = "describe"
+DESCRIBE_JOB = "describe"
 OFFLOAD_JOB = "offload"
 CLEAR_JOB = "clear"
 RECONCILE_JOB = "reconcile"
@@ -49,6 +53,11 @@ _LATELY_S = 600
 def secure_key(recording: RecordingId) -> str:
     """Key of a recording's secure job."""
     return f"{SECURE_JOB}:{recording}"
+
+
+def recording_keys(recording: RecordingId) -> set[str]:
+    """Keys of all jobs that bring a recording to its end."""
+    return {secure_key(recording), f"{DESCRIBE_JOB}:{recording}"}
 
 
 def dock_key(job: str, docked: DockedDevice) -> str:
@@ -103,8 +112,10 @@ class OffloadService:
     def declare_jobs(self) -> None:
         """Declare queues and jobs; call it once before the engine starts."""
         self._jobs.declare_queue(SECURE_QUEUE, concurrency=self.parts.settings.secure_concurrency)
+        self._jobs.declare_queue(DESCRIBE_QUEUE, concurrency=self.parts.settings.secure_concurrency)
         self._jobs.declare_queue(self.dock_queue, concurrency=self.parts.settings.offload_concurrency)
         self._jobs.register(SECURE_JOB, self._secure_job)
+        self._jobs.register(DESCRIBE_JOB, self._describe_job)
         self._jobs.register(RECONCILE_JOB, self._reconcile_job)
         self._jobs.register(OFFLOAD_JOB, self._offload_job)
         self._jobs.register(CLEAR_JOB, self._clear_job)
@@ -339,13 +350,23 @@ class OffloadService:
         self._jobs.enqueue(job, argument, queue=self.dock_queue, key=dock_key(job, docked), priority=1)
 
     def _secure_job(self, argument: str) -> None:
-        self.secure(RecordingId(argument))
+        row = ensure_stored(self.parts, RecordingId(argument))
+        if row.state is RecordingState.STORED and not row.described:
+            # Before this job ends, so that a recording on its way always has a job. Lost, the reconciler asks again.
+            enqueue_describe(self._jobs, row)
+
+    def _describe_job(self, argument: str) -> None:
+        ensure_described(self.parts, RecordingId(argument))
 
     def _reconcile_job(self, _argument: str) -> None:
         live = self._jobs.live_keys()
         for row in reconcile.unfinished(self.parts):
-            if secure_key(row.id) not in live:
+            if not live.isdisjoint(recording_keys(row.id)):
+                continue
+            if row.state is RecordingState.ACQUIRED:
                 enqueue_secure(self._jobs, row)
+            else:
+                enqueue_describe(self._jobs, row)
         reconcile.sweep_partials(self.parts)
 
     def _offload_job(self, argument: str) -> None:
@@ -381,8 +402,17 @@ class OffloadService:
 
 def enqueue_secure(jobs: JobEngine, row: RecordingRow) -> None:
     """Ask for a recording's secure job; the earliest deadline runs first."""
-    minutes = unix_ms(row.deadline_at or row.discovered_at) // 60_000
-    jobs.enqueue(SECURE_JOB, row.id, queue=SECURE_QUEUE, key=secure_key(row.id), priority=max(1, minutes))
+    jobs.enqueue(SECURE_JOB, row.id, queue=SECURE_QUEUE, key=secure_key(row.id), priority=_urgency(row))
+
+
+def enqueue_describe(jobs: JobEngine, row: RecordingRow) -> None:
+    """Ask for the description of a stored recording; the earliest deadline runs first."""
+    key = f"{DESCRIBE_JOB}:{row.id}"
+    jobs.enqueue(DESCRIBE_JOB, row.id, queue=DESCRIBE_QUEUE, key=key, priority=_urgency(row))
+
+
+def _urgency(row: RecordingRow) -> int:
+    return max(1, unix_ms(row.deadline_at or row.discovered_at) // 60_000)
 
 
 def _docked(argument: str) -> DockedDevice:

@@ -24,7 +24,7 @@ class IngestSettings:
         set_clock: Whether a docked recorder's clock is set (after its offset was recorded).
         hand_in_within: Elapsed time after a recording's end within which it must be handed in (R4).
         free_floor_bytes: Intake stops cleanly below this much free space on the primary store.
-        secure_concurrency: Recordings that are copied and described at the same time.
+        secure_concurrency: Recordings that are copied at the same time, and as many that are described.
         offload_concurrency: Recorders read at the same time.
     """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +12,15 @@ import pytest
 from catalogue.recordings import Recordings
 from catalogue.records import RecordingRow
 from devices.watch_folder.driver import WatchFolderDriver
+from evidence.clock import SystemClock
 from evidence.errors import DeviceBusyError, DeviceGoneError
-from evidence.ids import DeviceId
+from evidence.ids import DeviceId, RecordingId
 from evidence.model import Cap, ClearingMode, RecordingState, SourceKey
 from evidence.ports import DockedDevice
+from flow import DbosEngine
 from flow.inline import InlineEngine
 from ingest.autodock import AutoDock
+from ingest.parts import Parts
 from ingest.settings import IngestSettings
 from support import footage
 from support.faulty_card import FaultyCard
@@ -310,3 +315,27 @@ def test_the_jobs_database_can_be_lost_without_losing_work(tmp_path: Path) -> No
         home.settle()
         assert {row.state for row in home.rows()} == {RecordingState.STORED}
         home.check()
+
+
+def test_a_long_description_delays_nobodys_second_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looking, go_on = threading.Semaphore(0), threading.Event()
+
+    def long_look(_parts: Parts, _recording: RecordingId) -> None:
+        looking.release()
+        go_on.wait(30)
+
+    monkeypatch.setattr("ingest.session.ensure_described", long_look)
+    engine = DbosEngine(f"sqlite:///{tmp_path}/flow.db", clock=SystemClock(), poll_s=0.05)
+    one = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(counter=n)}": CLIP + bytes([n]) for n in range(5)})
+    with Home(tmp_path / "home", jobs=engine) as home:
+        try:
+            home.service.offload(home.dock(one), home.actor, register=True)
+            for _ in range(home.settings.secure_concurrency):  # every lane of descriptions is taken
+                assert looking.acquire(timeout=30)
+            for _ in range(300):
+                if {row.state for row in home.rows()} == {RecordingState.STORED}:
+                    break
+                time.sleep(0.1)
+            assert {row.state for row in home.rows()} == {RecordingState.STORED}
+        finally:
+            go_on.set()
