@@ -2,7 +2,8 @@
 
 The service itself runs without capabilities, so its stores are ``mode-only`` until this helper has set the kernel's immutable
 flag. It freezes only what it has read and found to have the digest of its name: a flag on altered bytes would make damage
-permanent and look like protection. It reads ``HOME/config.toml`` for the stores' paths and nothing else of the home.
+permanent and look like protection. Lock records are frozen as far as each follows the one before it. The helper reads
+``HOME/config.toml`` for the stores' paths and nothing else of the home.
 
 Crash: an object has its flag or not; the next run, a minute later, takes up what is left.
 
@@ -13,23 +14,36 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
+import functools
 import hashlib
 import os
 import stat as modes
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from evidence.errors import ConfigError, DigestMismatchError, EvidenceError, StoreError, StoreUnavailableError
+from evidence.digest import Digest
+from evidence.errors import (
+    ConfigError,
+    DigestMismatchError,
+    EvidenceError,
+    IntegrityError,
+    StoreError,
+    StoreUnavailableError,
+)
 from storage import layout, protection
+from storage.locks import chain
 from storage.tree import os_errors
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _FILE: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CHUNK_BYTES: Final = 1 << 20
+#: A link or a folder stands where a record should be (or the other way round).
+_NO_RECORD: Final = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR}
 _DEFAULT_STORES: Final = ("stores/primary", "stores/second")
 
 
@@ -38,11 +52,12 @@ class Frozen:
     """What one run did to one store.
 
     Attributes:
-        frozen: Objects that got the flag now.
-        already: Objects that had it.
-        waiting: Objects that are still being taken in; the next run freezes them.
-        damaged: Keys of objects that do not have the digest of their name, or are no plain files. Not frozen.
-        refused: Keys of objects that this file system or process cannot freeze.
+        frozen: Objects and lock records that got the flag now.
+        already: Those that had it.
+        waiting: Those that are still being taken in; the next run freezes them.
+        damaged: Keys of objects that do not have the digest of their name, of lock records that do not follow the one before
+            them, and of what is no plain file. Not frozen.
+        refused: Keys of what this file system or process cannot freeze.
     """
 
     frozen: int = 0
@@ -84,7 +99,7 @@ def store_roots(home: Path) -> list[Path]:
 
 
 def freeze_store(root: Path) -> Frozen:
-    """Freeze every object of a store that is sound and not frozen yet. The flags are durable on return.
+    """Freeze every object and lock record of a store that is sound and not frozen yet. The flags are durable on return.
 
     Args:
         root: Folder of the store.
@@ -95,7 +110,16 @@ def freeze_store(root: Path) -> Frozen:
     if not (root / layout.MARKER).is_file():
         raise StoreUnavailableError(f"no store is at {root}", todo="Mount the store's disk.")
     done = Frozen()
-    with os_errors(f"freeze {root}"), _opened(root) as fd, contextlib.ExitStack() as stack:
+    with os_errors(f"freeze {root}"), _opened(root) as fd:
+        _freeze_objects(fd, done)
+        with contextlib.suppress(FileNotFoundError), _opened(layout.LOCKS, at=fd) as locks:
+            _freeze_locks(locks, done)
+    return done
+
+
+def _freeze_objects(root: int, done: Frozen) -> None:
+    with contextlib.ExitStack() as stack:
+        fd = root
         for part in layout.BLOBS.split("/"):
             fd = stack.enter_context(_opened(part, at=fd))
         for first in _fan_out(fd):
@@ -103,8 +127,28 @@ def freeze_store(root: Path) -> Frozen:
                 for second in _fan_out(outer):
                     with _opened(second, at=outer) as inner:
                         for name in sorted(os.listdir(inner)):  # noqa: PTH208 - listed through the open descriptor
-                            _freeze(inner, name, f"{layout.BLOBS}/{first}/{second}/{name}", done)
-    return done
+                            key = f"{layout.BLOBS}/{first}/{second}/{name}"
+                            if (digest := layout.digest_of_key(key)) is not None:  # verify tells foreign files
+                                _freeze(inner, name, key, done, sound=functools.partial(_has, digest))
+
+
+def _freeze_locks(locks: int, done: Frozen) -> None:
+    for first in _fan_out(locks):
+        with _opened(first, at=locks) as outer:
+            for blob in sorted(os.listdir(outer)):  # noqa: PTH208 - listed through the open descriptor
+                if (digest := layout.digest_of_lock_folder(f"{layout.LOCKS}/{first}/{blob}")) is None:
+                    continue
+                key = f"{layout.LOCKS}/{first}/{blob}"
+                try:
+                    with _opened(blob, at=outer) as folder:
+                        for name, _ in chain(folder, digest):
+                            _freeze(folder, name, f"{key}/{name}", done, sound=lambda _fd: True)
+                except IntegrityError:
+                    done.damaged.append(key)
+                except OSError as error:
+                    if error.errno not in _NO_RECORD:
+                        raise
+                    done.damaged.append(key)
 
 
 @contextlib.contextmanager
@@ -120,10 +164,7 @@ def _fan_out(folder: int) -> list[str]:
     return sorted(filter(layout.is_fan_out, os.listdir(folder)))
 
 
-def _freeze(folder: int, name: str, key: str, done: Frozen) -> None:
-    digest = layout.digest_of_key(key)
-    if digest is None:
-        return  # not an object of ours; verify tells foreign files
+def _freeze(folder: int, name: str, key: str, done: Frozen, *, sound: Callable[[int], bool]) -> None:
     try:
         fd = os.open(name, _FILE, dir_fd=folder)
     except FileNotFoundError:
@@ -137,7 +178,7 @@ def _freeze(folder: int, name: str, key: str, done: Frozen) -> None:
             done.already += 1
         elif state.st_nlink > 1:  # still has its name in staging, which a frozen file could not lose
             done.waiting += 1
-        elif not modes.S_ISREG(state.st_mode) or _sha256(fd) != digest.hex:
+        elif not modes.S_ISREG(state.st_mode) or not sound(fd):
             done.damaged.append(key)
         elif protection.make_immutable(fd):
             done.frozen += 1
@@ -147,18 +188,18 @@ def _freeze(folder: int, name: str, key: str, done: Frozen) -> None:
         os.close(fd)
 
 
-def _sha256(fd: int) -> str:
+def _has(expected: Digest, fd: int) -> bool:
     digest = hashlib.sha256()
     while chunk := os.read(fd, _CHUNK_BYTES):
         digest.update(chunk)
-    return digest.hexdigest()
+    return digest.hexdigest() == expected.hex
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Freeze the local stores of a home; what is wrong is told on standard error.
 
     Returns:
-        0 when everything sound is frozen, 1 when an object does not have its digest, else the status of the error family.
+        0 when everything sound is frozen, 1 when something is not what was written, else the status of the error family.
     """
     parser = argparse.ArgumentParser(
         prog="python -m storage.freeze", description="Set the immutable flag on originals."
@@ -180,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             refused = f"{root}: {len(found.refused)} objects cannot be frozen here, the first is {found.refused[0]}"
             status = status or _told(StoreError(refused))
         for key in found.damaged:
-            status = _told(DigestMismatchError(f"{root}/{key} does not have the digest of its name; it was not frozen"))
+            status = _told(DigestMismatchError(f"{root}/{key} is not what was written; it was not frozen"))
     return status
 
 

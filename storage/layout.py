@@ -13,7 +13,9 @@ from evidence.errors import InvalidInputError
 MARKER = "0=liuhen_store_1"
 SPEC = "spec.txt"
 BLOBS = "objects/sha256"
+LOCKS = "locks"
 _FAN_OUT = re.compile(r"[0-9a-f]{2}")
+_LOCK_FOLDER = re.compile(r"locks/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 _BLOB_KEY = re.compile(r"objects/sha256/([0-9a-f]{2})/([0-9a-f]{2})/(\1\2[0-9a-f]{60})")
 
 
@@ -37,7 +39,13 @@ def blob_key(sha256: Digest) -> str:
 def lock_folder(sha256: Digest) -> tuple[str, ...]:
     """Folders that lead to a blob's lock records."""
     digest = _hex(sha256)
-    return ("locks", digest[:2], digest)
+    return (LOCKS, digest[:2], digest)
+
+
+def digest_of_lock_folder(untrusted: str) -> Digest | None:
+    """The blob whose lock records lie in a folder; None for anything :func:`lock_folder` does not name."""
+    match = _LOCK_FOLDER.fullmatch(untrusted)
+    return Digest(SHA256, match[2]) if match else None
 
 
 def hold_prefix(sha256: Digest) -> str:

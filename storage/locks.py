@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -96,11 +96,8 @@ class LockRecords:
         with os_errors("read lock records"):
             try:
                 with self._tree.folder(layout.lock_folder(sha256)) as folder:
-                    names = sorted(os.listdir(folder))  # noqa: PTH208 - through the open descriptor
-                    for position, name in enumerate(names):
-                        if name != f"{position:06d}.json":
-                            raise IntegrityError(f"lock record {position} of {sha256} is missing")
-                        state = _checked(_read(folder, name), sha256, state)
+                    for _, now in chain(folder, sha256):
+                        state = now
             except FileNotFoundError:
                 return LockState()
         return state
@@ -157,6 +154,24 @@ class LockRecords:
             if made and self._immutable:
                 protection.make_immutable(file.fd)
         return made
+
+
+def chain(folder: int, sha256: Digest) -> Iterator[tuple[str, LockState]]:
+    """The records of one blob in their order: each one's file name, and the sum up to it.
+
+    Args:
+        folder: Descriptor of the blob's folder of records.
+        sha256: The blob.
+
+    Raises:
+        IntegrityError: The next record is missing, changed or not of our form; those before it are sound.
+    """
+    state = LockState()
+    for position, name in enumerate(sorted(os.listdir(folder))):
+        if name != f"{position:06d}.json":
+            raise IntegrityError(f"lock record {position} of {sha256} is missing")
+        state = _checked(_read(folder, name), sha256, state)
+        yield name, state
 
 
 def _read(folder: int, name: str) -> bytes:

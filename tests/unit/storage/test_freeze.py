@@ -1,6 +1,7 @@
 """The freezing helper: freezes what is sound, never what is not, and says so."""
 
 import hashlib
+import io
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from evidence.digest import sha256_of
 from evidence.errors import ConfigError, StoreUnavailableError
 from storage import protection
 from storage.freeze import freeze_store, main, store_roots
@@ -162,3 +164,43 @@ def test_settings_that_make_no_sense_are_refused(home, text, capsys):
 def test_without_a_home_it_says_so(tmp_path, capsys):
     assert main(["--home", str(tmp_path / "none")]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.root
+def test_lock_records_are_frozen_as_far_as_each_follows_the_one_before_it(home, stores, capsys):
+    root = stores[0]
+    store = local_store(root, "primary")
+    digest = sha256_of(b"one")
+    store.put(io.BytesIO(b"one"), sha256=digest, size_bytes=3)
+    for number in range(3):
+        store.set_hold(digest, reference=f"case-{number}")
+    records = sorted((root / "locks").rglob("*.json"))
+    assert main(["--home", str(home)]) == 0
+    assert "4 frozen" in capsys.readouterr().out
+    assert all(frozen(path) for path in records)
+    store.release_hold(digest, reference="case-1")  # a frozen chain goes on
+    later = records[0].with_name("000003.json")
+    later.chmod(0o640)
+    later.write_bytes(later.read_bytes().replace(b"case-1", b"case-2"))
+    (later.with_name("000004.json")).write_bytes(later.read_bytes())
+    assert main(["--home", str(home)]) == 1
+    assert str(records[0].parent.relative_to(root)) in capsys.readouterr().err
+    assert not frozen(later.with_name("000004.json"))
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("planted", ["link", "folder", "file"])
+def test_what_stands_where_a_lock_record_should_be_is_told_and_not_frozen(home, stores, planted, capsys):
+    folder = stores[0] / "locks/ab" / ("ab" * 32)
+    folder.mkdir(parents=True)
+    record = folder / "000000.json"
+    match planted:
+        case "link":
+            record.symlink_to("/etc/hostname")
+        case "folder":
+            record.mkdir()
+        case "file":
+            folder.rmdir()
+            folder.write_bytes(b"")
+    assert main(["--home", str(home)]) == 1
+    assert f"locks/ab/{'ab' * 32} is not what was written" in capsys.readouterr().err
