@@ -21,6 +21,10 @@ class Retry(Enum):
     AFTER_HUMAN = "after-human"
 
 
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!", "。")) else f"{text}."
+
+
 class EvidenceError(Exception):
     """Base of all our errors.
 
@@ -44,7 +48,7 @@ class EvidenceError(Exception):
 
     def diagnostics(self) -> str:
         """The message for a person: what happened, what was kept, what to do."""
-        return " ".join(part for part in (self.what, self.kept, self.todo) if part)
+        return " ".join(_sentence(part) for part in (self.what, self.kept, self.todo) if part)
 
 
 # --- 2: how the program was called or set up --------------------------------------------------------------------------

@@ -23,6 +23,8 @@ TOLERANCE: Final = timedelta(minutes=5)
 AHEAD_MAX: Final = timedelta(days=31)
 #: A new time is believed after it has gone on evenly for so long.
 TRIAL: Final = timedelta(hours=24)
+#: What lies between two looks counts for no more than this: a running service looks every few minutes.
+_SPAN_NS: Final = 3_600 * 10**9
 
 
 class Belief(StrEnum):
@@ -72,15 +74,17 @@ def judge(reading: TimeReading, mark: datetime | None) -> Belief:
 def prolong(trial: Trial | None, reading: TimeReading) -> Trial:
     """The trial of a new time after one more reading that contradicts the mark.
 
-    Only spans in which wall and monotonic clock agree count. After a restart of the machine (its monotonic clock begins
-    anew) what was seen before still counts, the time it was off does not; after another jump the trial begins anew.
+    Only spans in which wall and monotonic clock agree count, each for an hour at the most. After a restart of the machine (its
+    monotonic clock begins anew) what was seen before still counts, the time it was off does not; after another jump the trial
+    begins anew.
     """
     if trial is None:
         return Trial(reading.wall, reading.monotonic_ns, 0)
     walked = reading.wall - trial.wall
     ran_ns = reading.monotonic_ns - trial.monotonic_ns
-    if ran_ns < 0 and timedelta(0) <= walked <= AHEAD_MAX:
-        return Trial(reading.wall, reading.monotonic_ns, trial.lasted_ns)
-    if ran_ns < 0 or abs(walked - timedelta(microseconds=ran_ns // 1000)) > TOLERANCE:
-        return Trial(reading.wall, reading.monotonic_ns, 0)
-    return Trial(reading.wall, reading.monotonic_ns, trial.lasted_ns + ran_ns)
+    ran = timedelta(microseconds=ran_ns // 1000)
+    if not -TOLERANCE <= walked <= AHEAD_MAX or (ran_ns >= 0 and abs(walked - ran) > TOLERANCE):
+        lasted_ns = 0
+    else:
+        lasted_ns = trial.lasted_ns + min(max(ran_ns, 0), _SPAN_NS)
+    return Trial(reading.wall, reading.monotonic_ns, lasted_ns)

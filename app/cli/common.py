@@ -127,13 +127,8 @@ def report_error(error: EvidenceError, *, as_json: bool) -> int:
     from api.web import words
 
     title = say(words.ERRORS.get(code, "This did not work"))
-    text = " ".join(_sentence(part) for part in (error.what, error.kept, error.todo) if part)
-    click.secho(f"{title}: {text} [{code}]", fg="red", err=True)
+    click.secho(f"{title}: {error.diagnostics()} [{code}]", fg="red", err=True)
     return status
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "?", "!", "。")) else f"{text}."
 
 
 @contextlib.contextmanager

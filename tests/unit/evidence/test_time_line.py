@@ -54,6 +54,15 @@ def test_a_clock_that_is_set_again_and_again_is_never_believed() -> None:
     assert trial == Trial(MARK + timedelta(days=8), 8 * 10**9, 0)
 
 
+def test_a_day_between_two_looks_is_no_day_of_running() -> None:
+    assert prolong(Trial(MARK, 0, 0), reading(MARK + timedelta(days=30), ran_ns=30 * DAY_NS)).lasted_ns == DAY_NS // 24
+
+
+def test_years_between_two_looks_are_another_jump_whatever_the_machine_says_of_itself() -> None:
+    later = reading(MARK + timedelta(days=4000), ran_ns=4000 * DAY_NS)
+    assert prolong(Trial(MARK, 0, DAY_NS - 1), later).lasted_ns == 0
+
+
 def test_a_machine_that_is_off_at_night_gets_there_too() -> None:
     trial = None
     for day in range(4):
