@@ -101,7 +101,7 @@ COPY_UNREAD: Final = Mark(UNKNOWN, "question", "Not read back yet")
 
 _RUNNING: Final = Mark(BUSY, "clock", "Hand-in running")
 #: Nobody knows when it was recorded: counted from when it was first seen, which may be long after.
-_ESTIMATED: Final = Mark(UNKNOWN, "question", "On time if counted from first sight (estimated)")
+_ESTIMATED: Final = Mark(UNKNOWN, "question", "On time, estimated")
 
 
 def hand_in_mark(row: RecordingRow, stands: HandIn) -> Mark:

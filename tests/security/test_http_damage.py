@@ -113,7 +113,7 @@ def test_tamper_is_bad_on_the_pages_of_findings_and_of_the_system_and_a_late_han
     assert '<span class="soft" lang="en">recording: other bytes</span>' in rows["字节已不同"]  # apart, for who repairs
     english = auditor.get("/findings", params={"lang": "en"}).text
     assert "A copy has other bytes" in english
-    assert RED in next(row for row in auditor.get("/system").text.split("<tr>") if "发现改动或丢失" in row)
+    assert RED in row_of(part(auditor.get("/system").text, 'id="health"', "</table>"), "发现改动或丢失")
 
 
 def test_a_finding_names_its_recording_only_to_who_may_list_it(hurt: tuple[WebHome, Actor]) -> None:
