@@ -278,7 +278,6 @@ ERRORS: Final = {
     "signature-invalid": "Invalid signature",
     "signer-mismatch": "The signing key, or its place in the log, is not right",
     "proof-invalid": "Invalid proof",
-    "signer-mismatch": "Signed by another key",
     "split-view": "Contradicting checkpoints",
     "custody": "Custody log trouble",
     "log-state-unknown": "The log's state is unknown",
