@@ -94,7 +94,9 @@ class Filled:
 
     def _matches(self, row: RecordingRow, wanted: RecordingFilter) -> bool:
         at = row.started_at or row.discovered_at
-        late = bool(row.deadline_at and (row.stored_at or NOW) > row.deadline_at)
+        late = row.state is not RecordingState.DUPLICATE and bool(
+            row.deadline_at and (row.stored_at or NOW) > row.deadline_at
+        )
         return all(
             (
                 wanted.started_from is None or at >= wanted.started_from,

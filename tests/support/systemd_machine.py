@@ -34,10 +34,6 @@ mount -t tmpfs -o size=1g,mode=755 tmpfs {work}
 mkdir {work}/up {work}/wk {work}/root
 mount -t overlay overlay -o lowerdir=/,upperdir={work}/up,workdir={work}/wk {work}/root
 cd {work}/root
-for folder in {open}; do mkdir -p .$folder; chmod o+x .$folder; done
-mkdir -p ./opt/liuhen ./var/lib/liuhen
-for folder in {bound}; do mkdir -p .$folder; mount --bind $folder .$folder; done
-mount --bind {repository} ./opt/liuhen
 mount -t proc proc ./proc
 mount --bind ./proc/sys ./proc/sys
 mount -o remount,ro,bind ./proc/sys
@@ -45,6 +41,10 @@ mount -t sysfs sysfs ./sys
 mount -t cgroup2 cgroup2 ./sys/fs/cgroup
 mount -t tmpfs tmpfs ./run
 mount -t tmpfs tmpfs ./tmp
+for folder in {open}; do mkdir -p .$folder; chmod o+x .$folder; done
+mkdir -p ./opt/liuhen ./var/lib/liuhen
+for folder in {bound}; do mkdir -p .$folder; mount --bind $folder .$folder; done
+mount --bind {repository} ./opt/liuhen
 mount -t tmpfs -o mode=755 tmpfs ./dev
 for node in null zero full random urandom tty loop-control; do cp -a /dev/$node ./dev/; done
 for node in /dev/loop[0-9]*; do test -b $node && cp -a $node ./dev/; done
