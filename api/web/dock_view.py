@@ -49,15 +49,15 @@ def slot_view(card: DockCard, language: str, offered: Collection[Action]) -> dic
     mark = _STATES.get(card.state, marks.NOT_KNOWN)
     if card.state == "sealed" and card.offload is not None and card.offload.waiting:
         mark = _SEALED_BUT_WAITING
+    driver = words.DRIVERS.get(card.docked.driver, card.docked.driver)
     device, offload, progress = card.device, card.offload, card.progress
     error = card.outcome.error if card.outcome is not None else ""
     return {
         "slot": card.docked.slot,
-        # A folder's name; its whole path is of no use at the dock.
-        "port": card.docked.slot.rstrip("/").rpartition("/")[2],
+        "port": place_of(card.docked.slot),
         "driver": card.docked.driver,
-        "title": (device.label or device.serial) if device else card.docked.address,
-        "model": f"{device.vendor} {device.model}".strip() if device else card.docked.driver,
+        "title": (device.label or device.serial) if device else place_of(card.docked.slot),
+        "model": f"{device.vendor} {device.model}".strip() if device else say(driver),
         "officer": card.officer_name,
         "state": {"code": card.state, "tone": mark.tone, "icon": mark.icon, "word": say(mark.word)},
         "message": say(_ERRORS.get(error) or words.ERRORS.get(error, error)) if error else "",
@@ -81,6 +81,11 @@ def slot_view(card: DockCard, language: str, offered: Collection[Action]) -> dic
         "may_unplug": "unknown" if card.state == "unregistered" else card.may_unplug,
         "action": _action(card, offered, say),
     }
+
+
+def place_of(slot: str) -> str:
+    """Where a recorder sits, for people: a folder's name, for its whole path is of no use at the dock."""
+    return slot.rstrip("/").rpartition("/")[2] or slot
 
 
 def _nearly_full(offload: OffloadRow) -> bool:

@@ -28,6 +28,7 @@ from api.dependencies import (
 from api.routes.session import set_cookie
 from api.security import csrf as forgery
 from api.web import admin_pages, custody_words, recording_view, words
+from api.web.dock_view import place_of
 from api.web.i18n import choose_language, translate
 from api.web.rendering import language_of, render
 from api.web.session import PageSession, back_path, page_session
@@ -273,7 +274,7 @@ def wall(request: Request, services: ServicesDep, page: PageSession) -> Response
     return render(
         request, "wall.html", session=page, words=texts, as_of=overview.as_of,
         tiles=[(words.TILES[name], count, href, name == "damaged" and count.total) for name, count, href in tiles],
-        stored_message=partial(words.stored_message, language=lang),
+        place_of=place_of, stored_message=partial(words.stored_message, language=lang),
         offloads=[(row, devices.get(row.device)) for row in services.reading.offloads(page.actor, limit=12)],
     )  # fmt: skip
 

@@ -88,6 +88,15 @@ def test_bytes_of_a_text_file_become_text_that_does_nothing(data: bytes, text: s
     assert as_text(data) == text
 
 
+@pytest.mark.parametrize(
+    ("slot", "place"), [("/srv/docks/drop", "drop"), ("/srv/docks/drop/", "drop"), ("1-1.4", "1-1.4"), ("/", "/")]
+)
+def test_no_path_of_the_server_is_the_name_of_a_slot(slot: str, place: str) -> None:
+    docked = DockedDevice(driver="mass_storage", slot=slot, address="/run/liuhen/x#disk3")
+    view = slot_view(DockCard(docked=docked, state="unregistered"), "en", ())
+    assert (view["title"], view["port"], view["model"]) == (place, place, "mass storage")
+
+
 def a_card(state: str) -> DockCard:
     return DockCard(docked=DockedDevice(driver="mtp", slot="1-2", address="usb"), state=state)
 
