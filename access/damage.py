@@ -25,6 +25,8 @@ KINDS: Final = OF_COPIES | {
     "entry-signature",
     "entry-differs",
     "entry-missing",
+    "signer-differs",
+    "log-rolled-back",
     "disclosure-differs",
     "catalogue-differs",
     "catalogue-unreadable",

@@ -146,6 +146,8 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
         stack.enter_context(exclusive_lock(home.lock))
         house = build(home, settings, clock=clock, migrate=True)
         stack.callback(house.close)
+        with house.catalogue.begin() as uow:
+            house.recorder.require_turn(uow.outbox)
         house.sealer.start_up()
         stack.callback(house.sealer.close)
         stack.callback(_seal_the_rest, house, trouble)

@@ -19,7 +19,7 @@ from catalogue import Catalogue, UnitOfWork
 from catalogue.records import FindingRow, RecordingRow
 from evidence.clock import Clock, to_text
 from evidence.digest import SHA256, Digest
-from evidence.errors import EvidenceError, NotFoundError, StateConflictError
+from evidence.errors import EvidenceError, NotFoundError, SignerMismatchError, StateConflictError
 from evidence.events import AccessAllowed, FixityChecked
 from evidence.ids import FindingId, RecordingId
 from evidence.log_place import LogPlace
@@ -88,8 +88,12 @@ class Auditor:
         except EvidenceError as error:
             if error.fatal:
                 raise
-            untold = Finding(kind="not-examined", detail=f"this verification could not be entered in the log: {error}")
-            return replace(report, findings=(*report.findings, untold))
+            untold = [
+                Finding(kind="not-examined", detail=f"this verification could not be entered in the log: {error}")
+            ]
+            if isinstance(error, SignerMismatchError):
+                untold.append(Finding(kind="signer-differs", detail=error.what))
+            return replace(report, findings=(*report.findings, *untold))
         return report
 
     def verify_one(self, actor: Actor, recording: RecordingId) -> list[CopyCheck]:

@@ -141,6 +141,7 @@ def _check_waiting(catalogue: Catalogue, now: datetime, facts: LogFacts) -> None
     """Entries that are signed and durable but not published: examined alike, and told when they wait too long."""
     with catalogue.read() as uow:
         waiting = facts.catch_up(uow.outbox)
+        facts.check_turns(uow.outbox)
         head = uow.outbox.head()
         published = head.published_size if head is not None else 0
         unpublished = uow.outbox.rows(published, published + 1)

@@ -26,9 +26,10 @@ from evidence import canonical, events
 from evidence.clock import to_text
 from evidence.errors import EvidenceError
 from evidence.limits import SEAL_BATCH_MAX
-from evidence.ports import Disclosure, Outbox, OutboxRow
+from evidence.ports import Disclosure, Outbox, OutboxRow, SignerTurn
 
 _UNSEQUENCED_MAX: Final = 100_000
+_FIRST: Final = SignerTurn(0, "")
 
 
 def fingerprint(
@@ -51,6 +52,7 @@ class LogFacts:
         duplicates: Kept recording -> duplicates whose names it also carries.
         registry: Units, agents, roles, recorders and dockings as the log tells them.
         discovered: Recordings that an entry discovers.
+        turns: Signer -> the next turn that its entries ask for.
         findings: What was found.
     """
 
@@ -61,6 +63,7 @@ class LogFacts:
     duplicates: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     registry: Registry = field(default_factory=Registry)
     discovered: set[str] = field(default_factory=set)
+    turns: dict[str, SignerTurn] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     _unknown_signers: set[str] = field(default_factory=set)
     _opening: list[Entry] = field(default_factory=list)
@@ -110,6 +113,14 @@ class LogFacts:
             else:
                 self._once(Finding(kind="entry-signature", detail="no entry introduces the opening's signer"))
 
+    def check_turns(self, outbox: Outbox) -> None:
+        """What is remembered of each signer follows from its entries; called right after :meth:`catch_up`."""
+        remembered = outbox.turns()
+        for signer in sorted(remembered.keys() | self.turns.keys()):
+            if remembered.get(signer, _FIRST) != self.turns.get(signer, _FIRST):
+                detail = f"the next turn of signer {signer} does not follow from its entries; it can sign nothing"
+                self._once(Finding(kind="signer-differs", detail=detail))
+
     # --- one entry ----------------------------------------------------------------------------------------------------
     def _examine_rows(self, outbox: Outbox, rows: Sequence[OutboxRow]) -> None:
         fresh = [row for row in rows if row.entry not in self.waiting]
@@ -131,8 +142,13 @@ class LogFacts:
             or row.entry != entry.id
             or row.event_type != entry.event_type
             or row.recording != entry.recording
+            or row.at not in (None, entry.at)
+            or row.actor not in (None, entry.data["actor"])
+            or row.signer not in (None, entry.signer)
+            or row.seq not in (None, entry.seq)
         ):
             self.findings.append(Finding(kind="entry-differs", detail=f"{where}: its columns are not what it says"))
+        self._take_turn(entry, row.envelope, where)
         values = self._open(entry, disclosed, where)
         try:
             event = entry.event(values)
@@ -149,6 +165,12 @@ class LogFacts:
             self.discovered.add(event.recording)
         if isinstance(event, events.RecordingDuplicate):
             self.duplicates[event.of].append(event.recording)
+
+    def _take_turn(self, entry: Entry, envelope: bytes, where: str) -> None:
+        if self.turns.get(entry.signer, _FIRST) != SignerTurn(entry.seq, entry.prev):
+            detail = f"{where}: it does not follow the previous entry of signer {entry.signer}"
+            self.findings.append(Finding(kind="entry-invalid", detail=detail))
+        self.turns[entry.signer] = SignerTurn(entry.seq + 1, hashlib.sha256(envelope).hexdigest())
 
     def _check_signature(self, entry: Entry, where: str) -> None:
         public_key = self.registry.keys.get(entry.signer)

@@ -37,6 +37,8 @@ KINDS: Final = {
     "entry-signature": Severity.TAMPER,
     "entry-differs": Severity.TAMPER,
     "entry-missing": Severity.TAMPER,
+    "signer-differs": Severity.TAMPER,
+    "log-rolled-back": Severity.TAMPER,
     "disclosure-differs": Severity.TAMPER,
     "copy-damaged": Severity.TAMPER,
     "copy-missing": Severity.TAMPER,
@@ -50,11 +52,13 @@ KINDS: Final = {
     "too-few-copies": Severity.POLICY,
     "too-few-domains": Severity.POLICY,
     "few-domains-here": Severity.NOTE,
+    "copies-are-one-file": Severity.POLICY,
     "not-published": Severity.POLICY,
     "store-unavailable": Severity.UNKNOWN,
     "not-examined": Severity.UNKNOWN,
     "orphan-blob": Severity.NOTE,
     "foreign-file": Severity.NOTE,
+    "file-open": Severity.NOTE,
     "late": Severity.NOTE,
 }
 

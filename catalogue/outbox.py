@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from catalogue.db import Db, chunks
 from catalogue.schema import disclosures, entries, log_head, signers
-from evidence.errors import InvalidInputError, StateConflictError
+from evidence.errors import InvalidInputError, SignerMismatchError, StateConflictError
 from evidence.events import Event
 from evidence.ids import EntryId
 from evidence.ports import Disclosure, LogHead, NewEntry, OutboxRow, SignerTurn
@@ -34,10 +34,20 @@ _ROW = sa.select(
     entries.c.envelope,
     entries.c.leaf_sha256,
     entries.c.idx.label("index"),
+    entries.c.actor,
+    entries.c.at,
+    entries.c.key_id,
+    entries.c.seq,
 )
 
 # Built once: every act enters something, and building a statement costs more than running it.
 _TURN = sa.select(signers).where(signers.c.key_id == sa.bindparam("signer")).with_for_update()
+_NEWEST = (
+    sa.select(entries.c.seq, entries.c.envelope, entries.c.at)
+    .where(entries.c.key_id == sa.bindparam("signer"))
+    .order_by(entries.c.seq.desc())
+    .limit(1)
+)
 _ADVANCE = (
     signers.update()
     .where(
@@ -56,9 +66,15 @@ class CatalogueOutbox:
 
     def __init__(self, db: Db) -> None:
         self._db = db
+        self._since: dict[str, datetime | None] = {}
 
     def next_turn(self, key_id: str) -> SignerTurn:
-        """Take the signer's row lock and tell the next turn; held until the transaction ends."""
+        """Take the signer's row lock and tell the next turn; held until the transaction ends.
+
+        Raises:
+            SignerMismatchError: The row does not follow from the signer's newest entry: it was changed from outside, and
+                whatever were signed now could be accepted by nobody.
+        """
         row = self._db.one(_TURN, {"signer": key_id})
         if row is None:
             # Another process may introduce the same signer now: the second look then waits for its transaction.
@@ -66,7 +82,30 @@ class CatalogueOutbox:
             row = self._db.one(_TURN, {"signer": key_id})
         if row is None:
             raise StateConflictError(f"the signer {key_id} vanished")
-        return SignerTurn(row["next_seq"], row["prev"])
+        if key_id in self._since:  # checked, and its row is locked since
+            return SignerTurn(row["next_seq"], row["prev"], self._since[key_id])
+        turn = SignerTurn(row["next_seq"], row["prev"])
+        # A statement of its own: PostgreSQL gives it the moment after the wait for the lock.
+        if turn != (expected := self._turn_after_newest(key_id)):
+            raise SignerMismatchError(
+                f"the next turn of signer {key_id} is {turn.seq}, but its entries ask for {expected.seq}"
+                if turn.seq != expected.seq
+                else f"the next turn of signer {key_id} does not follow its newest entry",
+                kept="Nothing was signed.",
+                todo="Run `liuhen verify`, then `liuhen rebuild`.",
+            )
+        self._since[key_id] = expected.since
+        return expected
+
+    def turns(self) -> dict[str, SignerTurn]:
+        """The next turn of every signer as its row tells it; takes no lock and judges nothing."""
+        return {row["key_id"]: SignerTurn(row["next_seq"], row["prev"]) for row in self._db.all(sa.select(signers))}
+
+    def _turn_after_newest(self, key_id: str) -> SignerTurn:
+        newest = self._db.one(_NEWEST, {"signer": key_id})
+        if newest is None:
+            return SignerTurn(FIRST_SEQ, "")
+        return SignerTurn(newest["seq"] + 1, hashlib.sha256(newest["envelope"]).hexdigest(), newest["at"])
 
     def add(
         self, *, entry: EntryId, event: Event, envelope: bytes, leaf_sha256: bytes, key_id: str, turn: SignerTurn,
@@ -104,6 +143,7 @@ class CatalogueOutbox:
             }
             for offset, one in enumerate(new)
         ]  # fmt: skip
+        self._since[key_id] = at
         # One at a time the driver inserts in the order given, so ``added`` grows with ``seq``.
         self._db.execute(_INSERT, rows)
         disclosed = [
@@ -196,7 +236,7 @@ class CatalogueOutbox:
         return [
             OutboxRow(
                 row["entry"], row["event_type"], row["recording"], bytes(row["envelope"]), bytes(row["leaf_sha256"]),
-                row["index"],
+                row["index"], row["actor"], row["at"], row["key_id"], row["seq"],
             )
             for row in self._db.all(statement)
         ]  # fmt: skip

@@ -200,10 +200,22 @@ class PublishedDirectory:
         if edge is not None:
             self._tree = edge
             start = published.size - published.size % TILE_WIDTH
-            self._tail = [row.envelope for row in checked_rows(fetch, start, published.size)]
+            rows = checked_rows(fetch, start, published.size)
+            self._require_published(rows, edge, start)
+            self._tail = [row.envelope for row in rows]
         self._sweep_after_crash(published.size)
         self._note = self._read_note()
         return self._tree
+
+    def _require_published(self, rows: Sequence[OutboxRow], edge: GrowingTree, start: int) -> None:
+        """The newest entries of the database are those that the signed checkpoint covers, so that signers go on after them."""
+        newest = [leaf for tile in edge.partials() if tile.level == 0 for leaf in tile.hashes]
+        if [row.leaf_sha256 for row in rows] != newest:
+            raise DigestMismatchError(
+                f"the database gives other entries from {start} on than {self.directory} has published",
+                kept="Nothing was written.",
+                todo="Run `liuhen verify`, then `liuhen rebuild`.",
+            )
 
     def _load_edge(self, published: Checkpoint) -> GrowingTree | None:
         tiles = []

@@ -1,7 +1,8 @@
 """Turns events into signed entries inside the business transaction.
 
 The entry and the state change it reports commit together or not at all. The signer's row lock, held by
-``Outbox.next_turn`` until the transaction ends, keeps ``seq`` and ``prev`` from racing.
+``Outbox.next_turn`` until the transaction ends, keeps ``seq`` and ``prev`` from racing. A turn that does not follow from the
+signer's newest entry, or a key that the log does not introduce, signs nothing: an entry nobody can accept would stay for ever.
 
 Crash: before the commit nothing happened; after it the entry waits, durable, for the sealer.
 """
@@ -15,10 +16,11 @@ from collections.abc import Callable, Sequence
 from chain_of_custody import disclosures, entry, merkle
 from chain_of_custody.keys import ROLE_STATION, SigningKey
 from evidence.clock import TimeReading, unix_ms
-from evidence.errors import ConfigError
+from evidence.errors import ConfigError, SignerMismatchError
 from evidence.events import Event, KeyAdded
 from evidence.ids import EntryId
-from evidence.ports import NewEntry, Outbox, SignerTurn
+from evidence.limits import SEAL_BATCH_MAX
+from evidence.ports import NewEntry, Outbox, OutboxRow, SignerTurn
 
 
 def _fresh_salt() -> bytes:
@@ -70,6 +72,7 @@ class EntryRecorder:
         Raises:
             EntryInvalidError: The event breaks the schema; nothing was added.
             LimitExceededError: The entry would not fit into a bundle; nothing was added.
+            SignerMismatchError: As :meth:`require_turn`.
         """
         return self.record_many(outbox, [event], at=at)[0]
 
@@ -81,13 +84,44 @@ class EntryRecorder:
         """
         if not events:
             return []
-        first = turn = outbox.next_turn(self._key.key_id)
+        first = turn = self.require_turn(outbox)
         new = []
         for event in events:
             new.append(self._sign(event, at=at, turn=turn))
             turn = SignerTurn(turn.seq + 1, hashlib.sha256(new[-1].envelope).hexdigest())
         outbox.add_many(new, key_id=self._key.key_id, turn=first, at=at.wall)
         return [one.entry for one in new]
+
+    def require_turn(self, outbox: Outbox) -> SignerTurn:
+        """The next turn of this recorder's key, when an entry signed now could be accepted. Asked before every entry.
+
+        Raises:
+            SignerMismatchError: The key is not introduced in the opened log (another home's key file), or the remembered turn
+                does not follow from its newest entry. Nothing was added.
+        """
+        turn = outbox.next_turn(self._key.key_id)
+        if turn.seq == 0 and outbox.head() is not None and not self._introduced(outbox):
+            raise SignerMismatchError(
+                f"the station key {self._key.key_id} is not introduced in this log",
+                kept="Nothing was signed.",
+                todo="Put back the station.key that belongs to this home.",
+            )
+        return turn
+
+    def _introduced(self, outbox: Outbox) -> bool:
+        """Whether an entry introduces the key. Only a key without any entry is looked for, so it may take its time."""
+        start = 0
+        while rows := [*outbox.rows(start, start + SEAL_BATCH_MAX)]:
+            if any(self._introduces(row) for row in rows):
+                return True
+            start += SEAL_BATCH_MAX
+        return any(self._introduces(row) for row in outbox.unsequenced(SEAL_BATCH_MAX))
+
+    def _introduces(self, row: OutboxRow) -> bool:
+        if row.event_type != KeyAdded.TYPE:
+            return False
+        data = entry.parse(row.envelope).data
+        return (data["role"], data["public_key"]) == (ROLE_STATION, self.key_added().public_key)
 
     def _sign(self, event: Event, *, at: TimeReading, turn: SignerTurn) -> NewEntry:
         identity = self._new_id(unix_ms(at.wall))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -128,7 +128,10 @@ class PartialStore(Protocol):
 # --- custody log ------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One signed entry that is durable, whether sequenced or not."""
+    """One signed entry that is durable, whether sequenced or not.
+
+    What stands after ``index`` repeats the envelope for lists and locks; None where a store of entries keeps no such column.
+    """
 
     entry: EntryId
     event_type: str
@@ -136,14 +139,25 @@ class OutboxRow:
     envelope: bytes
     leaf_sha256: bytes
     index: int | None
+    actor: str | None = None
+    at: datetime | None = None
+    signer: str | None = None
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SignerTurn:
-    """The next sequence number of a signing key and the SHA-256 (hex) of its previous envelope ('' for the first)."""
+    """The next turn of a signing key.
+
+    Attributes:
+        seq: Number of its next entry.
+        prev: SHA-256 (hex) of its previous envelope, empty for the first.
+        since: Time of its previous entry, None for the first.
+    """
 
     seq: int
     prev: str
+    since: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +202,14 @@ class Outbox(Protocol):
     """The catalogue's side of the custody log, inside one database transaction."""
 
     def next_turn(self, key_id: str) -> SignerTurn:
-        """Take the signer's row lock and tell the next turn; held until the transaction ends."""
+        """Take the signer's row lock and tell the next turn; held until the transaction ends.
+
+        SignerMismatchError when the turn does not follow from the signer's newest entry.
+        """
+        ...
+
+    def turns(self) -> dict[str, SignerTurn]:
+        """The next turn of every signer as it is remembered; takes no lock and judges nothing."""
         ...
 
     def add(

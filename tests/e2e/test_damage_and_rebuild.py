@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from catalogue import Catalogue
+from chain_of_custody import keys
 from support.program import Program, flip
 from support.recorders import gb_name, make_gb_tree
 
@@ -74,7 +77,7 @@ def test_without_one_readable_personal_value_a_rebuild_brings_every_fact_of_evid
     assert done["erased"] > 0
     assert {row["id"]: row["sha256"] for row in recordings(station)} == before
     for store in ("primary", "second"):  # as the runbook says
-        shutil.move(segment(station, store).parent, station.home / f"damaged-{store}")
+        segment(station, store).parent.rename(station.home / f"damaged-{store}")
     station.run("recordings", "list")
     station.verified()
 
@@ -118,7 +121,7 @@ def test_a_damaged_copy_of_the_log_is_replaced_by_another_stores_and_the_answer_
     assert len(done["unread_logs"]) == 1
     assert str(own) in done["unread_logs"][0]
     if own.exists():  # as the runbook says
-        shutil.move(own, station.home / "damaged-log")
+        own.rename(station.home / "damaged-log")
     own.mkdir()
     after = {row["id"]: row["sha256"] for row in recordings(station)}
     assert len(after) == 3
@@ -137,4 +140,56 @@ def test_a_copy_of_the_log_that_was_set_back_is_not_the_one_that_is_built_from(s
     done = station.json("rebuild")
     assert (done["recordings"], done["log"]) == (4, str(station.home / "stores/primary/log/public"))
     station.run("recordings", "list")  # whatever seals brings the copy up that lags
+    station.verified()
+
+
+# --- the station's key and its place in the log -----------------------------------------------------------------------
+def other_key(station: Program, tmp_path: Path) -> None:
+    other = Program(tmp_path / "other")
+    other.whole = False
+    other.init()
+    shutil.copy(station.home / "keys/station.key", tmp_path / "own.key")
+    shutil.copy(other.home / "keys/station.key", station.home / "keys/station.key")
+
+
+def edit(statement: str):
+    def tamper(station: Program, _tmp_path: Path) -> None:
+        opened = contextlib.closing(Catalogue.open(f"sqlite:///{station.home}/app.db"))
+        with opened as catalogue, catalogue.engine.begin() as connection:
+            assert connection.exec_driver_sql(statement).rowcount > 0
+
+    return tamper
+
+
+TAMPERED = {
+    "another station's key": other_key,
+    "the next number raised": edit("UPDATE signers SET next_seq = next_seq + 5"),
+    "the next number set back": edit("UPDATE signers SET next_seq = next_seq - 1"),
+    "the next number negative": edit("UPDATE signers SET next_seq = -3"),
+    "the digest of the entry before": edit("UPDATE signers SET prev = 'ab' || substr(prev, 3)"),
+    "the signer's row deleted": edit("DELETE FROM signers"),
+    "the signer's row renamed": edit("UPDATE signers SET key_id = 'abababababababab'"),
+}
+
+
+@pytest.mark.parametrize("what", sorted(TAMPERED))
+def test_what_would_make_the_log_unacceptable_for_ever_is_refused_before_anything_is_signed(station, tmp_path, what):
+    TAMPERED[what](station, tmp_path)
+    size = station.json("log", "checkpoint")["size"]
+    media = {f"DCIM/{gb_name(counter=9, stamp='20261122100900')}": b"9" * 5000}
+    for arguments in (("ingest", make_gb_tree(tmp_path / "card", media)), ("serve", "--port", "0")):
+        assert station.error(*arguments, status=1)["code"] == "signer-mismatch"
+    for _ in range(2):
+        assert {kind for kind, _, _ in found(station)} == {"signer-differs", "not-examined"}
+    signer = keys.load(station.home / "keys/station.key").key_id
+    assert any(signer in detail for kind, _, detail in found(station) if kind == "signer-differs")
+    assert station.json("log", "checkpoint")["size"] == size
+    vkey = station.json("log", "vkey")["vkey"]
+    station.outsider("log", station.home / "log/public", "--vkey", vkey)
+    if what == "another station's key":
+        assert station.error("rebuild", status=1)["code"] == "signer-mismatch"
+        assert not list(station.home.glob("app.db.rebuilding*"))
+        shutil.copy(tmp_path / "own.key", station.home / "keys/station.key")
+    else:
+        assert station.json("rebuild")["recordings"] == 3
     station.verified()

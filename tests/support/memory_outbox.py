@@ -45,6 +45,9 @@ class MemoryOutbox:
     def next_turn(self, key_id: str) -> SignerTurn:
         return self.state.signers.get(key_id, SignerTurn(0, ""))
 
+    def turns(self) -> dict[str, SignerTurn]:
+        return dict(self.state.signers)
+
     def add(
         self, *, entry: EntryId, event: Event, envelope: bytes, leaf_sha256: bytes, key_id: str, turn: SignerTurn,
         disclosures: Sequence[Disclosure], at: datetime,
