@@ -45,6 +45,11 @@ for folder in {open}; do mkdir -p .$folder; chmod o+x .$folder; done
 mkdir -p ./opt/liuhen ./var/lib/liuhen
 for folder in {bound}; do mkdir -p .$folder; mount --bind $folder .$folder; done
 mount --bind {repository} ./opt/liuhen
+# The program is installed in /opt/liuhen: what names the checkout (which may lie below /tmp, hidden from units) says so.
+sed '1s|^#!.*|#!/opt/liuhen/.venv/bin/python|' {repository}/.venv/bin/liuhen > {work}/liuhen && chmod 755 {work}/liuhen
+echo /opt/liuhen > {work}/liuhen.pth
+mount --bind {work}/liuhen ./opt/liuhen/.venv/bin/liuhen
+for path in ./opt/liuhen/.venv/lib/python3*/site-packages/*liuhen*.pth; do mount --bind {work}/liuhen.pth $path; done
 mount -t tmpfs -o mode=755 tmpfs ./dev
 for node in null zero full random urandom tty loop-control; do cp -a /dev/$node ./dev/; done
 for node in /dev/loop[0-9]*; do test -b $node && cp -a $node ./dev/; done
