@@ -278,7 +278,7 @@ def test_a_recording_that_cannot_be_described_is_stored_and_sealed_all_the_same(
         recording = home.offload(make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name()}": CLIP})).acquired[0]
         row = home.row(recording)
         assert (row.state, row.sealed, row.described) == (RecordingState.STORED, True, False)
-        assert list(home.jobs.failures()) == [f"secure:{recording}"]
+        assert list(home.jobs.failures()) == [f"describe:{recording}"]
     home.service._reconcile_job("")
     home.settle()
     assert home.row(recording).described
