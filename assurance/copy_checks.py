@@ -11,6 +11,7 @@ from typing import Final
 from assurance.report import Finding, VerifyProgress
 from catalogue import Catalogue
 from catalogue.records import BlobRow
+from evidence import manifest as manifests
 from evidence.digest import Digest
 from evidence.errors import (
     BlobNotFoundError,
@@ -21,12 +22,14 @@ from evidence.errors import (
     NotFoundError,
     StoreUnavailableError,
 )
-from evidence.ids import DerivativeId
+from evidence.ids import DerivativeId, EntryId
 from evidence.model import Copy
 from evidence.ports import BlobStore
 
 _AT_ONCE: Final = 2
 _AHEAD: Final = 16
+#: More bytes than this are no manifest.
+MANIFEST_BYTES_MAX: Final = 65_535
 
 
 @dataclass(slots=True)
@@ -137,15 +140,41 @@ def _finding(catalogue: Catalogue, blob: BlobRow, copy: Copy, error: EvidenceErr
 
 
 def _orphans(catalogue: Catalogue, name: str, store: BlobStore, known: set[Digest]) -> Iterator[Finding]:
-    """Blobs nobody refers to: left by a crash before its row was written, or put there from outside. No tamper."""
+    """Blobs nobody refers to: left by a crash before its row was written, or put there from outside. No tamper.
+
+    A manifest among them that names entries which the log does not hold is another thing: entries were sealed and are gone.
+    """
     try:
         for sha256 in store.list():
             if sha256 not in known and not _held(catalogue, sha256):
-                yield Finding(kind="orphan-blob", store=name, detail=str(sha256))
+                yield _rolled_back(catalogue, name, store, sha256) or Finding(
+                    kind="orphan-blob", store=name, detail=str(sha256)
+                )
     except StoreUnavailableError as error:
         yield Finding(kind="store-unavailable", store=name, detail=str(error))
     except EvidenceError as error:
         yield Finding(kind="not-examined", store=name, detail=str(error))
+
+
+def _rolled_back(catalogue: Catalogue, name: str, store: BlobStore, sha256: Digest) -> Finding | None:
+    """Told when the bytes are a manifest that rests on entries this log does not know: the log was set back behind them."""
+    try:
+        with store.open(sha256) as stream:
+            found = manifests.parse(stream.read(MANIFEST_BYTES_MAX + 1))
+        with catalogue.read() as uow:
+            rows = [(one, uow.outbox.row_of(EntryId(one.entry))) for one in found.entries]
+    except StoreUnavailableError:
+        raise
+    except EvidenceError:
+        return None
+    gone = [one for one, row in rows if row is None or row.leaf_sha256.hex() != one.leaf_sha256]
+    if not gone:
+        return None
+    detail = (
+        f"manifest {sha256} rests on {len(gone)} entries that this log does not hold, the first {gone[0].entry}: "
+        "log and database were set back, or the database was lost before they were published"
+    )
+    return Finding(kind="log-rolled-back", recording=found.recording, store=name, detail=detail)
 
 
 def _held(catalogue: Catalogue, sha256: Digest) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from assurance.copy_checks import MANIFEST_BYTES_MAX
 from assurance.log_entries import LogFacts, fingerprint
 from assurance.projection import BlobFact, project, timeline_events
 from assurance.registry import Registry
@@ -39,7 +40,6 @@ OFFLOAD_FIELDS: Final = (
 )  # fmt: skip
 #: So many recordings are compared in one transaction: long ones would keep SQLite from tidying its write-ahead log.
 _AT_ONE_MOMENT: Final = 200
-_MANIFEST_BYTES_MAX: Final = 65_535
 
 
 def check_facts(
@@ -182,7 +182,7 @@ def _check_manifest(
     for store in stores.values():
         try:
             with store.open(sha256) as stream:
-                data = stream.read(_MANIFEST_BYTES_MAX + 1)
+                data = stream.read(MANIFEST_BYTES_MAX + 1)
             found = manifests.parse(data)
         except ManifestInvalidError as error:
             yield Finding(kind="manifest-invalid", recording=row.id, store=store.properties.name, detail=str(error))

@@ -116,13 +116,11 @@ def test_a_rebuilt_catalogue_verifies_and_goes_on_sealing(
 
 
 def test_an_erased_value_stays_erased(home: AssuredHome, empty: Catalogue, archive: DisclosureArchive) -> None:
-    import sqlite3
-
     live_through_a_day(home)
     archive.sync(home.catalogue)
-    with sqlite3.connect(home.root / "app.db") as database:
-        count = database.execute("UPDATE disclosures SET text = NULL, erased_at = 1 WHERE name = 'mtime_raw'").rowcount
-    database.close()
+    statement = "UPDATE disclosures SET text = NULL, erased_at = 1 WHERE name = 'mtime_raw'"
+    with home.catalogue.engine.begin() as connection:
+        count = connection.exec_driver_sql(statement).rowcount
     assert archive.drop_erased(home.catalogue) == 2 * count  # in both stores
     assert archive.drop_erased(home.catalogue) == 0
     report = rebuilt(home, empty, archive)
