@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from evidence.clock import BUREAU_ZONE
 from support import whole_home
 from support.recorders import docked_mtp_recorders, gb_name, make_gb_tree
 
@@ -15,14 +17,21 @@ pytestmark = pytest.mark.e2e
 RECORDERS, FILES = 8, 4
 
 
+def an_hour_ago() -> str:
+    """As recorders write it in file names: footage that is handed in well within its 24 hours."""
+    return (datetime.now(BUREAU_ZONE) - timedelta(hours=1)).strftime("%Y%m%d%H%M%S")
+
+
 def test_eight_recorders_docked_at_once_end_sealed_and_good(tmp_path: Path) -> None:
     serials = [f"765432{number}" for number in range(RECORDERS)]
-    content = {}
+    content, stamp = {}, an_hour_ago()
     for serial in serials:
-        names = [gb_name(counter=counter, device=serial, extension="txt") for counter in range(1, FILES + 1)]
+        names = [
+            gb_name(counter=counter, device=serial, stamp=stamp, extension="txt") for counter in range(1, FILES + 1)
+        ]
         content[serial] = {f"DCIM/{name}": os.urandom(12).hex().encode("ascii") for name in names}
     # One file that two recorders both hold: one recording is kept, the other refers to it.
-    shared = f"DCIM/{gb_name(counter=9, extension='txt')}"
+    shared = f"DCIM/{gb_name(counter=9, stamp=stamp, extension='txt')}"
     content[serials[0]][shared] = content[serials[1]][shared] = b"the same bytes on two recorders"
     cards = {serial: make_gb_tree(tmp_path / serial, files) for serial, files in content.items()}
     expected = {name.removeprefix("DCIM/") for files in content.values() for name in files}
