@@ -168,7 +168,8 @@ def _refused(
     else:
         word = "That is not possible."
     language = language_of(request)
-    message = translate(word, language) + ("" if language == "zh-CN" else f" ({error.what})")
+    told = language == "zh-CN" or (taken and isinstance(error, StateConflictError))
+    message = translate(word, language) + ("" if told else f" ({error.what})")
     status = int(problems.status_of(error))
     return _people_page(request, services, page, status=status, message=message, form=form or {})
 

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from access import DeniedError
 from evidence.errors import AuthenticationError, InvalidInputError, PolicyUnmetError, StateConflictError
 from evidence.ids import UnitId
-from evidence.model import Action, Actor
+from evidence.model import Action, Actor, DeviceState
 from support.assured_home import AssuredHome
+from support.recorders import gb_name
 
 
 def test_the_first_administrator_manages_people_and_sees_no_footage(home: AssuredHome) -> None:
@@ -248,3 +249,41 @@ def test_a_locked_log_in_is_seen_and_a_new_password_unlocks_it(home: AssuredHome
     password = home.administration.reset_password(home.administrator, agent=made.agent.id)
     assert locked_until() is None
     assert home.identity.log_in("j001", password=password).must_change
+
+
+def test_r05_whose_a_recorder_is_can_be_entered_anew_within_ones_own_units_and_the_log_agrees(
+    home: AssuredHome,
+) -> None:
+    administration, admin = home.administration, home.administrator
+    mine, other = (administration.create_unit(admin, name=name).id for name in ("一科", "二科"))
+    officer = home.agent("甲", "officer", unit=mine)
+    left = home.agent("乙", "officer", unit=mine)
+    administration.deactivate(admin, agent=left.agent)
+    (row,) = home.ingest({f"DCIM/{gb_name(counter=1)}": b"x" * 1000})
+    everywhere, here = home.agent("丙", "station_operator"), home.agent("丁", "station_operator", unit=mine)
+
+    def change(actor: Actor, **facts: object):
+        told = {"label": "", "unit": None, "officer": None, **facts}
+        return administration.change_device(actor, device=row.device, **told)
+
+    with pytest.raises(DeniedError):  # it belongs to no unit yet: the whole house's
+        change(here, unit=mine)
+    changed = change(everywhere, label=" 资产 7 ", unit=mine, officer=officer.agent)
+    assert (changed.label, changed.unit, changed.officer) == ("资产 7", mine, officer.agent)
+    before = len(home.entries("device.registered"))
+    change(here, label="资产 7", unit=mine, officer=officer.agent)  # as it is: nothing new to enter
+    assert len(home.entries("device.registered")) == before
+    for wrong in ({"label": "x" * 201}, {"label": "a\nb"}, {"unit": UnitId.new(1)}, {"officer": left.agent}):
+        with pytest.raises((InvalidInputError, DeniedError)):
+            change(everywhere, **wrong)
+    with pytest.raises(DeniedError):  # into a unit that is not theirs
+        change(here, unit=other)
+    change(here, label="资产 8", unit=mine)
+    assert home.entries("device.registered")[-1]["actor"] == here.agent
+    # A verification compares the ledger with what a rebuild would make of the log.
+    assert home.verify().verdict == "good"
+    with home.catalogue.begin() as uow:
+        assert uow.recordings.get(row.id).unit == row.unit
+        uow.devices.update(row.device, state=DeviceState.RETIRED)
+    with pytest.raises(StateConflictError):
+        change(everywhere, label="资产 9")
