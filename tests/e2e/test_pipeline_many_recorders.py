@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from evidence.clock import BUREAU_ZONE
+from evidence.clock import BUREAU_ZONE, SystemClock
 from support import whole_home
 from support.recorders import docked_mtp_recorders, gb_name, make_gb_tree
 
@@ -19,7 +19,7 @@ RECORDERS, FILES = 8, 4
 
 def an_hour_ago() -> str:
     """As recorders write it in file names: footage that is handed in well within its 24 hours."""
-    return (datetime.now(BUREAU_ZONE) - timedelta(hours=1)).strftime("%Y%m%d%H%M%S")
+    return (SystemClock().now().wall.astimezone(BUREAU_ZONE) - timedelta(hours=1)).strftime("%Y%m%d%H%M%S")
 
 
 def test_eight_recorders_docked_at_once_end_sealed_and_good(tmp_path: Path) -> None:
