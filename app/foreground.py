@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.offload_report import offload_json
+from app.promises import enter_settings
 from app.wiring import House
 from catalogue.records import ProgressRow
 from devices.mass_storage.driver import MassStorageDriver
@@ -85,6 +86,7 @@ def ingest(house: House, path: Path, actor: Actor, *, register: bool, on_progres
         offloads = house.offloads(jobs)
         offloads.start_up()
         jobs.start()
+        enter_settings(house.catalogue, house.settings, recorder=house.recorder, clock=house.clock, actor=actor.agent)
         try:
             result = offloads.offload(
                 docked_at(house.registry, path), actor, register=register, on_progress=on_progress

@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.services import ApiSettings
 from app.home import Home
+from app.promises import enter_settings, weakened
 from app.sandboxed import sandbox_trouble
 from app.settings import Settings
 from app.web_services import ViewingCopies, web_services
@@ -31,7 +32,6 @@ from devices.watch_folder.driver import WatchFolderDriver
 from evidence.clock import Clock
 from evidence.durable import exclusive_lock
 from evidence.errors import EvidenceError, StoreError
-from evidence.model import ClearingMode
 from flow import DbosEngine, Schedule
 from ingest import clock_watch
 from ingest.autodock import AutoDock
@@ -153,6 +153,10 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
         stack.callback(_seal_the_rest, house, trouble)
         engine = DbosEngine(house.home.jobs_url(settings), clock=house.clock, executor_id=settings.station.name)
         offloads = house.offloads(engine)
+        for change in enter_settings(
+            house.catalogue, settings, recorder=house.recorder, clock=house.clock, actor=house.service_actor().agent
+        ):
+            _log.warning("a setting has changed since the last start: %s", change)
         viewings = ViewingCopies(offloads.parts, jobs=engine, gate=house.gate, scope=house.reading.scope)
         viewings.declare_jobs()
         _declare_care(house, engine, offloads.parts)
@@ -181,8 +185,8 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
         stack.callback(schedule.stop)
         if why := sandbox_trouble():
             _log.error("no media program can be started, recordings are kept and sealed but not examined: %s", why)
-        if settings.docks.clearing is not ClearingMode.NEVER and settings.storage.single_domain:
-            _log.warning("recorders are cleared on one failure domain: storage.single_domain is set")
+        for setting in weakened(settings):
+            _log.warning("this home promises less than the default: %s", setting)
         yield Running(
             house=house, engine=engine, offloads=offloads, autodock=autodock, app=app, stop=stop, trouble=trouble
         )

@@ -187,6 +187,11 @@ def parse(data: dict[str, object]) -> Settings:
     ]
     if any(one.is_relative_to(other) for one, other in permutations(folders, 2)):
         raise ConfigError("storage.stores: two stores lie in one folder", todo="Give each a folder of its own.")
+    if settings.storage.domains < 2 and not settings.storage.single_domain:
+        raise ConfigError(
+            "storage.domains below 2 needs storage.single_domain",
+            todo="Add a store on another disk, or set storage.single_domain = true and accept the warning on every page.",
+        )
     if settings.storage.copies > len(names):
         raise ConfigError(f"storage.copies is {settings.storage.copies}, but only {len(names)} stores are configured")
     return settings

@@ -113,6 +113,18 @@ class KeyAdded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsApplied(Event):
+    """A process works from now on with these settings; entered when they are not those entered last.
+
+    ``settings`` holds what promises rest on, by the keys of docs/settings.md: no path, no address, no secret.
+    """
+
+    TYPE = "settings.applied"
+    at: str
+    settings: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnitRecorded(Event):
     """A department exists from ``valid_from`` (to ``valid_to``)."""
 

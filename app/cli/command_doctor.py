@@ -16,6 +16,7 @@ from api.verification import LastVerification, Verification
 from app.cli.common import home_option, json_option, print_json, say, the_home
 from app.control import connection_to
 from app.home import Home
+from app.promises import changed, weakened
 from app.sandboxed import sandbox_trouble
 from app.settings import S3StoreSettings, load
 from app.web_services import health_parts_of
@@ -117,12 +118,19 @@ def _home(home: Home) -> Iterator[_Line]:
         with opened(home) as house, connection_to(home.socket) as service:
             found = health(health_parts_of(house, None))
             last = LastVerification(house.catalogue).get()
+            weak, changes = weakened(house.settings), changed(house.catalogue, house.settings)
             serving = service is not None
     except EvidenceError as error:
         yield _Line("bad", "home", error.what, error.todo)
         return
     yield _Line("ok" if serving else "warn", "service", "running" if serving else "not running", _serve(home, serving))
     yield _verified(last)
+    for setting in weak:
+        yield _Line("warn", "promise", f"less than the default: {setting}", "docs/settings.md says what it gives up.")
+    for change in changes:
+        yield _Line(
+            "warn", "settings", f"not entered in the log yet: {change}", "The service enters it at its next start."
+        )
     for check in found.checks:
         if check.name == "jobs":  # belongs to the service's process; the line above tells of it
             continue

@@ -6,6 +6,7 @@ import click
 
 from api.verification import LastVerification, of_report
 from app.cli.common import acting, home_option, identity_options, json_option, print_json, report_error, say, step_bar
+from app.promises import changed, weakened
 from app.web_services import auditor_of
 from evidence.errors import EvidenceError
 from evidence.ids import RecordingId
@@ -27,26 +28,33 @@ def verify(recording: str | None, *, home: str | None, as_json: bool, login: str
         _verify_one(home, login, RecordingId(recording), as_json=as_json)
         return
     report = None
+    notes: list[tuple[str, str]] = []
     try:
         with acting(home, login) as (house, actor), step_bar(hidden=as_json) as bar:
             kept = LastVerification(house.catalogue)
             since = kept.begin()
             report = auditor_of(house).verify(actor, progress=bar)
+            notes = [("weakened-setting", one) for one in weakened(house.settings)]
+            notes += [("setting-not-entered", one) for one in changed(house.catalogue, house.settings)]
             kept.keep(of_report(report, at=house.clock.now().wall), since=since)
     except EvidenceError as error:
         # A damaged log takes no new entry, not even that somebody verified; the report is what tells why.
         if report is None or error.fatal:
             raise
         report_error(error, as_json=as_json)
+    told = report.to_json()
+    told["notes"] += [{"kind": kind, "recording": "", "store": "", "detail": detail} for kind, detail in notes]
     if as_json:
-        print_json(report.to_json())
+        print_json(told)
     else:
         counted = say(
             "{entries} entries, {recordings} recordings, {copies} copies, {findings} findings", entries=report.entries,
-            recordings=report.recordings, copies=report.copies, findings=len(report.to_json()["findings"]),
+            recordings=report.recordings, copies=report.copies, findings=len(told["findings"]),
         )  # fmt: skip
-        for finding in report.findings:
-            click.echo(f"  {finding.kind}  {finding.recording} {finding.store} {finding.detail}")
+        for row in told["findings"]:
+            click.secho(f"  {row['kind']}  {row['recording']} {row['store']} {row['detail']}", fg="red")
+        for row in told["notes"]:
+            click.echo(f"  {say('Note')}: {row['kind']}  {row['recording']} {row['store']} {row['detail']}")
         click.secho(f"{say(str(report.verdict))}: {counted}", fg=_COLOURS.get(report.verdict, "red"))
     raise click.exceptions.Exit(report.exit_code)
 
