@@ -98,6 +98,9 @@ def _check_recording(
     wrong = _differing(row, told.row, twins=log.duplicates.get(recording, []), uow=uow)
     if wrong:
         yield _differs(recording, f"not what the log says: {', '.join(wrong)}")
+    hidden = uow.search_index.differing(recording)
+    if hidden:
+        yield _differs(recording, f"what it is found by is not what its facts say: {', '.join(hidden)}")
     yield from _check_names(uow, row, log)
     if {one.id: one for one in uow.derivatives.of(recording)} != {one.id: one for one in told.derivatives}:
         yield _differs(recording, "its derivatives are not what the log says")

@@ -15,6 +15,7 @@ from catalogue.words import normal_form, tokens_of
 from evidence.ids import AgentId, DeviceId, RecordingId
 
 _FTS_INSERT = sa.text("INSERT INTO recording_fts(rowid, tokens) VALUES (:serial, :tokens)")
+_FTS_FIND = sa.text("SELECT rowid FROM recording_fts WHERE recording_fts MATCH :tokens AND rowid = :serial")
 _FTS_DELETE = sa.text("DELETE FROM recording_fts WHERE rowid = :serial")
 
 
@@ -26,8 +27,7 @@ class SearchIndex:
 
     def refresh(self, recording: RecordingId) -> None:
         """Recompute one recording's text from the rows it repeats."""
-        words = self._words(recording)
-        text = "\n".join(normal_form(word) for word in dict.fromkeys(words) if word)
+        text = self._text(recording)
         here = recording_texts.c
         old = self._db.one(sa.select(here.serial, here.text).where(here.recording == recording))
         if old is not None and old["text"] == text:
@@ -47,6 +47,35 @@ class SearchIndex:
             )
         if self._db.sqlite:
             self._refresh_fts(recording, tokens, replace=old is not None)
+
+    def differing(self, recording: RecordingId) -> list[str]:
+        """What lists and search find this recording by and is not what its own rows say; nothing is mended.
+
+        Returns:
+            Of ``sort_at``, ``search text``, ``search tokens`` those that differ.
+        """
+        here = recordings.c
+        order = sa.select(here.sort_at == sa.func.coalesce(here.started_at, here.discovered_at)).where(
+            here.id == recording
+        )
+        wrong = [] if self._db.scalar(order) else ["sort_at"]
+        text = self._text(recording)
+        found = self._db.one(sa.select(recording_texts).where(recording_texts.c.recording == recording))
+        if found is None or found["text"] != text:
+            return [*wrong, "search text"]
+        tokens = sorted(tokens_of(text))
+        if tokens and not self._indexed(found["serial"], found["tokens"], tokens):
+            wrong.append("search tokens")
+        return wrong
+
+    def _indexed(self, serial: int, stored: list[str] | None, tokens: list[str]) -> bool:
+        if not self._db.sqlite:
+            return sorted(stored or ()) == tokens
+        query = " ".join(f'"{token}"' for token in tokens)
+        return self._db.one(_FTS_FIND, {"serial": serial, "tokens": query}) is not None
+
+    def _text(self, recording: RecordingId) -> str:
+        return "\n".join(normal_form(word) for word in dict.fromkeys(self._words(recording)) if word)
 
     def _refresh_fts(self, recording: RecordingId, tokens: list[str], *, replace: bool) -> None:
         serial = self._db.scalar(sa.select(recording_texts.c.serial).where(recording_texts.c.recording == recording))

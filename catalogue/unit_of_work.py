@@ -25,6 +25,7 @@ class UnitOfWork:
         index = SearchIndex(db)
         self._db = db
         self._after_commit: list[Callable[[], None]] = []
+        self.search_index = index
         self.outbox: Outbox = CatalogueOutbox(db)
         self.recordings = Recordings(db, index)
         self.devices = Devices(db, index)

@@ -206,6 +206,31 @@ _ROWS: dict[str, Callable[[AssuredHome, str], None]] = {
         home,
         "UPDATE blobs SET size_bytes = size_bytes + 1 WHERE sha256 = (SELECT max(manifest_sha256) FROM recordings)",
     ),
+    "what a recording is searched by": lambda home, one: sql(
+        home, "UPDATE recording_texts SET text = 'zzz' WHERE recording = ?", one
+    ),
+    "that a recording is searched at all": lambda home, one: sql(
+        home, "DELETE FROM recording_texts WHERE recording = ?", one
+    ),
+    "the words a recording is searched by": lambda home, one: sql(
+        home,
+        "DELETE FROM recording_fts WHERE rowid = (SELECT serial FROM recording_texts WHERE recording = ?)",
+        one,
+    ),
+    "where a recording stands in lists": lambda home, one: sql(
+        home, "UPDATE recordings SET sort_at = sort_at - 86400000 WHERE id = ?", one
+    ),
+    "who did something that is about no recording": lambda home, _: sql(
+        home, "UPDATE entries SET actor = 'x' WHERE event_type = 'role.changed'"
+    ),
+    "when something was done that is about no recording": lambda home, _: sql(
+        home, "UPDATE entries SET at = at + 1 WHERE event_type = 'role.changed'"
+    ),
+    "whose key signed an entry": lambda home, _: sql(home, "UPDATE entries SET key_id = 'x' WHERE idx = 7"),
+    "the number of an entry": lambda home, _: sql(home, "UPDATE entries SET seq = 90001 WHERE idx = 7"),
+    "which entry a value belongs to": lambda home, _: sql(
+        home, "UPDATE disclosures SET entry = (SELECT id FROM entries WHERE idx = 0) WHERE name = 'mtime_raw'"
+    ),
     "the failure domain of a copy": lambda home, _: sql(home, "UPDATE blob_copies SET domain = 'disk:far-away'"),
 }
 

@@ -364,3 +364,22 @@ def test_r04_a_duplicate_is_not_found_as_late(catalogue: Catalogue) -> None:
             for late in (True, False)
         }
     assert found == {True: {late.id}, False: {kept.id, again.id}}
+
+
+@pytest.mark.parametrize(
+    ("tamper", "told"),
+    [
+        ("UPDATE recordings SET sort_at = sort_at + 1", "sort_at"),
+        ("UPDATE recording_texts SET text = 'zzz'", "search text"),
+    ],
+)
+def test_what_a_recording_is_found_by_is_compared_with_its_own_facts(catalogue: Catalogue, tamper: str, told: str) -> None:
+    with catalogue.begin() as uow:
+        bureau = make_bureau(uow)
+    row = add_recording(catalogue, bureau)
+    with catalogue.read() as uow:
+        assert uow.search_index.differing(row.id) == []
+    with catalogue.engine.begin() as connection:
+        connection.exec_driver_sql(tamper)
+    with catalogue.read() as uow:
+        assert uow.search_index.differing(row.id) == [told]
