@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from assurance.report import Finding, VerifyProgress
 from catalogue import Catalogue
@@ -65,33 +67,47 @@ def check_copies(catalogue: Catalogue, *, stores: Iterable[BlobStore], progress:
     facts = CopyFacts(blobs)
     total = sum(len(blob.copies) for blob in blobs)
     unavailable: set[str] = set()
-    for blob, copy, error in _read_all(blobs, by_name):
+    same: tuple[Digest | None, dict[str, str]] = (
+        None,
+        {},
+    )  # where the bytes of the present blob lie, and in which store
+    for blob, copy, (error, bytes_at, loose) in _read_all(blobs, by_name):
+        if same[0] != blob.sha256:
+            same = (blob.sha256, {})
         if error is None:
             facts.copies += 1
-            facts.good.setdefault(blob.sha256, set()).add(copy.store)
+            other = same[1].setdefault(bytes_at, copy.store)
+            if other == copy.store:
+                facts.good.setdefault(blob.sha256, set()).add(copy.store)
+            else:  # damaged in one, damaged in both
+                detail = f"{_holders(blob)} {blob.sha256}: it is the very file of store {other}"
+                facts.findings.append(_told(catalogue, blob, copy, "copies-are-one-file", detail))
+            if loose:
+                facts.findings.append(
+                    _told(catalogue, blob, copy, "file-open", f"{_holders(blob)} {blob.sha256}: {loose}")
+                )
             progress("copies", facts.copies, total)
         elif isinstance(error, StoreUnavailableError):
             if copy.store not in unavailable:  # one word for the whole store
                 unavailable.add(copy.store)
                 facts.findings.append(Finding(kind="store-unavailable", store=copy.store, detail=str(error)))
         else:
-            facts.findings.append(_finding(catalogue, blob, copy, error))
+            detail = f"{_holders(blob)} {blob.sha256}: {error}"
+            facts.findings.append(_told(catalogue, blob, copy, kind_of(error), detail))
     known = {blob.sha256 for blob in blobs}
     for name, store in by_name.items():
         facts.findings += _orphans(catalogue, name, store, known)
     return facts
 
 
-def _read_all(
-    blobs: Iterable[BlobRow], stores: Mapping[str, BlobStore]
-) -> Iterator[tuple[BlobRow, Copy, EvidenceError | None]]:
-    """Every copy with the error its reading ended in, in order; only a few wait at a time, however many there are."""
-    waiting: deque[tuple[BlobRow, Copy, Future[EvidenceError | None]]] = deque()
+def _read_all(blobs: Iterable[BlobRow], stores: Mapping[str, BlobStore]) -> Iterator[tuple[BlobRow, Copy, _Read]]:
+    """Every copy with what its reading ended in, in order; only a few wait at a time, however many there are."""
+    waiting: deque[tuple[BlobRow, Copy, Future[_Read]]] = deque()
     with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="verify") as pool:
         try:
             for blob in blobs:
                 for copy in blob.copies:
-                    waiting.append((blob, copy, pool.submit(read_copy, stores.get(copy.store), blob.sha256)))
+                    waiting.append((blob, copy, pool.submit(_read, stores.get(copy.store), blob.sha256)))
                     if len(waiting) > _AHEAD:
                         first, where, result = waiting.popleft()
                         yield first, where, result.result()
@@ -103,16 +119,48 @@ def _read_all(
             )  # whoever stops the check waits for two files, not for all that were asked for
 
 
+class _Read(NamedTuple):
+    """How reading one copy ended: the error or None, where its very bytes lie, and what is open about its file."""
+
+    error: EvidenceError | None
+    bytes_at: str = ""
+    loose: str = ""
+
+
 def read_copy(store: BlobStore | None, sha256: Digest) -> EvidenceError | None:
     """Read one copy from its medium and its lock records; the error it ended in, or None when all is well."""
+    return _read(store, sha256).error
+
+
+def _read(store: BlobStore | None, sha256: Digest) -> _Read:
     try:
         if store is None:
             raise StoreUnavailableError("this store is not configured here")
+        loose = _loose(store, sha256)  # first: verifying freezes again what lost its flag
         store.verify(sha256, sha256)
-        store.stat(sha256)  # walks the chain of lock records
+        found = store.stat(sha256)  # walks the chain of lock records
     except EvidenceError as error:
-        return error
-    return None
+        return _Read(error)
+    return _Read(None, found.bytes_at, loose)
+
+
+def _loose(store: BlobStore, sha256: Digest) -> str:
+    """What is open about a local file, in words: it could be changed in its place by more than its store."""
+    if store.properties.kind != "local":
+        return ""
+    try:
+        found = store.stat(sha256)
+        state = os.lstat(Path(store.properties.location) / found.key)
+    except (EvidenceError, OSError):
+        return ""  # told by the reading itself
+    told = []
+    if state.st_mode & 0o222:
+        told.append(f"its mode {state.st_mode & 0o777:o} lets it be written to")
+    if state.st_nlink > 1:
+        told.append(f"it has {state.st_nlink - 1} further name(s)")
+    if store.properties.protection == "immutable" and found.protection != "immutable":
+        told.append("its immutable flag was gone; reading it set the flag again")
+    return "; ".join(told)
 
 
 def kind_of(error: EvidenceError) -> str:
@@ -130,13 +178,12 @@ def kind_of(error: EvidenceError) -> str:
             return "copy-damaged"  # a medium that cannot be read has lost the copy, whatever the bytes were
 
 
-def _finding(catalogue: Catalogue, blob: BlobRow, copy: Copy, error: EvidenceError) -> Finding:
-    return Finding(
-        kind=kind_of(error),
-        recording=recording_of(catalogue, blob.holders),
-        store=copy.store,
-        detail=f"{', '.join(holder.partition(':')[0] for holder in blob.holders)} {blob.sha256}: {error}",
-    )
+def _told(catalogue: Catalogue, blob: BlobRow, copy: Copy, kind: str, detail: str) -> Finding:
+    return Finding(kind=kind, recording=recording_of(catalogue, blob.holders), store=copy.store, detail=detail)
+
+
+def _holders(blob: BlobRow) -> str:
+    return ", ".join(holder.partition(":")[0] for holder in blob.holders)
 
 
 def _orphans(catalogue: Catalogue, name: str, store: BlobStore, known: set[Digest]) -> Iterator[Finding]:

@@ -40,6 +40,7 @@ OFFLOAD_FIELDS: Final = (
 )  # fmt: skip
 #: So many recordings are compared in one transaction: long ones would keep SQLite from tidying its write-ahead log.
 _AT_ONE_MOMENT: Final = 200
+_NAMED_MAX: Final = 10
 
 
 def check_facts(
@@ -211,16 +212,18 @@ def check_registry(uow: UnitOfWork, told: Registry) -> Iterator[Finding]:
     """Units, agents, roles and recorders: above all, no role may stand in the catalogue that nobody granted in the log."""
     here = {unit.id: unit for unit in uow.people.units()}
     if here != told.units:
-        yield _differs("", f"{_odd(here, told.units)} units are not what the log says")
+        yield _differs("", f"units are not what the log says: {_named(_odd(here, told.units))}")
     agents = {agent.id: agent for agent in uow.people.agents()}
     if agents != told.agents:
-        yield _differs("", f"{_odd(agents, told.agents)} agents are not what the log says")
+        yield _differs("", f"agents are not what the log says: {_named(_odd(agents, told.agents))}")
     roles = {role for agent in agents for role in uow.people.roles(agent)}
     if roles != told.roles:
-        yield _differs("", f"{len(roles ^ told.roles)} roles are not what the log says")
+        odd = (f"{one.role} of {one.agent} for {one.unit or 'everything'}" for one in roles ^ told.roles)
+        yield _differs("", f"roles are not what the log says: {_named(odd)}")
     posts = {post for agent in agents for post in uow.people.posts(agent)}
     if posts != set(told.posts):
-        yield _differs("", f"{len(posts ^ set(told.posts))} posts are not what the log says")
+        odd = (f"{one.agent} in {one.unit}" for one in posts ^ set(told.posts))
+        yield _differs("", f"posts are not what the log says: {_named(odd)}")
     for device in uow.devices.all():
         entered = told.devices.get(device.id)
         if entered is None and device.state is DeviceState.PENDING and device.registered_at is None:
@@ -246,8 +249,15 @@ def _check_offloads(uow: UnitOfWork, told: Registry) -> Iterator[Finding]:
             yield _differs("", f"docking {offload} is not what the log says: {', '.join(wrong)}")
 
 
-def _odd(here: Mapping[Any, object], told: Mapping[Any, object]) -> int:
-    return sum(1 for key in here.keys() | told.keys() if here.get(key) != told.get(key))
+def _odd(here: Mapping[Any, object], told: Mapping[Any, object]) -> Iterator[str]:
+    return (str(key) for key in here.keys() | told.keys() if here.get(key) != told.get(key))
+
+
+def _named(things: Iterable[str]) -> str:
+    """The first few by name (identities say nothing personal), and how many more there are."""
+    named = sorted(set(things))
+    more = f" and {len(named) - _NAMED_MAX} more" if len(named) > _NAMED_MAX else ""
+    return ", ".join(named[:_NAMED_MAX]) + more
 
 
 def _odd_columns(here: DeviceRow | OffloadRow, told: DeviceRow | OffloadRow, names: tuple[str, ...]) -> list[str]:

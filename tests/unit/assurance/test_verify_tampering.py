@@ -101,6 +101,36 @@ def test_a_flipped_bit_in_a_copy_names_recording_and_store(home: AssuredHome, st
     assert ("copy-damaged", row.id, store) in {(one.kind, one.recording, one.store) for one in report.findings}
 
 
+def test_two_names_of_one_file_are_one_copy(home: AssuredHome) -> None:
+    row = filled(home)
+    first, second = blob(home, row.sha256.hex, "primary"), blob(home, row.sha256.hex)
+    second.unlink()
+    second.hardlink_to(first)
+    report = home.verify()
+    told = {(one.kind, one.recording, one.store) for one in report.findings}
+    assert told == {
+        ("copies-are-one-file", row.id, "second"), ("too-few-copies", row.id, ""),
+        ("file-open", row.id, "primary"), ("file-open", row.id, "second"),
+    }  # fmt: skip
+    assert report.exit_code == 3
+
+
+@pytest.mark.parametrize("what", ["mode", "link"])
+def test_an_original_that_can_be_changed_from_elsewhere_is_told_as_a_note(
+    home: AssuredHome, tmp_path: Path, what: str
+) -> None:
+    row = filled(home)
+    path = blob(home, row.sha256.hex)
+    if what == "mode":
+        path.chmod(0o666)
+    else:
+        (tmp_path / "elsewhere").hardlink_to(path)
+    report = home.verify()
+    assert [(one.kind, one.recording, one.store) for one in report.findings] == [("file-open", row.id, "second")]
+    assert report.exit_code == 0
+    assert path.stat().st_mode & 0o777 == (0o666 if what == "mode" else 0o440)
+
+
 def test_a_missing_copy_is_a_loss(home: AssuredHome) -> None:
     row = filled(home)
     blob(home, row.sha256.hex).unlink()
@@ -242,6 +272,18 @@ def test_r08_a_row_changed_behind_our_back_is_found(home: AssuredHome, what: str
     _ROWS[what](home, row.id)
     report = home.verify()
     assert (report.verdict, report.exit_code) == (Verdict.TAMPERED, 1), what
+
+
+def test_whose_role_and_which_unit_was_changed_is_named(home: AssuredHome) -> None:
+    unit = home.administration.create_unit(home.administrator, name="一科")
+    admin = home.first.agent.id
+    sql(home, "UPDATE units SET name = '二科' WHERE id = ?", unit.id)
+    sql(home, "INSERT INTO role_grants (agent, role, unit) VALUES (?, 'auditor', ?)", admin, unit.id)
+    told = {one.detail for one in home.verify().findings if one.kind == "catalogue-differs"}
+    assert told == {
+        f"units are not what the log says: {unit.id}",
+        f"roles are not what the log says: auditor of {admin} for {unit.id}",
+    }
 
 
 def test_a_recording_dropped_from_the_catalogue_is_missed(home: AssuredHome) -> None:
