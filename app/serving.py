@@ -149,6 +149,7 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
         with house.catalogue.begin() as uow:
             house.recorder.require_turn(uow.outbox)
         house.sealer.start_up()
+        house.probe_stores()
         stack.callback(house.sealer.close)
         stack.callback(_seal_the_rest, house, trouble)
         engine = DbosEngine(house.home.jobs_url(settings), clock=house.clock, executor_id=settings.station.name)

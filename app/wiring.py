@@ -82,7 +82,7 @@ def build_stores(home: Home, settings: Settings, *, suite: DigestSuite, clock: C
                 )
             )  # fmt: skip
         else:
-            stores.append(_s3_store(wanted, suite=suite, clock=clock))
+            stores.append(S3Store(s3_settings(wanted), name=wanted.name, suite=suite, clock=clock))
     primary = stores[0]
     if not isinstance(primary, LocalStore):  # app.settings refuses this before
         raise ConfigError("the first store must be local")
@@ -107,15 +107,6 @@ def published_places(home: Home, stores: StoreSet) -> list[Path | LogPlace]:
         elif isinstance(store, S3Store):
             beside.append(store.log)
     return [home.public_log, *beside]
-
-
-def _s3_store(wanted: S3StoreSettings, *, suite: DigestSuite, clock: Clock) -> S3Store:
-    store = S3Store(s3_settings(wanted), name=wanted.name, suite=suite, clock=clock)
-    try:
-        store.probe()
-    except StoreError as error:  # intake goes on; protection is shown as "none" until the probe has passed
-        _log.warning("store %s was not probed: %s", wanted.name, error.what)
-    return store
 
 
 def build_drivers(settings: Settings) -> DriverRegistry:
@@ -228,6 +219,19 @@ class House:
         except LogLockedError:
             _log.debug("another process seals this log")
 
+    def probe_stores(self) -> None:
+        """Prove that buckets keep what they hold: for whoever tells or relies on their protection for long.
+
+        It takes a dozen requests and leaves locked objects for a while. Without it a bucket calls itself unprotected; what is put
+        there is locked all the same.
+        """
+        for store in self.stores.all:
+            if isinstance(store, S3Store):
+                try:
+                    store.probe()
+                except StoreError as error:  # intake goes on
+                    _log.warning("store %s was not probed: %s", store.properties.name, error.what)
+
     def close(self) -> None:
         """Release the database and connections to buckets."""
         for store in self.stores.all:
@@ -287,7 +291,7 @@ def build(
     clock = clock or SystemClock()
     suite = digest_suite()
     stores = build_stores(home, settings, suite=suite, clock=clock)
-    recorder = EntryRecorder(keys.load(home.station_key), station=settings.station.name)
+    recorder = EntryRecorder(keys.load(home.station_key), station=settings.station.name, clock=clock)
     if new:
         catalogue = Catalogue.open(home.database_url(settings), migrate=True)
     else:

@@ -116,6 +116,7 @@ def _verified(last: Verification | None) -> _Line:
 def _home(home: Home) -> Iterator[_Line]:
     try:
         with opened(home) as house, connection_to(home.socket) as service:
+            house.probe_stores()
             found = health(health_parts_of(house, None))
             last = LastVerification(house.catalogue).get()
             weak, changes = weakened(house.settings), changed(house.catalogue, house.settings)

@@ -90,6 +90,7 @@ def init_(home: str | None, *, as_json: bool, login: str) -> None:
 def status(home: str | None, *, as_json: bool, login: str) -> None:
     """Tell how each store is: domain, protection, room."""
     with acting(home, login) as (house, actor):
+        house.probe_stores()
         found = auditor_of(house).health(actor, health_parts_of(house, None))
     checks = [check for check in found.checks if check.name in {"store", "room", "domains", "copies"}]
     if as_json:

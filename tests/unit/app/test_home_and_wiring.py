@@ -172,3 +172,38 @@ def test_the_address_of_a_socket_in_a_deep_home_fits_the_kernel(tmp_path):
     deep.mkdir(parents=True)
     with short_address(deep / "control.sock") as address:
         assert len(address) < 107
+
+
+BUCKET = """
+[[storage.stores]]
+kind = "local"
+name = "primary"
+path = "stores/primary"
+[[storage.stores]]
+kind = "local"
+name = "second"
+path = "stores/second"
+[[storage.stores]]
+kind = "s3"
+name = "far"
+endpoint = "https://s3.example"
+bucket = "b"
+access_key_file = "{folder}/key"
+secret_key_file = "{folder}/key"
+domain = "far"
+"""
+
+
+def test_only_who_tells_of_protection_probes_the_buckets(home, tmp_path, monkeypatch):
+    """A probe is a dozen requests and two locked objects: no price for listing recordings."""
+    probes = []
+    monkeypatch.setattr("app.wiring.S3Store.probe", lambda store: probes.append(store.properties.name))
+    (tmp_path / "key").write_text("k")
+    home.config.write_text(CONFIG + BUCKET.format(folder=tmp_path))
+    house = build(home, home.require())
+    try:
+        assert probes == []
+        house.probe_stores()
+        assert probes == ["far"]
+    finally:
+        house.close()
