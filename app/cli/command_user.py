@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pwd
+from typing import Final
+
 import click
 
 from app.cli.common import (
@@ -17,9 +20,12 @@ from app.cli.common import (
     the_home,
 )
 from app.wiring import House
-from evidence.errors import NotFoundError
+from evidence.errors import NotFoundError, UsageError
 from evidence.ids import AgentId, UnitId
 from people.roles import ROLES
+
+#: The largest number an account can have; the one above stands for "none".
+_UID_MAX: Final = 2**32 - 2
 
 
 @click.group()
@@ -125,6 +131,70 @@ def role(agent: str, role: str, *, home: str | None, as_json: bool, login: str, 
         act(actor, agent=who, role=role, unit=UnitId(unit) if unit else None)
     if as_json:
         print_json({"id": who, "role": role, "unit": unit, "granted": not revoke})
+
+
+@user.command()
+@click.argument("agent")
+@click.argument("unit")
+@home_option
+@json_option
+@identity_options
+def transfer(agent: str, unit: str, *, home: str | None, as_json: bool, login: str) -> None:
+    """Move AGENT to UNIT (its identity) from now on; the time before keeps the unit before."""
+    with acting(home, login) as (house, actor):
+        who, where = _agent(house, agent), UnitId(unit)
+        house.administration.transfer(actor, agent=who, unit=where)
+    if as_json:
+        print_json({"id": who, "unit": where})
+    else:
+        click.echo(f"{who}  → {where}")
+
+
+@user.command()
+@click.argument("agent")
+@home_option
+@json_option
+@identity_options
+def deactivate(agent: str, *, home: str | None, as_json: bool, login: str) -> None:
+    """End AGENT's right to act, and their sessions; what they did stays theirs. Nobody deactivates themselves."""
+    with acting(home, login) as (house, actor):
+        who = _agent(house, agent)
+        house.administration.deactivate(actor, agent=who)
+    if as_json:
+        print_json({"id": who, "active": False})
+    else:
+        click.echo(f"{who}  " + say("Deactivated"))
+
+
+@user.command()
+@click.argument("agent")
+@home_option
+@json_option
+@identity_options
+@click.option("--uid", type=click.IntRange(0, _UID_MAX), help="Number of the account.")
+@click.option("--os-user", default="", help="Name of the account on this machine.")
+def bind(agent: str, *, home: str | None, as_json: bool, login: str, uid: int | None, os_user: str) -> None:
+    """Let commands of one account of this machine act as AGENT without a password. The account must be theirs alone.
+
+    A binding of that account before is replaced; both are entered.
+    """
+    if (uid is None) == (not os_user):
+        raise UsageError("give either --uid or --os-user")
+    number = _uid_of(os_user) if uid is None else uid
+    with acting(home, login) as (house, actor):
+        who = _agent(house, agent)
+        house.administration.bind_os_user(actor, uid=number, agent=who)
+    if as_json:
+        print_json({"id": who, "uid": number})
+    else:
+        click.echo(say("Commands of account {uid} now act as {who}.", uid=number, who=agent))
+
+
+def _uid_of(name: str) -> int:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except (KeyError, ValueError) as error:  # ValueError: a NUL in the name
+        raise NotFoundError(f"this machine has no account {name!r}") from error
 
 
 @user.command("reset-password")
