@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 
 from chain_of_custody import disclosures, entry, merkle
 from chain_of_custody.keys import ROLE_STATION, SigningKey
-from evidence.clock import TimeReading, unix_ms
+from evidence.clock import Clock, TimeReading, unix_ms
 from evidence.errors import ConfigError, SignerMismatchError
-from evidence.events import Event, KeyAdded
+from evidence.events import DeviceRegistered, Event, KeyAdded
 from evidence.ids import EntryId
 from evidence.limits import SEAL_BATCH_MAX
 from evidence.ports import NewEntry, Outbox, OutboxRow, SignerTurn
@@ -30,9 +30,14 @@ def _fresh_salt() -> bytes:
 class EntryRecorder:
     """Implements ``evidence.ports.CustodyRecorder``. Thread-safe: it keeps no state between calls.
 
+    Times of one signer grow with ``seq`` as long as its clock does: where another entry took its turn between the reading an
+    event is entered with and its own turn, the entry's time is a reading taken at its turn. A clock that was really set back
+    stays visible. The event's own ``at`` is never touched.
+
     Args:
         key: The station's key (never the log's).
         station: Name of this station; it stands in every entry.
+        clock: Read again at the turn of an entry that was overtaken; without one its reading stands as it was given.
         salt: Source of 16 random bytes per personal value.
         new_id: Makes an entry's identity from Unix milliseconds.
     """
@@ -42,6 +47,7 @@ class EntryRecorder:
         key: SigningKey,
         *,
         station: str,
+        clock: Clock | None = None,
         salt: Callable[[], bytes] = _fresh_salt,
         new_id: Callable[[int], EntryId] = EntryId.new,
     ) -> None:
@@ -49,6 +55,7 @@ class EntryRecorder:
             raise ConfigError("the station has no name", todo="Set `station` in config.toml.")
         self._key = key
         self._station = station
+        self._clock = clock
         self._salt = salt
         self._new_id = new_id
 
@@ -85,12 +92,20 @@ class EntryRecorder:
         if not events:
             return []
         first = turn = self.require_turn(outbox)
+        at = self._at_turn(turn, events, at)
         new = []
         for event in events:
             new.append(self._sign(event, at=at, turn=turn))
             turn = SignerTurn(turn.seq + 1, hashlib.sha256(new[-1].envelope).hexdigest())
         outbox.add_many(new, key_id=self._key.key_id, turn=first, at=at.wall)
         return [one.entry for one in new]
+
+    def _at_turn(self, turn: SignerTurn, events: Sequence[Event], at: TimeReading) -> TimeReading:
+        overtaken = turn.since is not None and at.wall < turn.since
+        # A registration has no time of its own: the entry's is the fact.
+        if self._clock is None or not overtaken or any(isinstance(event, DeviceRegistered) for event in events):
+            return at
+        return self._clock.now()
 
     def require_turn(self, outbox: Outbox) -> SignerTurn:
         """The next turn of this recorder's key, when an entry signed now could be accepted. Asked before every entry.
