@@ -243,12 +243,12 @@ class OffloadService:
             ClockWentBackError, ClockJumpedError: Our clock is not believed: clearing waits.
             AccessDeniedError, DeviceError: As for an offload.
         """
+        self._authoriser.require(actor, Action.DEVICE_RELEASE, detail=docked.slot)
         allowed = self.parts.settings.clearing
         if allowed is ClearingMode.NEVER or mode is ClearingMode.NEVER:
             raise PolicyUnmetError("clearing of recorders is switched off", todo="An administrator can set `clearing`.")
         if mode is ClearingMode.AUTOMATIC and allowed is not ClearingMode.AUTOMATIC:
             raise PolicyUnmetError("recorders are cleared only on request", todo="An administrator can set `clearing`.")
-        self._authoriser.require(actor, Action.DEVICE_RELEASE, detail=docked.slot)
         clock_watch.require_believed(self.parts)
         with self._opened(docked) as session:
             device = self._device(session, actor, register=False)

@@ -92,6 +92,14 @@ def test_nobody_clears_without_the_right(home: Home, card: Path) -> None:
     assert len(files(card)) == 2
 
 
+def test_who_may_not_clear_is_told_so_also_where_nobody_may(home: Home, card: Path) -> None:
+    home.offload(card)
+    home.gate.forbidden = {Action.DEVICE_RELEASE}
+    object.__setattr__(home.parts, "settings", replace(SETTINGS, clearing=ClearingMode.NEVER))
+    with pytest.raises(AccessDeniedError):
+        clear(home, card)
+
+
 def test_two_stores_on_one_disk_are_one_failure_domain_and_clear_nothing(tmp_path: Path, card: Path) -> None:
     with Home(tmp_path / "home", settings=SETTINGS) as home:
         home.offload(card)
