@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from chain_of_custody import disclosures, entry, selftest
 from chain_of_custody.recorder import EntryRecorder
-from evidence import canonical
+from evidence import canonical, events
 from evidence.errors import ConfigError, EntryInvalidError, LimitExceededError, SignatureInvalidError
 from evidence.events import AgentRecorded, FixityChecked, LoggedIn, OfficerBound, RecordingAcquired, RecordingDiscovered
 from support.custody import Counter, CustodyLog, TickingClock, fixed_key
@@ -208,3 +210,29 @@ def test_the_self_test_notices_a_wrong_answer_and_a_lost_check(monkeypatch: pyte
     monkeypatch.delitem(selftest._ALL, "tree of eight")
     with pytest.raises(ConfigError, match="8 self-tests"):
         selftest.run()
+
+
+# --- the documented format --------------------------------------------------------------------------------------------
+_KIND_WORDS = {
+    "str": "", "str | None": "", "int": "integer", "bool": "boolean", "dict[str, Json]": "object",
+    "list[dict[str, str]]": "list of objects of texts", "list[str] | None": "list of texts",
+}  # fmt: skip
+
+
+def test_the_page_of_the_format_lists_every_event_with_its_fields() -> None:
+    page = (Path(__file__).parents[3] / "docs/formats/custody-entry.md").read_text("utf-8")
+    told = {
+        row[1]: (_documented(row[2]), _documented(row[3]))
+        for row in re.finditer(r"^\| `([a-z-]+\.[a-z-]+)` \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    }
+    common = {field.name for field in dataclasses.fields(events.Event)}
+    for name, event in events.EVENT_TYPES.items():
+        fields = [field for field in dataclasses.fields(event) if field.name not in common]
+        public = {one.name: _KIND_WORDS[str(one.type)] for one in fields if not one.metadata.get("personal")}
+        personal = {one.name: _KIND_WORDS[str(one.type)] for one in fields if one.metadata.get("personal")}
+        assert told.pop(name) == (public, personal), name
+    assert told == {}
+
+
+def _documented(cell: str) -> dict[str, str]:
+    return {one[1]: one[2] or "" for one in re.finditer(r"`([a-z_0-9]+)`(?: \(([a-z ]+)\))?", cell)}
