@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from evidence.errors import EvidenceError, InvalidInputError, StoreError
+from evidence.errors import EvidenceError, InvalidInputError, JobError
 
 
 class RemoteError(EvidenceError):
@@ -59,7 +59,7 @@ def connection_to(path: Path) -> Iterator[socket.socket | None]:
     """A connection to the service of a home; None when none runs.
 
     Raises:
-        StoreError: Something is there that cannot be reached.
+        JobError: Something is there that cannot be reached.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         try:
@@ -69,7 +69,7 @@ def connection_to(path: Path) -> Iterator[socket.socket | None]:
             yield None
             return
         except OSError as error:
-            raise StoreError(f"cannot reach the service of this home: {error.strerror}") from error
+            raise JobError(f"cannot reach the service of this home: {error.strerror}") from error
         yield client
 
 
@@ -79,7 +79,7 @@ def ask(
     """Send a request and wait for its result.
 
     Raises:
-        RemoteError: The service said no. StoreError: it went away; what was read is kept.
+        RemoteError: The service said no. JobError: it went away; what was read is kept.
     """
     with contextlib.suppress(ConnectionError), client.makefile("rwb") as stream:
         stream.write(json.dumps(request).encode("utf-8") + b"\n")
@@ -93,4 +93,4 @@ def ask(
             else:
                 result: dict[str, Any] = message["result"]
                 return result
-    raise StoreError("the service went away", kept="What was read is kept.", todo="Start it and run the command again.")
+    raise JobError("the service went away", kept="What was read is kept.", todo="Start it and run the command again.")

@@ -22,11 +22,11 @@ from typing import Any, Final
 from api.schemas.docks import device_answer
 from app.control import parsed, short_address
 from app.foreground import docked_where, ingest_beside, progress_json
-from app.offload_report import clear_json
+from app.offload_report import clear_json, survey_json
 from app.serving import Running
 from evidence.errors import ConfigError, EvidenceError, InvalidInputError
 from evidence.ids import AgentId, UnitId
-from evidence.model import Actor
+from evidence.model import Action, Actor
 
 _log = logging.getLogger(__name__)
 _REQUEST_BYTES_MAX: Final = 65_536
@@ -113,6 +113,9 @@ class ControlServer:
             )  # fmt: skip
         if request.get("command") == "register":
             return self._register(request, actor)
+        if request.get("command") == "scan":
+            self._running.house.gate.require(actor, Action.OFFLOAD_LIST)
+            return survey_json(self._running.house.registry.survey())
         if request.get("command") == "clear":
             docked = docked_where(self._running.house.registry, _text(request, "where"))
             return clear_json(self._running.house, self._running.offloads.clear_recorder(docked, actor))

@@ -8,11 +8,18 @@ from typing import Any
 from app.wiring import House
 from catalogue import UnitOfWork
 from catalogue.records import RecordingRow
+from devices.registry import Survey
 from evidence.clock import to_text
 from evidence.ids import RecordingId
 from evidence.model import RecordingState
 from ingest.docking import OffloadResult
 from ingest.release import ClearResult
+
+
+def survey_json(survey: Survey) -> dict[str, Any]:
+    """What is docked, as ``devices scan`` tells it."""
+    docked = [{"driver": one.driver, "slot": one.slot, "address": one.address} for one in survey.docked]
+    return {"docked": docked, "failed": dict(survey.failed)}
 
 
 def recording_json(uow: UnitOfWork, row: RecordingRow, *, directory: dict[str, str]) -> dict[str, Any]:
@@ -32,8 +39,8 @@ def recording_json(uow: UnitOfWork, row: RecordingRow, *, directory: dict[str, s
         "officer": directory.get(row.officer or "", "") or row.officer_code,
         "device": device.label or device.serial,
         "important": row.important,
-        "started_at": row.started_at.isoformat() if row.started_at else "",
-        "deadline_at": row.deadline_at.isoformat() if row.deadline_at else "",
+        "started_at": to_text(row.started_at) if row.started_at else "",
+        "deadline_at": to_text(row.deadline_at) if row.deadline_at else "",
         "verdict": row.verdict.value,
         "quarantine_reason": row.quarantine_reason,
         "duplicate_of": row.duplicate_of or "",

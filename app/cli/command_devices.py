@@ -21,7 +21,7 @@ from app.cli.common import (
 )
 from app.control import ask, connection_to
 from app.foreground import docked_where
-from app.offload_report import clear_json
+from app.offload_report import clear_json, survey_json
 from evidence.durable import exclusive_lock
 from evidence.ids import AgentId, UnitId
 from evidence.model import Action
@@ -56,18 +56,25 @@ def list_(home: str | None, *, as_json: bool, login: str) -> None:
 @json_option
 @identity_options
 def scan(home: str | None, *, as_json: bool, login: str) -> None:
-    """Tell what is docked now. Nothing is opened or read."""
-    with acting(home, login) as (house, actor):
-        house.gate.require(actor, Action.OFFLOAD_LIST)
-        survey = house.registry.survey()
+    """Tell what is docked now, as the running service sees it where there is one. Nothing is opened or read."""
+    password = password_for(login)
+    with connection_to(the_home(home).socket) as service:
+        if service is not None:
+            request = {"command": "scan", "login": login, "password": password, "terminal": terminal()}
+            found = ask(service, request, on_progress=lambda _row: None)
+        else:
+            with acting(home, login, password) as (house, actor):
+                house.gate.require(actor, Action.OFFLOAD_LIST)
+                found = survey_json(house.registry.survey())
     if as_json:
-        docked = [{"driver": one.driver, "slot": one.slot, "address": one.address} for one in survey.docked]
-        print_json({"docked": docked, "failed": survey.failed})
+        print_json(found)
         return
-    for one in survey.docked:
-        click.echo(f"{one.driver:<13} {one.slot:<24} {one.address}")
-    for driver, why in survey.failed.items():
+    for one in found["docked"]:
+        click.echo(f"{one['driver']:<13} {one['slot']:<24} {one['address']}")
+    for driver, why in found["failed"].items():
         click.secho(f"{driver}: {why}", fg="yellow")
+    if not (found["docked"] or found["failed"]):
+        click.echo(say("Nothing is docked."))
 
 
 @devices.command()

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from api.web import words
 from app.cli.common import (
     acting,
+    code_of,
     home_option,
     identity_options,
     json_option,
@@ -20,23 +22,39 @@ from app.cli.common import (
     transfer_bar,
 )
 from app.control import ask, connection_to
-from evidence.errors import ClockJumpedError, ClockWentBackError
+from app.home import Home
+from evidence.errors import ClockJumpedError, ClockWentBackError, DeviceNotRegisteredError, EvidenceError
+from evidence.model import ClearingMode
 
 
 def _show(result: dict[str, Any]) -> None:
-    for row in (row for row in result["recordings"] if row["new"]):
-        sealed = say("Sealed") if row["sealed"] else say(row["state"])
+    new = [row for row in result["recordings"] if row["new"]]
+    for row in new:
+        sealed = say("Sealed") if row["sealed"] else say(words.STATES.get(row["state"], row["state"]))
         click.echo(f"  {row['name']}  {row['size_bytes']} B  {sealed}  sha256:{row['sha256'][:16]}…")
     for row in result["duplicates"]:
         click.echo(f"  {row['name']}  " + say("Duplicate of a kept recording"))
     for row in result["quarantined"]:
-        click.secho(f"  {row['name']}  " + say("Quarantine") + f": {row['reason']}", fg="yellow")
+        click.secho(
+            f"  {row['name']}  " + say("Quarantine") + f": {say(words.REASONS.get(row['reason'], row['reason']))}",
+            fg="yellow",
+        )
     for name in result["waiting"]:
         click.echo(f"  {name}  " + say("Still being written on the recorder, dock again:"))
     if result["message"]:
         click.secho(result["message"], fg="yellow")
-    count = sum(1 for row in result["recordings"] if row["sealed"])
-    click.echo(say("{n} recordings are sealed.", n=count))
+    click.echo(
+        say(
+            "Newly taken in: {new} (sealed: {sealed}), duplicates of kept recordings: {twins}", new=len(new),
+            sealed=sum(1 for row in new if row["sealed"]), twins=len(result["duplicates"]),
+        )
+    )  # fmt: skip
+    if result["clearing"] == ClearingMode.AUTOMATIC:
+        click.echo(
+            say(
+                "Nothing was cleared from the recorder: the service clears in its docks, by hand `liuhen devices clear`."
+            )
+        )
 
 
 @click.command()
@@ -52,26 +70,18 @@ def ingest(path: Path, *, home: str | None, as_json: bool, login: str, register:
     12 when it is and the clock cannot be believed.
     """
     target = the_home(home)
-    target.require()
-    path, password = (
-        path.absolute(),
-        password_for(login),
-    )  # asked first: the service does not wait for a person's fingers
-    with transfer_bar(hidden=as_json) as bar, connection_to(target.socket) as service:
-        if service is not None:
-            request = {
-                "command": "ingest", "path": str(path), "register": register, "login": login,
-                "password": password, "terminal": terminal(),
-            }  # fmt: skip
-            result = ask(service, request, on_progress=bar)
-        else:
-            from app.foreground import ingest as ingest_here
-            from app.foreground import progress_json
-
-            with acting(home, login, password) as (house, actor):
-                result = ingest_here(
-                    house, path, actor, register=register, on_progress=lambda row: bar(progress_json(row))
-                )
+    settings = target.require()
+    path = path.absolute()
+    password = password_for(login)  # asked first: the service does not wait for a person's fingers
+    try:
+        result = _offload(target, path, login, password, register=register, as_json=as_json)
+    except EvidenceError as error:
+        if code_of(error) == DeviceNotRegisteredError.code:
+            error.todo = say(
+                "Is it ours? Then run the command again with --register, or see `liuhen devices register`."
+            )
+        raise
+    result["clearing"] = settings.docks.clearing.value
     if as_json:
         print_json(result)
     else:
@@ -79,3 +89,18 @@ def ingest(path: Path, *, home: str | None, as_json: bool, login: str, register:
     whole = result["outcome"] == "complete" and all(row["sealed"] for row in result["recordings"])
     not_believed = result["code"] in {ClockWentBackError.code, ClockJumpedError.code}
     raise click.exceptions.Exit((ClockWentBackError.exit_code if not_believed else 0) if whole else 3)
+
+
+def _offload(target: Home, path: Path, login: str, password: str, *, register: bool, as_json: bool) -> dict[str, Any]:
+    with transfer_bar(hidden=as_json) as bar, connection_to(target.socket) as service:
+        if service is not None:
+            request = {
+                "command": "ingest", "path": str(path), "register": register, "login": login,
+                "password": password, "terminal": terminal(),
+            }  # fmt: skip
+            return ask(service, request, on_progress=bar)
+        from app.foreground import ingest as ingest_here
+        from app.foreground import progress_json
+
+        with acting(str(target.root), login, password) as (house, actor):
+            return ingest_here(house, path, actor, register=register, on_progress=lambda row: bar(progress_json(row)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -10,8 +11,8 @@ from app.cli.common import acting, home_option, identity_options, json_option, p
 from chain_of_custody import NoteVerifier, keys
 from chain_of_custody.fsck import Signatures, verify_published
 from chain_of_custody.reader import LogReader
-from evidence.durable import publish
-from evidence.errors import IntegrityError, StoreError
+from evidence.durable import publish_new
+from evidence.errors import BlobConflictError, IntegrityError, StoreError, UsageError
 from evidence.ids import RecordingId
 
 
@@ -75,17 +76,24 @@ def proof(recording: str, *, home: str | None, as_json: bool, login: str, output
     """Write the proof bundle of one recording (c2sp.org/tlog-proof): with it and the media an outsider can check."""
     from app.proofs import ProofDesk
 
+    output = output.absolute()
+    if not output.parent.is_dir():  # looked at before anything is entered
+        raise UsageError(f"there is no folder {output.parent}", todo="Make it, or choose another file.")
+    if os.path.lexists(output):
+        raise UsageError(f"{output} exists", kept="It was not touched.", todo="Choose another file.")
     with acting(home, login) as (house, actor):
         desk = ProofDesk(
             house.catalogue, gate=house.gate, published=house.home.public_log, verifier=house.sealer.verifier
         )
         data = desk.bundle(actor, RecordingId(recording))
     try:
-        publish(output.absolute(), data, mode=0o644)
+        publish_new(output, data, mode=0o644)
+    except BlobConflictError as error:
+        raise UsageError(f"{output} exists", kept="It was not touched.", todo="Choose another file.") from error
     except OSError as error:
         raise StoreError(f"cannot write {output}: {error.strerror}") from error
     if as_json:
-        print_json({"path": str(output.absolute()), "size_bytes": len(data)})
+        print_json({"path": str(output), "size_bytes": len(data)})
     else:
         click.echo(say("Proof written: {path}", path=output))
 

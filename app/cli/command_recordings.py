@@ -5,8 +5,14 @@ from __future__ import annotations
 import click
 
 from access import RecordingView
+from access.views import RecordingItem
 from api.schemas.recordings import detail_answer
-from app.cli.common import acting, home_option, identity_options, json_option, print_json, say
+from api.web import words
+from api.web.custody_lines import entry_line
+from api.web.custody_words import EVENTS
+from api.web.marks import copy_mark, hand_in_mark, recording_mark
+from api.web.rendering import local_time
+from app.cli.common import acting, home_option, identity_options, json_option, language, print_json, say
 from app.offload_report import recording_json
 from catalogue.records import RecordingFilter
 from evidence.ids import RecordingId
@@ -39,23 +45,24 @@ def list_(
         quarantined=True if quarantined else None,
     )  # fmt: skip
     with acting(home, login) as (house, actor):
-        rows, cursor = [], ""
+        items: list[RecordingItem] = []
+        cursor = ""
         while True:
             page = house.reading.list_recordings(actor, wanted=wanted, cursor=cursor, limit=200)
-            rows += [item.row for item in page.items]
+            items += page.items
             cursor = page.cursor
-            if not cursor or (limit and len(rows) >= limit):
+            if not cursor or (limit and len(items) >= limit):
                 break
+        items = items[: limit or None]
         directory = house.directory.names()
         with house.catalogue.read() as uow:
-            told = [recording_json(uow, row, directory=directory) for row in rows[: limit or None]]
+            told = [recording_json(uow, item.row, directory=directory) for item in items]
     if as_json:
         print_json(told)
         return
-    for row in told:
-        click.echo(
-            f"{row['id']}  {row['state']:<11} {say('Sealed') if row['sealed'] else '-':<8} {row['size_bytes']:>12}  {row['name']}"
-        )
+    for item in items:
+        state = say(recording_mark(item.row, item.damage).word)
+        click.echo(f"{item.row.id}  {item.row.size_bytes:>12}  {state}  {item.row.name}")
 
 
 @recordings.command()
@@ -74,18 +81,32 @@ def show(recording: str, *, home: str | None, as_json: bool, login: str) -> None
         detail = detail_answer(view).model_dump(mode="json")
         print_json({**detail, "sightings": detail["names"], **flat})
         return
-    _show(view)
+    _show(view, directory)
 
 
-def _show(view: RecordingView) -> None:
+def _show(view: RecordingView, names: dict[str, str]) -> None:
     row = view.row
-    for label, value in (
-        ("Recording", row.name), ("State", row.state.value), ("Sealed", "yes" if row.sealed else "no"),
-        ("Size", f"{row.size_bytes} B"), ("SHA-256", row.sha256.hex if row.sha256 else "-"),
-        ("SM3", row.sm3.hex if row.sm3 else "-"), ("24-hour hand-in", view.hand_in),
-    ):  # fmt: skip
+    facts = [
+        ("Recording", row.name), ("State", say(recording_mark(row, view.damage).word)), ("Size", f"{row.size_bytes} B"),
+        ("SHA-256", row.sha256.hex if row.sha256 else "-"), ("SM3", row.sm3.hex if row.sm3 else "-"),
+        ("24-hour hand-in", say(hand_in_mark(view.twin or row, view.hand_in).word)),
+    ]  # fmt: skip
+    if row.quarantine_reason:
+        facts.append(("Quarantine", say(words.REASONS.get(row.quarantine_reason, row.quarantine_reason))))
+    for label, value in facts:
         click.echo(f"{say(label)}: {value}")
     for copy in view.copies:
-        click.echo(f"{say('Copies')}: {copy.store} ({copy.domain}) {copy.read_back_at}")
+        read_back = local_time(copy.read_back_at) if copy.read_back_at else say("never")
+        click.echo(
+            f"{say('Copies')}: {copy.store} ({copy.domain})  {say(copy_mark(copy, view.damage).word)}  {read_back}"
+        )
     for entry in view.timeline:
-        click.echo(f"  {entry.at.isoformat()}  {entry.index if entry.index is not None else '-'}  {entry.event_type}")
+        index = str(entry.index) if entry.index is not None else "-"
+        told = [
+            say(EVENTS.get(entry.event_type, entry.event_type)),
+            names.get(entry.actor, entry.actor) or say("the service"),
+        ]
+        click.echo(
+            "  "
+            + "  ".join(part for part in (local_time(entry.at), index, *told, entry_line(entry, language())) if part)
+        )

@@ -16,6 +16,7 @@ import uvicorn
 from app.cli.common import home_option, json_option, print_json, say, the_home
 from app.control_server import ControlServer
 from app.serving import Running, running
+from app.streams import EndingStreams
 from evidence.errors import ConfigError
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -70,7 +71,8 @@ def serve_app(at_work: Running, *, host: str, port: int, listening: socket.socke
         EvidenceError: The part that stopped says why; a supervisor starts the service again.
     """
     config = uvicorn.Config(
-        at_work.app, host=host, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        EndingStreams(at_work.app, at_work.stop),
+        host=host, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False,
         timeout_graceful_shutdown=5,
     )  # fmt: skip
     server = _Server(config, at_work.stop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from api.verification import LastVerification, of_report
+from api.web import words
 from app.cli.common import acting, home_option, identity_options, json_option, print_json, report_error, say, step_bar
 from app.promises import changed, weakened
 from app.web_services import auditor_of
@@ -48,15 +49,31 @@ def verify(recording: str | None, *, home: str | None, as_json: bool, login: str
         print_json(told)
     else:
         counted = say(
-            "{entries} entries, {recordings} recordings, {copies} copies, {findings} findings", entries=report.entries,
-            recordings=report.recordings, copies=report.copies, findings=len(told["findings"]),
+            "{entries} entries, {recordings} recordings, {copies} copies; this verification found: {findings}, notes: {notes}",
+            entries=report.entries, recordings=report.recordings, copies=report.copies, findings=len(told["findings"]),
+            notes=len(told["notes"]),
         )  # fmt: skip
         for row in told["findings"]:
-            click.secho(f"  {row['kind']}  {row['recording']} {row['store']} {row['detail']}", fg="red")
+            click.secho(f"  {_kind(row)}  {row['recording']} {row['store']} {row['detail']}", fg="red")
         for row in told["notes"]:
-            click.echo(f"  {say('Note')}: {row['kind']}  {row['recording']} {row['store']} {row['detail']}")
-        click.secho(f"{say(str(report.verdict))}: {counted}", fg=_COLOURS.get(report.verdict, "red"))
+            click.echo(f"  {say('Note')}: {_kind(row)}  {row['recording']} {row['store']} {row['detail']}")
+        click.secho(
+            f"{say(words.VERDICTS.get(report.verdict, report.verdict))}: {counted}",
+            fg=_COLOURS.get(report.verdict, "red"),
+        )
     raise click.exceptions.Exit(report.exit_code)
+
+
+def _kind(row: dict[str, str]) -> str:
+    """A finding's meaning in the reader's language, and its stable name."""
+    kind = row["kind"]
+    if kind == "weakened-setting":
+        word = say("A setting promises less than the default")
+    elif kind == "setting-not-entered":
+        word = say("A setting is not the one that was entered last")
+    else:
+        word = say(words.FINDINGS.get(kind, kind))
+    return f"{word} [{kind}]"
 
 
 def _verify_one(home: str | None, login: str, recording: RecordingId, *, as_json: bool) -> None:

@@ -115,11 +115,15 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+def code_of(error: EvidenceError) -> str:
+    """The error's code, also where the service told it."""
+    return error.remote_code if isinstance(error, RemoteError) else error.code
+
+
 def report_error(error: EvidenceError, *, as_json: bool) -> int:
     """Tell an error: its meaning in the reader's language, what happened, what was kept, what to do. Returns the status."""
-    code, status = error.code, error.exit_code
-    if isinstance(error, RemoteError):
-        code, status = error.remote_code, error.remote_exit_code
+    code = code_of(error)
+    status = error.remote_exit_code if isinstance(error, RemoteError) else error.exit_code
     if as_json:
         told = {"code": code, "what": error.what, "kept": error.kept, "todo": error.todo}
         click.echo(json.dumps({"error": told}, ensure_ascii=False), err=True)

@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from app.cli.common import report_error
+from app.cli.common import print_json, report_error
 from app.logging import configure
 from evidence.errors import EvidenceError, UsageError
 
@@ -52,6 +52,9 @@ def cli(*, verbose: bool) -> None:
 def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return per way of ending
     """Run one command; returns its exit status. Status 1 means tamper or loss, so nothing else may end with it."""
     as_json = "--json" in arguments
+    if sorted(arguments) == ["--json", "--version"]:
+        print_json({"version": _VERSION})
+        return 0
     try:
         with cli.make_context("liuhen", arguments) as context:
             cli.invoke(context)
