@@ -99,6 +99,28 @@ def test_a_recorder_is_registered_through_the_service(deep, tmp_path):
     assert set(deep.json("devices", "scan")) == {"docked", "failed"}
 
 
+def test_what_is_docked_is_what_the_service_sees(station, tmp_path):
+    """Its docks may be others than a new reading of the settings would tell."""
+    card = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(device='7777777')}": b"x"})
+    config = station.home / "config.toml"
+    before = config.read_text()
+    config.write_text(before.replace("[docks]\n", f'[docks]\nfolders = ["{card}"]\n'))
+    station.serve()
+    config.write_text(before)
+    station.whole = False
+    assert [one["address"] for one in station.json("devices", "scan")["docked"]] == [str(card)]
+    made = station.json("user", "create", "A clerk", "--login", "clerk")
+    change = {"LIUHEN_PASSWORD": made["one_time_password"], "LIUHEN_NEW_PASSWORD": "thirteen green lamps"}
+    station.run("user", "passwd", "clerk", env=change)
+    clerk = {"LIUHEN_PASSWORD": "thirteen green lamps"}
+    assert station.error("devices", "scan", "--as", "clerk", status=10, env=clerk)["code"] == "access-denied"
+
+
+def test_a_folder_that_is_not_there_is_a_wrong_call_whoever_looks(deep, tmp_path):
+    assert deep.error("ingest", tmp_path / "none", status=2)["code"] == "not-found"
+    assert "no folder" in deep.error("ingest", tmp_path / "none", status=2)["what"]
+
+
 def test_only_one_process_works_on_a_home(deep):
     assert deep.error("serve", "--port", "0", status=50)["code"] == "home-locked"
     assert deep.error("rebuild", status=50)["code"] == "home-locked"
