@@ -8,6 +8,7 @@ Source: docs/invariants.md 1, 7, 9; RULES R2, R4.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ from chain_of_custody.entry import parse
 from chain_of_custody.reader import LogReader
 from evidence.clock import Clock
 from evidence.durable import free_bytes
-from evidence.errors import EvidenceError, StoreUnavailableError
+from evidence.errors import BlobNotFoundError, EvidenceError, StoreUnavailableError
 from evidence.limits import FREE_SPACE_FLOOR_BYTES
 from evidence.log_place import LogPlace
 from evidence.ports import BlobStore, JobEngine
@@ -33,6 +34,10 @@ from media.tools import installed
 PROGRAMS: Final = ("ffmpeg", "ffprobe")
 SEAL_WARN: Final = timedelta(seconds=30)
 SEAL_BAD: Final = timedelta(minutes=10)
+#: Objects younger than this may not be frozen yet: the freezing unit runs every few minutes.
+FROZEN_WITHIN: Final = timedelta(minutes=15)
+_SAMPLED: Final = 5
+_STRONG: Final = frozenset({"immutable", "object-lock"})
 #: Warn when less than this many times the floor is free.
 _FLOOR_WARN: Final = 4
 SQLITE_MIN: Final = (3, 51, 3)
@@ -112,11 +117,30 @@ def _stores(parts: HealthParts) -> Iterator[Check]:
             continue
         if properties.kind == "local":
             yield _room(properties.name, Path(properties.location), parts.floor_bytes)
-        strong = properties.protection in ("immutable", "object-lock")
+        found = _protection(parts, store)
+        values["protection"] = found
+        strong = found in _STRONG
         yield Check(
             name="store", subject=properties.name, level=Level.OK if strong else Level.WARN,
             reason="protected" if strong else "weak-protection", values=values,
         )  # fmt: skip
+
+
+def _protection(parts: HealthParts, store: BlobStore) -> str:
+    """How the newest objects are protected, those aside that the freezing unit may not have come to yet.
+
+    A service without privileges cannot set the flag that another unit sets for it, and a bucket can lock without having locked:
+    what counts is what lies there. The store's own word decides where nothing lies there yet.
+    """
+    name = store.properties.name
+    with parts.catalogue.read() as uow:
+        sample = uow.blobs.newest_in(name, before=parts.clock.now().wall - FROZEN_WITHIN, limit=_SAMPLED)
+    found = []
+    for sha256 in sample:
+        with contextlib.suppress(BlobNotFoundError):  # a verification tells of it
+            found.append(store.stat(sha256).protection)
+    weak = [protection for protection in found if protection not in _STRONG]
+    return (weak or found or [store.properties.protection])[0]
 
 
 def _room(name: str, root: Path, floor_bytes: int) -> Check:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from catalogue.db import CHUNK, Db
 from catalogue.records import BlobRow, DerivativeRow
-from catalogue.schema import blob_copies, blob_holders, blobs, derivatives
+from catalogue.schema import blob_copies, blob_holders, blobs, derivatives, recordings
 from catalogue.values import fields_of
 from evidence.digest import Digest
 from evidence.errors import NotFoundError, StateConflictError
@@ -57,6 +57,17 @@ class Blobs:
         statement = blob_copies.update().where(here.sha256 == sha256, here.store == store).values(read_back_at=at)
         if self._db.count(statement) == 0:
             raise NotFoundError(f"no copy of {sha256} in {store}")
+
+    def newest_in(self, store: str, *, before: datetime, limit: int) -> list[Digest]:
+        """Bytes of the newest recordings stored before a moment that have a copy in this store."""
+        statement = (
+            sa.select(blob_copies.c.sha256)
+            .select_from(recordings.join(blob_copies, blob_copies.c.sha256 == recordings.c.sha256))
+            .where(blob_copies.c.store == store, recordings.c.stored_at < before)
+            .order_by(recordings.c.sort_at.desc(), recordings.c.id.desc())
+            .limit(limit)
+        )
+        return [row["sha256"] for row in self._db.all(statement)]
 
     def get(self, sha256: Digest) -> BlobRow | None:
         """One blob with its copies and holders, both in a stable order."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +27,8 @@ from evidence.clock import utc_from_ms
 from evidence.digest import SHA256, Digest
 from evidence.errors import NotFoundError, StateConflictError
 from evidence.ids import RecordingId
+from evidence.model import BlobStat
+from evidence.ports import BlobStore
 from storage.layout import blob_key
 from support.assured_home import AssuredHome
 from support.recorders import gb_name, make_gb_tree
@@ -280,6 +284,34 @@ def test_health_tells_what_is_and_a_single_failure_domain_is_a_warning(home: Ass
     assert checks[("clock", "")].reason == "synchronised"
     assert checks[("jobs", "")].level is Level.UNKNOWN
     assert found.level is Level.UNKNOWN  # what could not be looked at is never called good
+
+
+class Frozen:
+    """A store without privileges whose objects another unit freezes."""
+
+    def __init__(self, inner: BlobStore, frozen: Callable[[Digest], bool]) -> None:
+        self._inner, self._frozen = inner, frozen
+
+    def __getattr__(self, name: str):
+        return getattr(self._inner, name)
+
+    def stat(self, sha256: Digest) -> BlobStat:
+        found = self._inner.stat(sha256)
+        return replace(found, protection="immutable") if self._frozen(sha256) else found
+
+
+def test_health_judges_protection_by_the_objects_themselves(home: AssuredHome) -> None:
+    first, second = home.ingest({NAME: b"x" * 1000, f"DCIM/{gb_name(counter=2)}": b"y" * 1000})
+
+    def protection(frozen: Callable[[Digest], bool]) -> tuple[str, str]:
+        check = look(home, stores=[Frozen(home.stores.primary, frozen)])[1][("store", "primary")]
+        return check.reason, check.values["protection"]
+
+    assert protection(lambda _: True) == ("weak-protection", "mode-only"), "nothing is old enough to be judged"
+    home.clock.unix_ms += int(timedelta(hours=1) / timedelta(milliseconds=1))
+    assert protection(lambda _: True) == ("protected", "immutable")
+    assert protection(lambda sha256: sha256 != second.sha256) == ("weak-protection", "mode-only")
+    assert first.sha256 != second.sha256
 
 
 def test_health_sees_a_full_disk_a_lost_store_and_a_lagging_log(home: AssuredHome) -> None:
