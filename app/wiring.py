@@ -40,7 +40,7 @@ from evidence.errors import (
 from evidence.ids import AgentId
 from evidence.log_place import LogPlace
 from evidence.model import Action, Actor
-from evidence.ports import BlobStore, DeviceDriver, JobEngine
+from evidence.ports import BlobStore, DeviceDriver, JobEngine, LogHead
 from ingest.parts import Parts
 from ingest.session import OffloadService
 from ingest.settings import IngestSettings
@@ -66,8 +66,10 @@ def _secret(path: os.PathLike[str]) -> str:
         raise ConfigError(f"cannot read the key file {path}: {error.strerror}") from error
 
 
-def build_stores(home: Home, settings: Settings, *, suite: DigestSuite, clock: Clock) -> StoreSet:
-    """Open the configured stores, the primary first.
+def build_stores(
+    home: Home, settings: Settings, *, suite: DigestSuite, clock: Clock, absent_ok: bool = False
+) -> StoreSet:
+    """Open the configured stores, the primary first; with ``absent_ok`` also those that are not there.
 
     Raises:
         StoreUnavailableError: A local store is not there (not mounted). ConfigError: settings contradict.
@@ -79,6 +81,7 @@ def build_stores(home: Home, settings: Settings, *, suite: DigestSuite, clock: C
                 LocalStore(
                     home.store_path(wanted.path), name=wanted.name, suite=suite, clock=clock,
                     free_floor_bytes=settings.storage.free_floor_bytes, protect=settings.storage.protect,
+                    absent_ok=absent_ok,
                 )
             )  # fmt: skip
         else:
@@ -202,12 +205,20 @@ class House:
         service.declare_jobs()
         return service
 
+    def head(self) -> LogHead | None:
+        """The log's head as the catalogue has it."""
+        with self.catalogue.read() as uow:
+            return uow.outbox.head()
+
     def seal_pending(self) -> None:
         """Seal what a command has entered, unless a serving process does that already.
 
         A copy of the log that does not answer is no failure of the command: its entries are durable, and nothing counts as
         sealed, hence no recorder is cleared, until that copy has caught up.
         """
+        if not all(store.present for store in self.stores.local):
+            _log.warning("sealing goes on later: a store is not there")
+            return
         try:
             with self.sealer as sealer:
                 while sealer.seal_once():
@@ -273,7 +284,13 @@ def open_catalogue(home: Home, settings: Settings, *, migrate: bool = False) -> 
 
 
 def build(
-    home: Home, settings: Settings, *, clock: Clock | None = None, migrate: bool = False, new: bool = False
+    home: Home,
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    migrate: bool = False,
+    new: bool = False,
+    absent_ok: bool = False,
 ) -> House:
     """Build a home's objects. Runs the cryptographic self-test first.
 
@@ -283,6 +300,7 @@ def build(
         clock: The time; the machine's by default.
         migrate: Bring the database's schema up to date.
         new: The home is being set up: make the database.
+        absent_ok: Build it although a local store is not there, for whoever examines the rest and tells of it.
 
     Raises:
         ConfigError, KeyUnavailableError, StoreUnavailableError, CatalogueError: What is missing is named.
@@ -290,7 +308,7 @@ def build(
     selftest.run()
     clock = clock or SystemClock()
     suite = digest_suite()
-    stores = build_stores(home, settings, suite=suite, clock=clock)
+    stores = build_stores(home, settings, suite=suite, clock=clock, absent_ok=absent_ok)
     recorder = EntryRecorder(keys.load(home.station_key), station=settings.station.name, clock=clock)
     if new:
         catalogue = Catalogue.open(home.database_url(settings), migrate=True)
@@ -330,17 +348,25 @@ def require_action(
 
 
 @contextlib.contextmanager
-def opened(home: Home, *, clock: Clock | None = None) -> Iterator[House]:
+def opened(home: Home, *, clock: Clock | None = None, absent_ok: bool = False) -> Iterator[House]:
     """A home's objects for one command; what the command entered is sealed at the end, also after an error.
 
     After a fatal error nothing more is written: recovery at the next start decides (promise 6). A store that is away only
     delays sealing, because the entries are durable in the catalogue.
 
+    Args:
+        home: A home that was set up.
+        clock: The time; the machine's by default.
+        absent_ok: For a command that examines and tells: also with a store that is not there, or a catalogue that was set back.
+
     Raises:
+        LogRollbackError: The catalogue was restored from a backup; the command has done nothing.
         IntegrityError, CustodyError: The log does not fit the catalogue; the command itself has done its work.
     """
-    house = build(home, home.require(), clock=clock)
+    house = build(home, home.require(), clock=clock, absent_ok=absent_ok)
     try:
+        if not absent_ok:
+            house.sealer.require_not_behind(house.head)
         try:
             yield house
         except EvidenceError as error:

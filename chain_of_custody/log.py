@@ -43,6 +43,7 @@ from evidence.errors import (
     DigestMismatchError,
     EvidenceError,
     HomeLockedError,
+    IntegrityError,
     LogLockedError,
     LogStateUnknownError,
     StateConflictError,
@@ -164,6 +165,28 @@ class Sealer:
         self._tree = tree_at(head, self._directories[0], self._fetch)
         with contextlib.suppress(StoreUnavailableError):
             self._publish_and_mark(head, self._fetch)
+
+    def require_not_behind(self, head: Callable[[], LogHead | None]) -> None:
+        """Return unless a folder here has published more than the database knows, before anything is entered in that database.
+
+        Takes no lock and writes nothing; a folder that does not answer, or holds no checkpoint of ours, is judged when sealing.
+
+        Args:
+            head: Tells the database's head; asked after the folders, so that a service that seals meanwhile is no rollback.
+
+        Raises:
+            LogRollbackError: The database was restored from a backup.
+        """
+        published = []
+        for directory in self._directories:
+            with contextlib.suppress(StoreError, IntegrityError):
+                checkpoint = None if directory.remote else directory.checkpoint()
+                if checkpoint is not None:
+                    published.append((directory, checkpoint))
+        known = head()
+        if known is not None:
+            for directory, checkpoint in published:
+                directory.refuse_rollback(checkpoint, known)
 
     def close(self) -> None:
         """Give up the lock. Nothing is lost: what is not sealed yet waits in the database."""

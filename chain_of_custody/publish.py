@@ -75,6 +75,11 @@ class PublishedDirectory:
         self._tree: GrowingTree | None = None
         self._tail: list[bytes] = []
 
+    @property
+    def remote(self) -> bool:
+        """Whether it lies on another machine, where every look is a request."""
+        return self._place.remote
+
     def create(self) -> None:
         """Make the place, empty, when a log is opened."""
         self._place.create()
@@ -98,8 +103,12 @@ class PublishedDirectory:
                 from a backup or belongs to another log. Nothing was written.
         """
         published = self.checkpoint()
-        if published is None:
-            return None
+        if published is not None:
+            self.refuse_rollback(published, head)
+        return published
+
+    def refuse_rollback(self, published: Checkpoint, head: LogHead) -> None:
+        """Return unless this checkpoint of the directory contradicts the head; LogRollbackError as :meth:`check_not_ahead`."""
         if published.size > head.size:
             raise LogRollbackError(
                 f"{self.directory} has published {published.size} entries, the database knows {head.size}",
@@ -112,7 +121,6 @@ class PublishedDirectory:
                 kept="Nothing was written.",
                 todo="Compare both with a printed or witnessed checkpoint.",
             )
-        return published
 
     def bring_to(self, head: LogHead, fetch: FetchRows) -> None:
         """Publish everything up to ``head``; does nothing when that is published already.

@@ -71,6 +71,7 @@ class LocalStore(BlobFiles):
         clock: Read for lock records; a removal needs this clock, too, to be past the date.
         free_floor_bytes: ``put`` is refused before free space would fall below this.
         protect: ``auto`` uses the immutable flag where it works, ``mode-only`` never does.
+        absent_ok: Make the object also of a store that is not there, for whoever examines the rest and tells of it.
 
     Raises:
         StoreUnavailableError: The store is not there (not mounted).
@@ -85,11 +86,14 @@ class LocalStore(BlobFiles):
         clock: Clock,
         free_floor_bytes: int = FREE_SPACE_FLOOR_BYTES,
         protect: Protect = "auto",
+        absent_ok: bool = False,
     ) -> None:
-        store_tree = StoreTree(root, name=name)
-        with os_errors("find out what the store's disk can do"):
-            strength = protection.probe(store_tree.staging) if protect == "auto" else protection.MODE_ONLY
-            domain = failure_domain(store_tree.root)
+        store_tree = StoreTree(root, name=name, absent_ok=absent_ok)
+        strength, domain = protection.MODE_ONLY, f"absent:{name}"
+        if store_tree.present:
+            with os_errors("find out what the store's disk can do"):
+                strength = protection.probe(store_tree.staging) if protect == "auto" else protection.MODE_ONLY
+                domain = failure_domain(store_tree.root)
         super().__init__(store_tree, suite=suite, immutable=strength == protection.IMMUTABLE)
         self._clock = clock
         self._floor_bytes = free_floor_bytes
@@ -112,6 +116,11 @@ class LocalStore(BlobFiles):
     def properties(self) -> StoreProperties:
         """What this store is; the protection was found by trying it."""
         return self._properties
+
+    @property
+    def present(self) -> bool:
+        """Whether the store was there when it was opened."""
+        return self._tree.present
 
     @property
     def root(self) -> Path:

@@ -123,19 +123,31 @@ class StoreTree:
     Args:
         root: Its path; symbolic links in the path itself are the operator's and are resolved once.
         name: The name the marker must carry: another disk mounted in this place is not this store.
+        absent_ok: Take the folder although the store is not there; whoever asks it for something is told so.
+
+    Attributes:
+        present: Whether the store was there.
 
     Raises:
         StoreUnavailableError: Marker missing, unreadable or of another store.
     """
 
-    def __init__(self, root: Path, *, name: str) -> None:
+    def __init__(self, root: Path, *, name: str, absent_ok: bool = False) -> None:
         self.root = Path(os.path.realpath(root))
         self.name = check_name(name)
         self.staging = self.root / "staging"
         #: Folders whose own entry this process knows to be durable (a crashed process may have left one that is not).
         self._durable: set[tuple[str, ...]] = set()
         self._durable_guard = threading.Lock()
-        self.require()
+        self.present, self.nameless = True, False
+        try:
+            self.require()
+        except StoreUnavailableError:
+            if not absent_ok:
+                raise
+            self.present = False
+            self.root = root.absolute()  # never the place of another store to which a link leads
+            return
         self._sweep()
         self.nameless = self._can_be_nameless()
 

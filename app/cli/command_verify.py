@@ -31,7 +31,7 @@ def verify(recording: str | None, *, home: str | None, as_json: bool, login: str
     report = None
     notes: list[tuple[str, str]] = []
     try:
-        with acting(home, login) as (house, actor), step_bar(hidden=as_json) as bar:
+        with acting(home, login, absent_ok=True) as (house, actor), step_bar(hidden=as_json) as bar:
             kept = LastVerification(house.catalogue)
             since = kept.begin()
             report = auditor_of(house).verify(actor, progress=bar)

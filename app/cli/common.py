@@ -98,7 +98,9 @@ def terminal() -> str:
 
 
 @contextlib.contextmanager
-def acting(option: str | None, login: str, password: str | None = None) -> Iterator[tuple[House, Actor]]:
+def acting(
+    option: str | None, login: str, password: str | None = None, *, absent_ok: bool = False
+) -> Iterator[tuple[House, Actor]]:
     """A home's objects and who acts, for one command: the person of ``--as``, else the agent bound to this account.
 
     A password that was not asked yet is asked before anything is opened.
@@ -106,7 +108,7 @@ def acting(option: str | None, login: str, password: str | None = None) -> Itera
     from app.wiring import opened
 
     password = password_for(login) if password is None else password
-    with opened(the_home(option)) as house:
+    with opened(the_home(option), absent_ok=absent_ok) as house:
         yield house, house.identity.cli_actor(os.getuid(), login=login, password=password, terminal=terminal())
 
 

@@ -103,6 +103,31 @@ def test_the_store_whose_personal_values_reach_furthest_serves(station, tmp_path
     assert {row["name"] for row in recordings(station)} == names
 
 
+# --- a store that is not there ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("store", ["primary", "second"])
+@pytest.mark.parametrize("what", ["without marker", "moved away", "a link to the other"])
+def test_a_store_that_is_not_there_is_told_and_everything_else_is_examined(station, store, what):
+    other = {"primary": "second", "second": "primary"}[store]
+    root = station.home / "stores" / store
+    match what:
+        case "without marker":
+            (root / "0=liuhen_store_1").unlink()
+        case "moved away":
+            root.rename(station.home / "away")
+        case "a link to the other":
+            root.rename(station.home / "away")
+            root.symlink_to(station.home / "stores" / other)
+    checkpoint = station.home / "log/public/checkpoint"
+    before = checkpoint.read_bytes()
+    report = station.json("verify", status=30)
+    assert ("store-unavailable", store) in {(one["kind"], one["store"]) for one in report["findings"]}
+    assert (report["recordings"], report["copies"] >= 6) == (3, True)
+    assert checkpoint.read_bytes() == before, "nothing is sealed while a copy of the log cannot be where it belongs"
+    flip(next(path for path in (station.home / "stores" / other).rglob("*") if len(path.name) == 64))
+    assert station.json("verify", status=1)["verdict"] == "tampered"
+    assert station.error("ingest", station.home, status=30)["code"] == "store-unavailable"
+
+
 # --- copies of the log ------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("damage", ["bundle", "checkpoint", "gone"])
 def test_a_damaged_copy_of_the_log_is_replaced_by_another_stores_and_the_answer_says_which(station, damage):
