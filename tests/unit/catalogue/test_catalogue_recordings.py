@@ -373,7 +373,9 @@ def test_r04_a_duplicate_is_not_found_as_late(catalogue: Catalogue) -> None:
         ("UPDATE recording_texts SET text = 'zzz'", "search text"),
     ],
 )
-def test_what_a_recording_is_found_by_is_compared_with_its_own_facts(catalogue: Catalogue, tamper: str, told: str) -> None:
+def test_what_a_recording_is_found_by_is_compared_with_its_own_facts(
+    catalogue: Catalogue, tamper: str, told: str
+) -> None:
     with catalogue.begin() as uow:
         bureau = make_bureau(uow)
     row = add_recording(catalogue, bureau)
