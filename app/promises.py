@@ -26,7 +26,7 @@ def promised(settings: Settings) -> dict[str, Any]:
     return {
         "station.name": settings.station.name, "storage.copies": storage.copies, "storage.domains": storage.domains,
         "storage.single_domain": storage.single_domain, "storage.protect": storage.protect,
-        "storage.free_floor_bytes": storage.free_floor_bytes,
+        "storage.free_floor_bytes": str(storage.free_floor_bytes),  # may be larger than an entry's integers
         "storage.stores": [f"{store.kind}:{store.name}" for store in storage.stores],
         "docks.clearing": docks.clearing.value, "docks.set_clock": docks.set_clock,
     }  # fmt: skip
