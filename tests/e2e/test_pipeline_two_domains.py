@@ -221,7 +221,9 @@ def test_docked_recorders_are_cleared_by_themselves_and_bring_nothing_twice(
     report = whole_home.liuhen("verify", "--home", home.root)
     assert (report["verdict"], report["findings"]) == ("good", [])
     weak = ['storage.protect = "mode-only"', 'docks.clearing = "automatic"']  # what this home's settings give up
-    assert report["notes"] == [{"kind": "weakened-setting", "recording": "", "store": "", "detail": one} for one in weak]
+    assert report["notes"] == [
+        {"kind": "weakened-setting", "recording": "", "store": "", "detail": one} for one in weak
+    ]
 
 
 def test_a_log_set_back_in_the_bucket_proves_nothing_and_is_told(
