@@ -311,8 +311,17 @@ class Administration:
         return password
 
     def bind_os_user(self, actor: Actor, *, uid: int, agent: AgentId) -> None:
-        """Let commands of one account of the operating system act as this agent; the account must be personal."""
-        self._gate.require(actor, Action.PEOPLE_MANAGE, ObjectScope(officer=agent), detail=f"uid {uid}")
+        """Let commands of one account of the operating system act as this agent; the account must be personal.
+
+        Raises:
+            AccessDeniedError: Not allowed, or the account is the actor's own: nobody makes themselves act as another (entered).
+        """
+        scope, detail = ObjectScope(officer=agent), f"uid {uid}"
+        self._gate.require(actor, Action.PEOPLE_MANAGE, scope, detail=detail)
+        with self._catalogue.read() as uow:
+            own = uow.people.os_user(uid) == actor.agent
+        if own and agent != actor.agent:
+            self._gate.deny(actor, Action.PEOPLE_MANAGE, reason="own-account", scope=scope, detail=detail)
         now = self._clock.now()
         with self._catalogue.begin() as uow:
             uow.people.agent(agent)

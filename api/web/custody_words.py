@@ -56,6 +56,7 @@ DENIALS: Final = {
     "unknown-agent": "Your account is not known.",
     "own-rights": "Nobody changes their own rights.",
     "own-password": "Change your own password with the present one.",
+    "own-account": "Nobody lets their own account act as somebody else.",
     "password-change-required": "Change your one-time password first.",
 }
 MODES: Final = {"manual": "by a person", "automatic": "automatically"}

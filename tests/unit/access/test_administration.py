@@ -152,6 +152,15 @@ def test_a_bound_account_must_belong_to_somebody_active(home: AssuredHome) -> No
         home.identity.cli_actor(4711)
 
 
+def test_nobody_lets_their_own_account_act_as_somebody_else(home: AssuredHome) -> None:
+    person = home.agent("甲", "officer")
+    home.administration.bind_os_user(home.administrator, uid=4712, agent=home.administrator.agent)
+    with pytest.raises(DeniedError) as refused:
+        home.administration.bind_os_user(home.administrator, uid=4712, agent=person.agent)
+    assert refused.value.reason == "own-account"
+    assert home.identity.cli_actor(4712).agent == home.administrator.agent
+
+
 def test_r09_who_manages_one_unit_takes_nobody_out_of_another(home: AssuredHome) -> None:
     mine, other = (home.administration.create_unit(home.administrator, name=name) for name in ("一科", "二科"))
     manager = home.agent("丙", "security_administrator", unit=mine.id)
