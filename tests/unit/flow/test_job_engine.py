@@ -100,7 +100,7 @@ def test_a_failure_is_told_until_the_key_succeeds(engine: JobEngine) -> None:
     engine.enqueue("job", "x", queue="queue", key="key", priority=1)
     settle(engine)
     assert list(engine.failures()) == ["key"]
-    assert engine.failures()["key"].endswith("store-full: the disk is full Add a disk.")
+    assert engine.failures()["key"].endswith("store-full: the disk is full. Add a disk.")
     fails[0] = False
     engine.enqueue("job", "x", queue="queue", key="key", priority=1)
     settle(engine)
