@@ -54,7 +54,7 @@ def note_lines(timeline: Sequence[TimelineRow], language: str) -> list[tuple[str
     for note in noted:
         code, _, figures = note.partition(": ")
         word = custody_words.NOTES.get(code)
-        told = "" if code == "end-not-stated" else figures
+        told = "" if code in {"end-not-stated", "remux-refused"} else figures  # sentences, no figures
         lines.append((translate(word, language) if word else code, told))
     return lines
 

@@ -81,4 +81,5 @@ NOTES: Final = {
     "foreign-content": "The content is of another kind than the name",
     "not-recognised": "The content is of no known format",
     "picture-end-missing": "The end of the picture is missing",
+    "remux-refused": "Repacked for the browser it was not the same any more: the viewing copy is coded anew",
 }
