@@ -42,11 +42,11 @@ class IngestSettings:
     def __post_init__(self) -> None:
         """Refuse settings that contradict a promise."""
         if self.copies < 1 or self.domains_required < 1:
-            raise ConfigError("copies and domains_required must be at least 1")
+            raise ConfigError("storage.copies and storage.domains must be at least 1")
         if self.domains_required < 2 and not self.single_domain_allowed:
             raise ConfigError(
-                "domains_required below 2 needs single_domain_allowed",
-                todo="Add a second disk, or set single_domain_allowed = true and accept the warning on every page.",
+                "storage.domains below 2 needs storage.single_domain",
+                todo="Add a second disk, or set `single_domain = true` under [storage] and accept the warning on every page.",
             )
         if min(self.secure_concurrency, self.offload_concurrency) < 1 or self.free_floor_bytes < 0:
             raise ConfigError("concurrencies must be at least 1 and the free-space floor not negative")

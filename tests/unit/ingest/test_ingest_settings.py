@@ -17,7 +17,7 @@ def test_by_default_two_copies_in_two_failure_domains_and_no_clearing() -> None:
 
 
 def test_one_failure_domain_needs_explicit_consent() -> None:
-    with pytest.raises(ConfigError, match="single_domain_allowed"):
+    with pytest.raises(ConfigError, match=r"storage\.single_domain$"):
         IngestSettings(domains_required=1)
     assert IngestSettings(domains_required=1, single_domain_allowed=True).domains_required == 1
 
