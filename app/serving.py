@@ -109,8 +109,8 @@ def _declare_care(house: House, engine: DbosEngine, parts: Parts) -> None:
     engine.register(CLOCK_JOB, mark)
 
 
-def _start_schedule(house: House, engine: DbosEngine) -> Schedule:
-    schedule = Schedule(engine, clock=house.clock, queue=CARE_QUEUE)
+def _start_schedule(engine: DbosEngine) -> Schedule:
+    schedule = Schedule(engine, queue=CARE_QUEUE)
     schedule.every(timedelta(minutes=1), RECONCILE_JOB)
     schedule.every(timedelta(minutes=1), SWEEP_JOB)
     schedule.every(timedelta(minutes=1), DISCLOSURES_JOB)
@@ -182,7 +182,7 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
             stack.callback(_join, docking, stop, autodock.hint)
             for driver in _watch_folders(house, autodock.hint):
                 stack.callback(driver.stop)
-        schedule = _start_schedule(house, engine)
+        schedule = _start_schedule(engine)
         stack.callback(schedule.stop)
         if why := sandbox_trouble():
             _log.error("no media program can be started, recordings are kept and sealed but not examined: %s", why)

@@ -19,7 +19,6 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from evidence.clock import Clock
 from evidence.errors import EvidenceError
 from evidence.ports import JobEngine
 
@@ -30,7 +29,7 @@ _log = logging.getLogger(__name__)
 class _FromNow(IntervalTrigger):  # type: ignore[misc]
     """The next run is one interval from now: the library would count every run that a jump of the clock skipped."""
 
-    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:  # noqa: ARG002
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:  # noqa: ARG002 - the library's form
         after: datetime = now + self.interval
         return after
 
@@ -52,11 +51,10 @@ class Schedule:
 
     Args:
         jobs: A started engine.
-        clock: Part of the composition root's call; intervals are counted by the scheduler, so nothing reads it.
         queue: Declared queue on which the jobs run.
     """
 
-    def __init__(self, jobs: JobEngine, *, clock: Clock, queue: str) -> None:  # noqa: ARG002
+    def __init__(self, jobs: JobEngine, *, queue: str) -> None:
         self._jobs = jobs
         self._queue = queue
         self._scheduler = BackgroundScheduler(

@@ -298,16 +298,15 @@ def test_two_live_workers_cannot_have_one_name(tmp_path: Path, postgres_url: str
 
 # --- the clock of the service -----------------------------------------------------------------------------------------
 def test_a_schedule_asks_at_the_start_and_once_per_period() -> None:
-    clock, engine, ran = RunningClock(), InlineEngine(), []
+    engine, ran = InlineEngine(), []
     engine.register("sweep", ran.append)
     engine.declare_queue("ticks", concurrency=1)
     engine.start()
-    schedule = Schedule(engine, clock=clock, queue="ticks")
+    schedule = Schedule(engine, queue="ticks")
     schedule.every(timedelta(seconds=1), "sweep", argument="all")
     schedule.start()
     assert len(engine.live_keys()) == 1, "what was missed while we were down runs at once"
     engine.drain()
-    clock.advance(seconds=1)
     wait_until(lambda: bool(engine.live_keys()), timeout_s=5)
     schedule.stop()
     engine.drain()
@@ -319,7 +318,7 @@ def ticking() -> tuple[InlineEngine, Schedule]:
     engine.register("sweep", lambda _argument: None)
     engine.declare_queue("ticks", concurrency=1)
     engine.start()
-    schedule = Schedule(engine, clock=RunningClock(), queue="ticks")
+    schedule = Schedule(engine, queue="ticks")
     schedule.every(timedelta(hours=1), "sweep")
     schedule.start()
     engine.drain()
@@ -351,12 +350,12 @@ def test_ticks_of_a_slow_job_do_not_pile_up() -> None:
 
 
 def test_two_ticks_of_one_period_are_one_job() -> None:
-    clock, engine = RunningClock(), InlineEngine()
+    engine = InlineEngine()
     engine.register("sweep", lambda _argument: None)
     engine.declare_queue("ticks", concurrency=1)
     engine.start()
     for _ in range(2):
-        schedule = Schedule(engine, clock=clock, queue="ticks")
+        schedule = Schedule(engine, queue="ticks")
         schedule.every(timedelta(minutes=1), "sweep")
         schedule.start()
         schedule.stop()
