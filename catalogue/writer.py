@@ -96,7 +96,7 @@ class _Group:
 
     def _require_standing(self) -> None:
         # A database that has rolled back by itself would take a savepoint for a transaction and our COMMIT for none.
-        if not self.connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
+        if not self.connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]  # open until we close it
             raise _given_up()
 
     def _close(self) -> None:

@@ -71,7 +71,7 @@ def ensure_bucket(client: S3Client, settings: S3Settings) -> None:
         found = _lock_configuration(client, name)
         wanted = _stricter(found, settings)
         if wanted != found:
-            client.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=wanted)  # type: ignore[arg-type]
+            client.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=wanted)  # type: ignore[arg-type]  # built as S3 gave it
     if not _has_lock(client, name):
         raise StoreError(f"bucket {name} has no Object Lock", todo="Make a new bucket with Object Lock.")
 

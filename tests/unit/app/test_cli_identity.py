@@ -8,18 +8,8 @@ import pytest
 from app.cli import common
 from app.home import Home
 from app.wiring import opened
-from support.program import Program
 
 PASSWORD = "thirteen green lamps"
-
-
-@pytest.fixture
-def station(tmp_path):
-    program = Program(tmp_path / "home")
-    program.whole = False
-    program.init()
-    yield program
-    program.close()
 
 
 def test_what_is_docked_is_told_only_to_those_who_may_see_the_docks(station):

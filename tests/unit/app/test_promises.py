@@ -16,15 +16,6 @@ from support.recorders import gb_name, make_gb_tree
 LESS = "copies = 1\ndomains = 1\nsingle_domain = true\nprotect"
 
 
-@pytest.fixture
-def station(tmp_path):
-    program = Program(tmp_path / "home")
-    program.whole = False
-    program.init()
-    yield program
-    program.close()
-
-
 def weaken(station: Program, *, name: str = "test-station") -> None:
     config = station.home / "config.toml"
     text = config.read_text().replace("protect", LESS, 1).replace("test-station", name)
