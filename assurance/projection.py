@@ -132,6 +132,18 @@ def _apply(state: Projection, entry: EntryId, event: Event) -> None:
                 officer_confidence=event.confidence,
             )  # fmt: skip
         case _:
+            _apply_keeping(state, event)
+
+
+def _apply_keeping(state: Projection, event: Event) -> None:
+    match event:
+        case events.CopyMade():
+            _copy_made(state, event)
+        case events.CopyRemoved():
+            _copy_removed(state, event)
+        case events.BytesReleased():
+            state.blobs = [blob for blob in state.blobs if blob.holder != event.holder]
+        case _:
             pass  # looks, refusals and checks state no fact about the recording
 
 
@@ -206,6 +218,20 @@ def _derivative(state: Projection, event: events.DerivativeMade) -> None:
             copies=copies_of(event.copies),
         )
     )  # fmt: skip
+
+
+def _copy_made(state: Projection, event: events.CopyMade) -> None:
+    """A later copy takes the place of the one its store had (a repair), or stands beside the others."""
+    made = {copy.store: copy for copy in copies_of(event.copies)}
+    for blob in state.blobs:
+        if blob.sha256.hex == event.blob_sha256:
+            blob.copies = tuple({copy.store: copy for copy in (*blob.copies, *made.values())}.values())
+
+
+def _copy_removed(state: Projection, event: events.CopyRemoved) -> None:
+    for blob in state.blobs:
+        if blob.sha256.hex == event.blob_sha256:
+            blob.copies = tuple(copy for copy in blob.copies if copy.store != event.store)
 
 
 def copies_of(stated: Iterable[dict[str, str]]) -> tuple[Copy, ...]:

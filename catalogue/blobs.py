@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -15,6 +16,8 @@ from evidence.digest import Digest
 from evidence.errors import NotFoundError, StateConflictError
 from evidence.ids import DerivativeId, RecordingId
 from evidence.model import Copy
+
+_COPY_FIELDS = tuple(field.name for field in dataclasses.fields(Copy))
 
 
 class Blobs:
@@ -49,12 +52,17 @@ class Blobs:
         """Record one copy; a second one in the same store replaces the first. NotFoundError without a holder."""
         if self._db.scalar(sa.select(blobs.c.size_bytes).where(blobs.c.sha256 == sha256)) is None:
             raise NotFoundError(f"nobody holds {sha256}")
-        self._db.upsert(blob_copies, {"sha256": sha256, **fields_of(copy)})
+        row = {"sha256": sha256, **fields_of(copy), "checked_at": copy.read_back_at, "outcome": ""}
+        self._db.upsert(blob_copies, row)
 
     def mark_checked(self, sha256: Digest, store: str, at: datetime) -> None:
         """Record that a copy was read from its medium and matched; NotFoundError when no such copy is known."""
         here = blob_copies.c
-        statement = blob_copies.update().where(here.sha256 == sha256, here.store == store).values(read_back_at=at)
+        statement = (
+            blob_copies.update()
+            .where(here.sha256 == sha256, here.store == store)
+            .values(read_back_at=at, checked_at=at, outcome="")
+        )
         if self._db.count(statement) == 0:
             raise NotFoundError(f"no copy of {sha256} in {store}")
 
@@ -91,8 +99,7 @@ class Blobs:
         copies: dict[Digest, list[Copy]] = {}
         holders: dict[Digest, list[str]] = {}
         for row in self._db.all(_of(blob_copies, digests).order_by(blob_copies.c.store)):
-            fields = dict(row)
-            copies.setdefault(fields.pop("sha256"), []).append(Copy(**fields))
+            copies.setdefault(row["sha256"], []).append(Copy(**{name: row[name] for name in _COPY_FIELDS}))
         for row in self._db.all(_of(blob_holders, digests).order_by(blob_holders.c.holder)):
             holders.setdefault(row["sha256"], []).append(row["holder"])
         return [

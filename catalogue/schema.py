@@ -317,7 +317,11 @@ blob_copies = Table(
     Column("key", Text, nullable=False),
     _text("version"),
     Column("read_back_at", UtcMs),
+    # When it was last looked at, and what came of it (empty: it matched): no fact about evidence, only the order of the work.
+    Column("checked_at", UtcMs),
+    _text("outcome"),
 )
+Index("ix_blob_copies_checked", blob_copies.c.store, blob_copies.c.checked_at)
 
 blob_holders = Table(
     "blob_holders",
@@ -429,4 +433,113 @@ clock_marks = Table(
     metadata,
     Column("id", Integer, sa.CheckConstraint("id = 1", name="one_row"), primary_key=True, autoincrement=False),
     Column("at", UtcMs, nullable=False),
+)
+
+# --- keeping: how stores, rounds and backups stand; no evidence -------------------------------------------------------
+store_states = Table(
+    "store_states",
+    metadata,
+    Column("store", Text, primary_key=True),
+    # When it last did what it was asked, and the last time and way it did not.
+    Column("ok_at", UtcMs),
+    Column("failed_at", UtcMs),
+    _text("error_code"),
+    _text("error"),
+    _count("tries"),
+    Column("next_try_at", UtcMs),
+    # When every lock that needed it had been moved later.
+    Column("renewed_at", UtcMs),
+    _count("objects"),
+    _count("size_bytes"),
+    Column("counted_at", UtcMs),
+)
+
+space_samples = Table(
+    "space_samples",
+    metadata,
+    Column("store", Text, primary_key=True),
+    Column("at", UtcMs, primary_key=True),
+    Column("total_bytes", BigInteger, nullable=False),
+    Column("free_bytes", BigInteger, nullable=False),
+)
+
+inventories = Table(
+    "inventories",
+    metadata,
+    Column("store", Text, primary_key=True),
+    Column("at", UtcMs, primary_key=True),
+    Column("objects", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    _count("missing"),
+    _count("unknown"),
+    _text("outcome"),
+)
+
+fixity_rounds = Table(
+    "fixity_rounds",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("started_at", UtcMs, nullable=False),
+    Column("ended_at", UtcMs),
+    _count("copies"),
+    _count("good"),
+    _count("bad"),
+    _count("size_bytes"),
+    _count("done_bytes"),
+)
+
+copy_locks = Table(
+    "copy_locks",
+    metadata,
+    Column("sha256", DigestText(SHA256), primary_key=True),
+    Column("store", Text, primary_key=True),
+    # The date the store was last seen to keep; NULL where it keeps none.
+    Column("until", UtcMs),
+    Column("set_at", UtcMs, nullable=False),
+)
+Index("ix_copy_locks_until", copy_locks.c.store, copy_locks.c.until)
+
+blob_keys = Table(
+    "blob_keys",
+    metadata,
+    Column("sha256", DigestText(SHA256), primary_key=True),
+    Column("cipher_sha256", DigestText(SHA256), nullable=False, unique=True),
+    Column("cipher_size_bytes", BigInteger, nullable=False),
+    Column("epoch", Text, nullable=False),
+    # NULL once it was destroyed with the bytes; its digest stays.
+    Column("wrapped", LargeBinary),
+    Column("wrapped_sha256", Text, nullable=False),
+    Column("made_at", UtcMs, nullable=False),
+    Column("destroyed_at", UtcMs),
+)
+
+backups = Table(
+    "backups",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # ``home`` or ``keys``.
+    Column("kind", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("started_at", UtcMs, nullable=False),
+    Column("ended_at", UtcMs),
+    _text("outcome"),
+    _count("log_size"),
+    _count("size_bytes"),
+    _flag("encrypted"),
+    _text("detail"),
+)
+Index("ix_backups_ended", backups.c.kind, backups.c.ended_at)
+
+store_moves = Table(
+    "store_moves",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started_at", UtcMs, nullable=False),
+    Column("switched_at", UtcMs),
+    Column("ended_at", UtcMs),
+    _text("detail"),
 )

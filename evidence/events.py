@@ -12,84 +12,43 @@ Source: RFC 9901 (selective disclosure); RULES R13.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass
 
 from evidence.errors import EntryInvalidError
+from evidence.event import Event, Json, field_names, personal
+from evidence.events_of_keeping import (
+    BackupMade,
+    BackupRestored,
+    BrakeChanged,
+    BytesReleased,
+    CopyMade,
+    CopyRemoved,
+    EpochKeyMade,
+    FixityRound,
+    InventoryTaken,
+    KeysBackedUp,
+    LocksRenewed,
+    StoreMoved,
+)
 
-Json = Any
-
-
-def personal(default: object = None) -> Any:
-    """Declare a field whose value never enters a leaf in clear."""
-    return field(default=default, metadata={"personal": True})
-
-
-def _is_text_object(value: Json) -> bool:
-    return type(value) is dict and all(isinstance(text, str) for text in value.values())
-
-
-#: What a field's JSON value must be, by the declared type.
-_KINDS: dict[str, Callable[[Json], bool]] = {
-    "str": lambda value: isinstance(value, str),
-    "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
-    "bool": lambda value: isinstance(value, bool),
-    "dict[str, Json]": lambda value: type(value) is dict,
-    "list[dict[str, str]]": lambda value: type(value) is list and all(map(_is_text_object, value)),
-    "str | None": lambda value: value is None or isinstance(value, str),
-    "list[str] | None": lambda value: (
-        value is None or (type(value) is list and all(isinstance(item, str) for item in value))
-    ),
-}
-
-
-class _FieldNames(NamedTuple):
-    public: tuple[str, ...]
-    personal: tuple[str, ...]
-    kinds: dict[str, Callable[[Json], bool]]
-
-
-_FIELD_NAMES: dict[type[Event], _FieldNames] = {}
-
-
-def _field_names(event_type: type[Event]) -> _FieldNames:
-    """Looked up once per type: a busy log makes thousands of entries a second."""
-    known = _FIELD_NAMES.get(event_type)
-    if known is None:
-        fields = dataclasses.fields(event_type)
-        known = _FIELD_NAMES[event_type] = _FieldNames(
-            tuple(f.name for f in fields if not f.metadata.get("personal")),
-            tuple(f.name for f in fields if f.metadata.get("personal")),
-            {f.name: _KINDS[str(f.type)] for f in fields},
-        )
-    return known
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Base of all events.
-
-    Attributes:
-        actor: Identity of the agent that acted, empty for the service itself.
-        recording: Identity of the recording concerned, empty when none is.
-        sha256: Digest of the recording concerned, once known: it becomes the entry's subject.
-    """
-
-    TYPE: ClassVar[str] = ""
-    actor: str = ""
-    recording: str = ""
-    sha256: str = ""
-
-    def public(self) -> dict[str, Json]:
-        """Fields that stand in the leaf in clear."""
-        return {name: getattr(self, name) for name in _field_names(type(self)).public}
-
-    def personal_values(self) -> dict[str, Json]:
-        """Fields that become disclosures (absent values are left out)."""
-        values = {name: getattr(self, name) for name in _field_names(type(self)).personal}
-        return {name: value for name, value in values.items() if value is not None}
+__all__ = [
+    "EVENT_TYPES",
+    "BackupMade",
+    "BackupRestored",
+    "BrakeChanged",
+    "BytesReleased",
+    "CopyMade",
+    "CopyRemoved",
+    "EpochKeyMade",
+    "Event",
+    "FixityRound",
+    "InventoryTaken",
+    "KeysBackedUp",
+    "LocksRenewed",
+    "StoreMoved",
+    "parse_event",
+    "personal",
+]
 
 
 # --- the log itself, people, devices ----------------------------------------------------------------------------------
@@ -460,12 +419,18 @@ class LoginFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixityChecked(Event):
-    """One copy was read from its medium and compared; entered also when it passes."""
+    """One copy was read from its medium and compared; entered also when it passes.
+
+    ``blob_sha256`` names the bytes where they are not the recording's own (a manifest, a derivative); ``round`` is the number of
+    the round that looked, 0 outside of one.
+    """
 
     TYPE = "fixity.checked"
     store: str
     outcome: str
     at: str
+    blob_sha256: str = ""
+    round: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -478,6 +443,18 @@ class FindingRaised(Event):
     store: str = ""
     at: str
     detail: str | None = personal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingClosed(Event):
+    """A finding needs no attention any more; ``reason`` says why (``repaired``, ``caught-up``, ``looked-at`` ...)."""
+
+    TYPE = "finding.closed"
+    finding: str
+    kind: str
+    reason: str
+    store: str = ""
+    at: str
 
 
 def _all_event_types() -> dict[str, type[Event]]:
@@ -496,7 +473,7 @@ def parse_event(event_type: str, public: dict[str, Json], disclosed: dict[str, J
     cls = EVENT_TYPES.get(event_type)
     if cls is None:
         raise EntryInvalidError(f"unknown event type {event_type[:64]!r}")
-    names = _field_names(cls)
+    names = field_names(cls)
     wrong = [name for name in public if name not in names.public] + [n for n in disclosed if n not in names.personal]
     if wrong:
         raise EntryInvalidError(f"{event_type} has unknown fields {wrong}")

@@ -308,6 +308,12 @@ class Action(StrEnum):
     PEOPLE_LIST = "people.list"
     PEOPLE_MANAGE = "people.manage"
     SETTING_CHANGE = "setting.change"
+    FIXITY_RUN = "fixity.run"
+    STORAGE_MIGRATE = "storage.migrate"
+    BACKUP_RUN = "backup.run"
+    KEYS_MANAGE = "keys.manage"
+    BRAKE_PULL = "brake.pull"
+    BRAKE_RELEASE = "brake.release"
 
 
 @dataclass(frozen=True, slots=True)

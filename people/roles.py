@@ -101,6 +101,8 @@ ROLES: Final[Mapping[str, Role]] = MappingProxyType(
             Action.FINDING_LIST,
             Action.PEOPLE_LIST,
             Action.SYSTEM_HEALTH,
+            Action.FIXITY_RUN,
+            Action.BRAKE_PULL,
         ),
         RETENTION_MANAGER: _role(
             Action.RECORDING_LIST,
@@ -109,6 +111,7 @@ ROLES: Final[Mapping[str, Role]] = MappingProxyType(
             Action.OFFLOAD_LIST,
             Action.DEVICE_LIST,
             Action.FINDING_LIST,
+            Action.BRAKE_PULL,
         ),
         SYSTEM_ADMINISTRATOR: _role(
             Action.VERIFY_RUN,
@@ -117,6 +120,10 @@ ROLES: Final[Mapping[str, Role]] = MappingProxyType(
             Action.SETTING_CHANGE,
             Action.DEVICE_LIST,
             Action.FINDING_LIST,
+            Action.FIXITY_RUN,
+            Action.STORAGE_MIGRATE,
+            Action.BACKUP_RUN,
+            Action.KEYS_MANAGE,
         ),
         SECURITY_ADMINISTRATOR: _role(Action.PEOPLE_LIST, Action.PEOPLE_MANAGE, Action.SYSTEM_HEALTH),
         AUDIT_ADMINISTRATOR: _role(
@@ -125,6 +132,8 @@ ROLES: Final[Mapping[str, Role]] = MappingProxyType(
             Action.VERIFY_RUN,
             Action.PEOPLE_LIST,
             Action.SYSTEM_HEALTH,
+            Action.BRAKE_PULL,
+            Action.BRAKE_RELEASE,
         ),
     }
 )

@@ -140,6 +140,26 @@ def _finding(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say)
     return [_word(words.FINDINGS, public.get("kind"), say), str(public.get("store") or "")]
 
 
+def _copy_made(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    return [*_copies(public), _word(custody_words.COPY_REASONS, public.get("reason"), say)]
+
+
+def _copy_removed(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    return [str(public.get("store") or ""), _word(custody_words.COPY_REASONS, public.get("reason"), say)]
+
+
+def _bytes_released(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    what = "removed from every store" if public.get("removed") else "others still need them"
+    return [say(what), *_copies(public)]
+
+
+def _copies(public: Mapping[str, Any]) -> list[str]:
+    stated = public.get("copies")
+    if not isinstance(stated, list):
+        return []
+    return [str(copy.get("store") or "") for copy in stated if isinstance(copy, dict)]
+
+
 _LINES: Final[dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Say], list[str]]]] = {
     "recording.discovered": _discovered,
     "recording.acquiring": _from_byte,
@@ -156,4 +176,8 @@ _LINES: Final[dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Say], li
     "access.denied": _access,
     "fixity.checked": _fixity,
     "finding.raised": _finding,
+    "finding.closed": _finding,
+    "copy.made": _copy_made,
+    "copy.removed": _copy_removed,
+    "bytes.released": _bytes_released,
 }

@@ -20,7 +20,18 @@ EVENTS: Final = {
     "access.allowed": "Accessed",
     "access.denied": "Access denied",
     "fixity.checked": "Fixity check",
+    "fixity.round": "Fixity round",
     "finding.raised": "Finding raised",
+    "finding.closed": "Finding closed",
+    "copy.made": "Copy made, read back and matched",
+    "copy.removed": "Copy removed from a store",
+    "bytes.released": "Bytes released",
+}
+COPY_REASONS: Final = {
+    "catch-up": "the store had been away",
+    "repair": "in the place of a bad copy",
+    "migration": "moved between stores",
+    "restore": "after a restore",
 }
 ACTIONS: Final = {
     "recording.list": "list recordings",

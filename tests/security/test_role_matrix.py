@@ -34,11 +34,17 @@ IN_UNIT: dict[str, set[str]] = {
     },
     "unit_leader": {LIST, SHOW, VIEW, CHECK, "recording.bind", DOCKINGS, RECORDERS, FINDINGS, PEOPLE},
     "legal_reviewer": {LIST, SHOW, VIEW, CHECK, DOCKINGS, FINDINGS},
-    "auditor": {LIST, SHOW, CHECK, "verify.run", DOCKINGS, RECORDERS, "log.read", FINDINGS, PEOPLE, HEALTH},
-    "retention_manager": {LIST, SHOW, CHECK, DOCKINGS, RECORDERS, FINDINGS},
-    "system_administrator": {"verify.run", "rebuild.run", HEALTH, "setting.change", RECORDERS, FINDINGS},
+    "auditor": {
+        LIST, SHOW, CHECK, "verify.run", DOCKINGS, RECORDERS, "log.read", FINDINGS, PEOPLE, HEALTH,
+        "fixity.run", "brake.pull",
+    },
+    "retention_manager": {LIST, SHOW, CHECK, DOCKINGS, RECORDERS, FINDINGS, "brake.pull"},
+    "system_administrator": {
+        "verify.run", "rebuild.run", HEALTH, "setting.change", RECORDERS, FINDINGS, "fixity.run", "storage.migrate",
+        "backup.run", "keys.manage",
+    },
     "security_administrator": {PEOPLE, "people.manage", HEALTH},
-    "audit_administrator": {"log.read", FINDINGS, "verify.run", PEOPLE, HEALTH},
+    "audit_administrator": {"log.read", FINDINGS, "verify.run", PEOPLE, HEALTH, "brake.pull", "brake.release"},
 }  # fmt: skip
 #: Role -> acts on what the agent recorded, in whatever unit.
 OWN: dict[str, set[str]] = {"officer": {LIST, SHOW, VIEW, CHECK, DOCKINGS}}

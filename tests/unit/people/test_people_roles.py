@@ -47,6 +47,12 @@ TABLE = {
     Action.PEOPLE_LIST: "--e-e--ee",
     Action.PEOPLE_MANAGE: "-------e-",
     Action.SETTING_CHANGE: "------e--",
+    Action.FIXITY_RUN: "----e-e--",
+    Action.STORAGE_MIGRATE: "------e--",
+    Action.BACKUP_RUN: "------e--",
+    Action.KEYS_MANAGE: "------e--",
+    Action.BRAKE_PULL: "----ee--e",
+    Action.BRAKE_RELEASE: "--------e",
 }
 
 
