@@ -13,36 +13,28 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from fastapi import FastAPI
 
 from api.app import create_app
 from api.services import ApiSettings
+from app import care
 from app.home import Home
 from app.promises import enter_settings, weakened
 from app.sandboxed import sandbox_trouble
 from app.settings import Settings
 from app.web_services import ViewingCopies, web_services
 from app.wiring import House, build
-from assurance.findings import FindingBook
-from assurance.sweep import sweep_deadlines
 from devices.watch_folder.driver import WatchFolderDriver
 from evidence.clock import Clock
 from evidence.durable import exclusive_lock
 from evidence.errors import EvidenceError, StoreError
-from flow import DbosEngine, Schedule
-from ingest import clock_watch
+from flow import DbosEngine
 from ingest.autodock import AutoDock
-from ingest.parts import Parts
-from ingest.session import RECONCILE_JOB, OffloadService
+from ingest.session import OffloadService
 
 _log = logging.getLogger(__name__)
-SWEEP_JOB: Final = "deadline-sweep"
-DISCLOSURES_JOB: Final = "disclosures"
-CLOCK_JOB: Final = "clock-mark"
-CARE_QUEUE: Final = "care"
 _STOP_TIMEOUT_S: Final = 20.0
 _REPLICATE_S: Final = 2.0
 
@@ -90,35 +82,6 @@ def _guarded(
     return thread
 
 
-def _declare_care(house: House, engine: DbosEngine, parts: Parts) -> None:
-    """The regular duties: late footage is told, disclosures are replicated, the clock's high-water mark is raised."""
-    book = FindingBook(house.catalogue, recorder=house.recorder, clock=house.clock)
-
-    def sweep(_argument: str) -> None:
-        sweep_deadlines(house.catalogue, book=book, clock=house.clock)
-
-    def replicate(_argument: str) -> None:
-        house.archive.sync(house.catalogue)
-
-    def mark(_argument: str) -> None:
-        clock_watch.look(parts)
-
-    engine.declare_queue(CARE_QUEUE, concurrency=1)
-    engine.register(SWEEP_JOB, sweep)
-    engine.register(DISCLOSURES_JOB, replicate)
-    engine.register(CLOCK_JOB, mark)
-
-
-def _start_schedule(engine: DbosEngine) -> Schedule:
-    schedule = Schedule(engine, queue=CARE_QUEUE)
-    schedule.every(timedelta(minutes=1), RECONCILE_JOB)
-    schedule.every(timedelta(minutes=1), SWEEP_JOB)
-    schedule.every(timedelta(minutes=1), DISCLOSURES_JOB)
-    schedule.every(timedelta(minutes=5), CLOCK_JOB)
-    schedule.start()
-    return schedule
-
-
 def _watch_folders(house: House, hint: Callable[[], None]) -> list[WatchFolderDriver]:
     drivers = [driver for driver in house.registry.drivers if isinstance(driver, WatchFolderDriver)]
     for driver in drivers:
@@ -160,7 +123,8 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
             _log.warning("a setting has changed since the last start: %s", change)
         viewings = ViewingCopies(offloads.parts, jobs=engine, gate=house.gate, scope=house.reading.scope)
         viewings.declare_jobs()
-        _declare_care(house, engine, offloads.parts)
+        regular = care.duties(house, offloads.parts)
+        care.declare(engine, regular)
         offloads.start_up()
         engine.start()
         stack.callback(engine.stop, timeout_s=_STOP_TIMEOUT_S)
@@ -182,7 +146,7 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
             stack.callback(_join, docking, stop, autodock.hint)
             for driver in _watch_folders(house, autodock.hint):
                 stack.callback(driver.stop)
-        schedule = _start_schedule(engine)
+        schedule = care.start(engine, regular)
         stack.callback(schedule.stop)
         if why := sandbox_trouble():
             _log.error("no media program can be started, recordings are kept and sealed but not examined: %s", why)

@@ -51,12 +51,10 @@ class Schedule:
 
     Args:
         jobs: A started engine.
-        queue: Declared queue on which the jobs run.
     """
 
-    def __init__(self, jobs: JobEngine, *, queue: str) -> None:
+    def __init__(self, jobs: JobEngine) -> None:
         self._jobs = jobs
-        self._queue = queue
         self._scheduler = BackgroundScheduler(
             jobstores={"default": _Steady()},
             executors={"default": ThreadPoolExecutor(1)},
@@ -65,10 +63,10 @@ class Schedule:
             timezone="UTC",
         )
 
-    def every(self, interval: timedelta, job: str, *, argument: str = "", priority: int = 1) -> None:
-        """Enqueue ``job`` at the start and then once per ``interval`` (at least a second)."""
+    def every(self, interval: timedelta, job: str, *, queue: str, argument: str = "", priority: int = 1) -> None:
+        """Enqueue ``job`` on a declared queue at the start and then once per ``interval`` (at least a second)."""
         self._scheduler.add_job(
-            self._tick(job, argument, priority),
+            self._tick(job, argument, priority, queue),
             _FromNow(seconds=max(1, int(interval.total_seconds())), timezone="UTC"),
             id=f"{job}:{argument}",
         )
@@ -84,11 +82,11 @@ class Schedule:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
 
-    def _tick(self, job: str, argument: str, priority: int) -> Callable[[], None]:
+    def _tick(self, job: str, argument: str, priority: int, queue: str) -> Callable[[], None]:
         def tick() -> None:
             # The key is the job's, not the period's: the next good run is what ends a failure on the health page.
             try:
-                self._jobs.enqueue(job, argument, queue=self._queue, key=f"tick:{job}:{argument}", priority=priority)
+                self._jobs.enqueue(job, argument, queue=queue, key=f"tick:{job}:{argument}", priority=priority)
             except EvidenceError as error:  # the next tick asks again
                 _log.warning("tick of %s was lost: %s", job, error.diagnostics())
 

@@ -302,8 +302,8 @@ def test_a_schedule_asks_at_the_start_and_once_per_period() -> None:
     engine.register("sweep", ran.append)
     engine.declare_queue("ticks", concurrency=1)
     engine.start()
-    schedule = Schedule(engine, queue="ticks")
-    schedule.every(timedelta(seconds=1), "sweep", argument="all")
+    schedule = Schedule(engine)
+    schedule.every(timedelta(seconds=1), "sweep", argument="all", queue="ticks")
     schedule.start()
     assert len(engine.live_keys()) == 1, "what was missed while we were down runs at once"
     engine.drain()
@@ -318,8 +318,8 @@ def ticking() -> tuple[InlineEngine, Schedule]:
     engine.register("sweep", lambda _argument: None)
     engine.declare_queue("ticks", concurrency=1)
     engine.start()
-    schedule = Schedule(engine, queue="ticks")
-    schedule.every(timedelta(hours=1), "sweep")
+    schedule = Schedule(engine)
+    schedule.every(timedelta(hours=1), "sweep", queue="ticks")
     schedule.start()
     engine.drain()
     return engine, schedule
@@ -355,8 +355,8 @@ def test_two_ticks_of_one_period_are_one_job() -> None:
     engine.declare_queue("ticks", concurrency=1)
     engine.start()
     for _ in range(2):
-        schedule = Schedule(engine, queue="ticks")
-        schedule.every(timedelta(minutes=1), "sweep")
+        schedule = Schedule(engine)
+        schedule.every(timedelta(minutes=1), "sweep", queue="ticks")
         schedule.start()
         schedule.stop()
     assert len(engine.live_keys()) == 1

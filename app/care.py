@@ -1,0 +1,83 @@
+"""The regular duties of a serving home: what is done again and again without anybody asking.
+
+A duty does a slice of its work and returns; where it left off stands in the catalogue, so the next tick (or the next start after
+a crash) goes on there. Short ones share a queue; those that read or copy for minutes have another, so that no late recording
+waits to be told of behind a terabyte that is being checked.
+
+To add one: a function that does a slice, and a row in :func:`duties`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from app.wiring import House
+from assurance.findings import FindingBook
+from assurance.sweep import sweep_deadlines
+from flow import DbosEngine, Schedule
+from ingest import clock_watch
+from ingest.parts import Parts
+from ingest.session import RECONCILE_JOB
+
+#: Duties of seconds, one after the other.
+CARE_QUEUE: Final = "care"
+#: Duties that read and copy for minutes.
+KEEP_QUEUE: Final = "keep"
+_KEEP_AT_ONCE: Final = 2
+SWEEP_JOB: Final = "deadline-sweep"
+DISCLOSURES_JOB: Final = "disclosures"
+CLOCK_JOB: Final = "clock-mark"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """One regular job: ``run`` does a slice of it, at the start of the service and then once per ``every``."""
+
+    job: str
+    every: timedelta
+    run: Callable[[], object]
+    queue: str = CARE_QUEUE
+
+
+def duties(house: House, parts: Parts) -> list[Duty]:
+    """What this home does regularly.
+
+    Args:
+        house: The home.
+        parts: The parts of intake.
+    """
+    book = FindingBook(house.catalogue, recorder=house.recorder, clock=house.clock)
+    minute = timedelta(minutes=1)
+    return [
+        Duty(job=SWEEP_JOB, every=minute, run=lambda: sweep_deadlines(house.catalogue, book=book, clock=house.clock)),
+        Duty(job=DISCLOSURES_JOB, every=minute, run=lambda: house.archive.sync(house.catalogue)),
+        Duty(job=CLOCK_JOB, every=timedelta(minutes=5), run=lambda: clock_watch.look(parts)),
+    ]
+
+
+def declare(engine: DbosEngine, regular: list[Duty]) -> None:
+    """Register the duties' jobs with an engine that is not started yet."""
+    engine.declare_queue(CARE_QUEUE, concurrency=1)
+    engine.declare_queue(KEEP_QUEUE, concurrency=_KEEP_AT_ONCE)
+    for duty in regular:
+        engine.register(duty.job, _job(duty))
+
+
+def _job(duty: Duty) -> Callable[[str], None]:
+    def run(_argument: str) -> None:
+        duty.run()
+
+    return run
+
+
+def start(engine: DbosEngine, regular: list[Duty]) -> Schedule:
+    """Let the clock tick for a started engine; also for the reconciler, which intake declares itself."""
+    schedule = Schedule(engine)
+    schedule.every(timedelta(minutes=1), RECONCILE_JOB, queue=CARE_QUEUE)
+    for duty in regular:
+        schedule.every(duty.every, duty.job, queue=duty.queue)
+    schedule.start()
+    return schedule
