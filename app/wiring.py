@@ -104,7 +104,7 @@ def s3_settings(wanted: S3StoreSettings) -> S3Settings:
 def published_places(home: Home, stores: StoreSet) -> list[Path | LogPlace]:
     """Where the log is published: the home, then beside the blobs of every store, folder or bucket (promise 1)."""
     beside: list[Path | LogPlace] = []
-    for store in stores.all:
+    for store in stores.raw:
         if isinstance(store, LocalStore):
             beside.append(store.root / "log" / "public")
         elif isinstance(store, S3Store):
@@ -236,7 +236,7 @@ class House:
         It takes a dozen requests and leaves locked objects for a while. Without it a bucket calls itself unprotected; what is put
         there is locked all the same.
         """
-        for store in self.stores.all:
+        for store in self.stores.raw:
             if isinstance(store, S3Store):
                 try:
                     store.probe()
@@ -245,7 +245,7 @@ class House:
 
     def close(self) -> None:
         """Release the database and connections to buckets."""
-        for store in self.stores.all:
+        for store in self.stores.raw:
             if isinstance(store, S3Store):
                 store.close()
         self.catalogue.close()

@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self
 
 from evidence.clock import TimeReading
-from evidence.digest import Digest
+from evidence.digest import Digest, Hasher
 from evidence.events import Event
 from evidence.ids import EntryId
 from evidence.model import (
@@ -104,14 +105,82 @@ class BlobStore(Protocol):
         ...
 
 
+class GrowingPartial(Protocol):
+    """The growing copy of a recording; a context manager. All counts are of the recording's own bytes, however they lie there."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes of the recording it holds."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the file; what was written stays."""
+        ...
+
+    def feed(self, hashers: Sequence[Hasher]) -> None:
+        """Digest what is already there, so that the new bytes can follow."""
+        ...
+
+    def tail(self, length: int) -> bytes:
+        """The last ``length`` bytes."""
+        ...
+
+    def restart(self) -> None:
+        """Cut everything off: the bytes are not those of the file that is there now."""
+        ...
+
+    def require_room(self, more_bytes: int) -> None:
+        """Raise StoreFullError unless that many bytes fit above the floor."""
+        ...
+
+    def write(self, data: memoryview) -> None:
+        """Append; made durable from time to time, of which ``secured`` is told."""
+        ...
+
+    def secure(self) -> int:
+        """Make everything that can be made durable so; how many bytes are certain from now on. NotDurableError is fatal."""
+        ...
+
+    def finish(self) -> None:
+        """The recording is whole: make all of it durable, so that it can be adopted. NotDurableError is fatal."""
+        ...
+
+
 class PartialStore(Protocol):
     """A store on whose file system recordings are acquired: a named partial grows there and is adopted by link.
 
-    ``locate`` (also used by auditors) gives the path of a blob's bytes.
+    ``locate`` (also used by auditors) gives the path of what the store keeps of a blob: its bytes, or their ciphertext.
     """
 
     def partial_path(self, name: str) -> Path:
         """Path of the named partial file (its directory exists)."""
+        ...
+
+    def open_partial(
+        self, name: str, *, keep_bytes: int, floor_bytes: int, secured: Callable[[int], None]
+    ) -> GrowingPartial:
+        """Open the named partial for writing.
+
+        Args:
+            name: A plain file name.
+            keep_bytes: How much of what is there can be trusted; the rest is cut off (the partial may keep less).
+            floor_bytes: Writing stops with StoreFullError before free space falls below this.
+            secured: Called with the number of bytes that have become durable.
+        """
+        ...
+
+    def partials(self) -> Sequence[Path]:
+        """All partials, so that those nobody will resume can be found."""
+        ...
+
+    def discard_partial(self, partial: Path) -> None:
+        """Remove a partial that will not be resumed; absent already is fine. Durable on return."""
         ...
 
     def adopt(
@@ -121,7 +190,15 @@ class PartialStore(Protocol):
         ...
 
     def locate(self, sha256: Digest) -> Path:
-        """Path of a stored blob."""
+        """Path of what the store keeps of a blob."""
+        ...
+
+    def plain_file(self, sha256: Digest) -> AbstractContextManager[Path]:
+        """A file with the blob's plain bytes, for programs that need one; it may be gone when the block ends.
+
+        Raises:
+            BlobNotFoundError: None. StoreError: there is no protected place to lay the plain bytes into.
+        """
         ...
 
 

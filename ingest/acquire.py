@@ -16,9 +16,8 @@ from evidence.errors import DeviceGoneError, EvidenceError, MediumError, SourceC
 from evidence.events import RecordingAcquired, RecordingAcquiring, RecordingInterrupted
 from evidence.ids import OffloadId
 from evidence.model import Cap, RecordingState, SourceObject
-from evidence.ports import DeviceSession
+from evidence.ports import DeviceSession, GrowingPartial
 from evidence.transfer import ByteSource, transfer
-from ingest.partial import Partial
 from ingest.parts import Parts, quarantine, raise_finding
 from ingest.progress import Progress
 from ingest.states import sources_of
@@ -65,8 +64,8 @@ def acquire(
         DeviceError: The recorder stopped; the row is ``interrupted``, its bytes are kept.
         StoreError: Our disk is full or failing; as above, except NotDurableError, which is fatal.
     """
-    with Partial(
-        parts.partial(row.id),
+    with parts.stores.primary.open_partial(
+        row.id,
         keep_bytes=_trusted_bytes(session, row),
         floor_bytes=parts.settings.free_floor_bytes,
         secured=lambda count: _note_secured(parts, row, count),
@@ -75,7 +74,7 @@ def acquire(
         try:
             partial.require_room(row.size_bytes - partial.size_bytes)
             digests = _read(parts, session, row, source, partial, progress=progress)
-            partial.secure()
+            partial.finish()
         except BaseException as error:
             if not (isinstance(error, EvidenceError) and error.fatal):
                 say_interrupted(parts, row, at_byte=partial.secure(), reason=reason_of(error), offload=offload)
@@ -92,7 +91,7 @@ def _read(
     session: DeviceSession,
     row: RecordingRow,
     source: SourceObject,
-    partial: Partial,
+    partial: GrowingPartial,
     *,
     progress: Progress,
 ) -> dict[str, Digest]:
@@ -107,7 +106,7 @@ def _read(
 
 
 def _read_on(
-    parts: Parts, session: DeviceSession, source: SourceObject, partial: Partial, progress: Progress
+    parts: Parts, session: DeviceSession, source: SourceObject, partial: GrowingPartial, progress: Progress
 ) -> dict[str, Digest]:
     hashers = {name: parts.suite.new(name) for name in parts.suite.acquisition_algorithms}
     partial.feed(list(hashers.values()))
@@ -153,7 +152,7 @@ class _OtherBeginningError(SourceChangedError):
     """Same name, size and time stamp as before, other bytes: an auditor must hear of it (R8)."""
 
 
-def _compare_overlap(stream: ByteSource, partial: Partial, overlap: int) -> None:
+def _compare_overlap(stream: ByteSource, partial: GrowingPartial, overlap: int) -> None:
     ours = partial.tail(overlap)
     theirs = bytearray(overlap)
     position = 0

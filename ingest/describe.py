@@ -67,8 +67,8 @@ def ensure_described(parts: Parts, recording: RecordingId) -> RecordingRow:
         row = uow.recordings.get(recording)
     if row.described or row.state not in _DESCRIBABLE or row.sha256 is None:
         return row
-    with scratch_directory(parts.scratch) as scratch:
-        found = describe(parts.stores.primary.locate(row.sha256), row.kind, scratch)
+    with scratch_directory(parts.scratch) as scratch, parts.stores.primary.plain_file(row.sha256) as source:
+        found = describe(source, row.kind, scratch)
         stored = [keep_product(parts, product) for product in found.products]
     return _say_described(parts, row, found, stored)
 

@@ -99,6 +99,11 @@ class BlobFiles:
         with os_errors("locate a blob"), self._file(sha256):
             return self._tree.root / layout.blob_key(sha256)
 
+    @contextlib.contextmanager
+    def plain_file(self, sha256: Digest) -> Iterator[Path]:
+        """The blob's own file, for programs that need one: they must only read it."""
+        yield self.locate(sha256)
+
     def _look(self, sha256: Digest) -> tuple[os.stat_result, str]:
         """The file's state, and whether this very file has the flag."""
         with os_errors("look at a blob"), self._file(sha256) as fd:

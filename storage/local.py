@@ -17,7 +17,7 @@ import os
 import re
 import stat as modes
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -50,6 +50,7 @@ from evidence.model import BlobStat, PutReceipt, StoreProperties
 from storage import layout, protection, tree
 from storage.files import BlobFiles, NotAFileError
 from storage.locks import LockRecords, check_reference
+from storage.partial import Partial
 from storage.reading import CHUNK_BYTES, check_size, checked_chunks
 from storage.tree import StoreTree, os_errors
 
@@ -221,6 +222,17 @@ class LocalStore(BlobFiles):
             raise InvalidInputError(f"not a name for a partial: {name[:80]!r}")
         self._tree.require()
         return self._tree.staging / f"{name.removesuffix('.part')}.part"
+
+    def open_partial(
+        self, name: str, *, keep_bytes: int, floor_bytes: int, secured: Callable[[int], None] = lambda _bytes: None
+    ) -> Partial:
+        """Open a named partial for writing (see :class:`storage.partial.Partial`); close it.
+
+        Raises:
+            InvalidInputError: Not a plain file name. StoreUnavailableError: the store is not mounted.
+            StoreError: The file cannot be opened.
+        """
+        return Partial(self.partial_path(name), keep_bytes=keep_bytes, floor_bytes=floor_bytes, secured=secured)
 
     def partials(self) -> list[Path]:
         """All partials, so that those nobody will resume can be found."""

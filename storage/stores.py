@@ -8,15 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Protocol
 
+from evidence.digest import Digest
 from evidence.errors import ConfigError, NotFoundError
 from evidence.model import Copy, PutReceipt
-from evidence.ports import BlobStore
+from evidence.ports import BlobStore, PartialStore
 from storage.local import LocalStore
+from storage.reading import ReadBack
+
+
+class PrimaryStore(BlobStore, PartialStore, Protocol):
+    """A store on whose disk recordings are acquired: a local one, or one that encrypts on its way there."""
+
+    def reading_back(self, sha256: Digest, expected: Digest) -> ReadBack:
+        """What ``verify`` reads from the medium, as a stream of plain bytes."""
+        ...
+
+
+def inner_of(store: BlobStore) -> BlobStore:
+    """The store that keeps the bytes: what an encrypting one wraps, else the store itself."""
+    inner: BlobStore = getattr(store, "inner", store)
+    return inner
 
 
 class StoreSet:
     """All stores of a home, by name.
+
+    Whoever reads, writes or checks blobs uses ``all``, ``primary``, ``others`` and ``named``: they speak of plain bytes, however
+    these lie there. Who needs the folder or the bucket itself uses ``raw``.
 
     Args:
         primary: Where recordings are acquired.
@@ -26,10 +46,11 @@ class StoreSet:
         ConfigError: Two stores have one name.
     """
 
-    def __init__(self, primary: LocalStore, others: Sequence[BlobStore] = ()) -> None:
+    def __init__(self, primary: PrimaryStore, others: Sequence[BlobStore] = ()) -> None:
         self.primary = primary
         self.others: tuple[BlobStore, ...] = tuple(others)
         self.all: tuple[BlobStore, ...] = (primary, *self.others)
+        self.raw: tuple[BlobStore, ...] = tuple(inner_of(store) for store in self.all)
         self._by_name = {store.properties.name: store for store in self.all}
         if len(self._by_name) != len(self.all):
             raise ConfigError("two stores have the same name", todo="Give every store its own name.")
@@ -42,7 +63,7 @@ class StoreSet:
     @property
     def local(self) -> tuple[LocalStore, ...]:
         """The stores that are folders on this machine (each carries the public log)."""
-        return tuple(store for store in self.all if isinstance(store, LocalStore))
+        return tuple(store for store in self.raw if isinstance(store, LocalStore))
 
     def __iter__(self) -> Iterator[BlobStore]:
         return iter(self.all)

@@ -70,7 +70,7 @@ def init_(home: str | None, *, as_json: bool, login: str) -> None:
             create_published_directory(root / "log" / "public")
     told = []
     with opened(target) as house:
-        for store in house.stores.all:
+        for store in house.stores.raw:
             if isinstance(store, S3Store):
                 store.ensure_bucket()
                 store.probe()

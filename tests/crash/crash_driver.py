@@ -20,8 +20,8 @@ from pathlib import Path
 from assurance.report import Verdict
 from evidence.model import RecordingState
 from evidence.transfer import transfer
-from ingest import partial
 from ingest.store import ensure_stored
+from storage import partial
 from support.home import NOON, Home, RunningClock
 
 STEP_BYTES = 64 << 10

@@ -23,9 +23,9 @@ from evidence.errors import (
 )
 from evidence.ids import OffloadId
 from evidence.model import Cap, OffloadState, RecordingState
-from ingest import partial as partial_module
 from ingest import reconcile
 from ingest.settings import IngestSettings
+from storage import partial as partial_module
 from support.faulty_card import FaultyCard
 from support.home import Home
 from support.mounts import tmpfs

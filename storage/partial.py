@@ -62,7 +62,7 @@ class Partial:
     """An open partial; use it as a context manager.
 
     Args:
-        path: From ``PartialStore.partial_path``.
+        path: From ``LocalStore.partial_path``.
         keep_bytes: How much of what is there can be trusted; the rest is cut off.
         floor_bytes: Writing stops with StoreFullError before free space falls below this.
         secured: Called (on the writing thread) with the number of bytes that have become durable.
@@ -146,3 +146,7 @@ class Partial:
         fsync_file(self._fd)
         self._durable = self.size_bytes
         return self.size_bytes
+
+    def finish(self) -> None:
+        """The recording is whole: make all of it durable; NotDurableError is fatal."""
+        self.secure()
