@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from itertools import islice
 
 from assurance.report import Finding, Severity
-from catalogue import Catalogue
+from catalogue import Catalogue, UnitOfWork
 from catalogue.records import FindingRow
 from evidence.clock import Clock, to_text, unix_ms
 from evidence.errors import InvalidInputError
-from evidence.events import FindingRaised
+from evidence.events import FindingClosed, FindingRaised
 from evidence.ids import FindingId, RecordingId
 from evidence.limits import TEXT_CHARS_MAX
 from evidence.ports import CustodyRecorder
@@ -42,21 +42,54 @@ class FindingBook:
         self, kind: str, *, recording: RecordingId | None = None, store: str = "", detail: str = "", actor: str = ""
     ) -> bool:
         """Raise one finding unless the same is open. Row and entry are one transaction; tells whether it is new."""
+        with self._catalogue.begin() as uow:
+            return self.raise_in(uow, kind, recording=recording, store=store, detail=detail, actor=actor)
+
+    def raise_in(
+        self, uow: UnitOfWork, kind: str, *, recording: RecordingId | None = None, store: str = "", detail: str = "",
+        actor: str = "",
+    ) -> bool:  # fmt: skip
+        """As :meth:`raise_one`, inside a transaction of the caller: what was found and what was done stand together."""
         now = self._clock.now()
         finding = FindingId.new(unix_ms(now.wall))
         detail = detail[:TEXT_CHARS_MAX]
         row = FindingRow(
             id=finding, kind=kind, recording=recording, store=store, detail=detail, raised_at=now.wall
         )  # fmt: skip
-        with self._catalogue.begin() as uow:
-            new = uow.findings.raise_(row)
-            if new:
-                event = FindingRaised(
-                    actor=actor, finding=finding, kind=kind, recording=recording or "", store=store,
-                    at=to_text(now.wall), detail=detail or None,
-                )  # fmt: skip
-                self._recorder.record(uow.outbox, event, at=now)
+        new = uow.findings.raise_(row)
+        if new:
+            event = FindingRaised(
+                actor=actor, finding=finding, kind=kind, recording=recording or "", store=store,
+                at=to_text(now.wall), detail=detail or None,
+            )  # fmt: skip
+            self._recorder.record(uow.outbox, event, at=now)
         return new
+
+    def close_in(
+        self, uow: UnitOfWork, kind: str, *, recording: RecordingId | None = None, store: str = "", reason: str,
+        actor: str = "",
+    ) -> bool:  # fmt: skip
+        """Close the open finding of that kind inside a transaction of the caller; tells whether there was one.
+
+        Args:
+            uow: The transaction.
+            kind: Of the finding.
+            recording: The recording it is about.
+            store: The store it is about.
+            reason: Why it needs no attention any more, a code (``repaired``, ``caught-up``, ``released``).
+            actor: Who decided so; empty when the service itself saw it.
+        """
+        found = uow.findings.open_one(kind, recording=recording, store=store)
+        if found is None:
+            return False
+        now = self._clock.now()
+        uow.findings.close(found.id, now.wall)
+        event = FindingClosed(
+            actor=actor, finding=found.id, kind=kind, recording=recording or "", store=store, reason=reason,
+            at=to_text(now.wall),
+        )  # fmt: skip
+        self._recorder.record(uow.outbox, event, at=now)
+        return True
 
     def raise_all(self, findings: Iterable[Finding], *, actor: str = "") -> int:
         """Raise what a verification found (notes are left out); returns how many are new."""

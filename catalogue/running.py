@@ -64,6 +64,16 @@ class Findings:
             rows += self._rows(found.where(here.recording.in_(part)))
         return sorted(rows, key=lambda row: (row.raised_at, row.id))
 
+    def open_one(self, kind: str, *, recording: RecordingId | None = None, store: str = "") -> FindingRow | None:
+        """The open finding of that kind about that recording and store; there is at most one."""
+        here = findings.c
+        found = self._rows(
+            sa.select(findings).where(
+                here.kind == kind, here.recording == (recording or ""), here.store == store, here.closed_at.is_(None)
+            )
+        )
+        return found[0] if found else None
+
     def close(self, identity: FindingId, at: datetime) -> None:
         """Close an open finding; NotFoundError when there is none."""
         statement = (

@@ -440,8 +440,9 @@ store_states = Table(
     "store_states",
     metadata,
     Column("store", Text, primary_key=True),
-    # When it last did what it was asked, and the last time and way it did not.
+    # When it last did what it was asked; since when it does not, and the last time and way it did not.
     Column("ok_at", UtcMs),
+    Column("failing_since", UtcMs),
     Column("failed_at", UtcMs),
     _text("error_code"),
     _text("error"),
@@ -449,8 +450,12 @@ store_states = Table(
     Column("next_try_at", UtcMs),
     # When every lock that needed it had been moved later.
     Column("renewed_at", UtcMs),
+    # What the catalogue said of it when it was last counted.
     _count("objects"),
     _count("size_bytes"),
+    _count("behind_objects"),
+    _count("behind_bytes"),
+    Column("oldest_at", UtcMs),
     Column("counted_at", UtcMs),
 )
 
@@ -542,4 +547,24 @@ store_moves = Table(
     Column("switched_at", UtcMs),
     Column("ended_at", UtcMs),
     _text("detail"),
+)
+
+# The brake: one row, made when it is first asked for; and how much was removed in which hour.
+brakes = Table(
+    "brakes",
+    metadata,
+    Column("id", Integer, sa.CheckConstraint("id = 1", name="one_row"), primary_key=True, autoincrement=False),
+    _flag("pulled"),
+    _text("cause"),
+    _text("agent"),
+    _text("detail"),
+    Column("since", UtcMs),
+)
+
+removal_hours = Table(
+    "removal_hours",
+    metadata,
+    Column("hour", UtcMs, primary_key=True),
+    _count("objects"),
+    _count("size_bytes"),
 )

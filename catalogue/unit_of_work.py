@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from catalogue.backups import Backups
 from catalogue.blobs import Blobs, Derivatives
+from catalogue.brakes import Brakes
 from catalogue.db import Db
 from catalogue.devices import Devices, Offloads
+from catalogue.inventories import Inventories
 from catalogue.outbox import CatalogueOutbox
 from catalogue.people import People
 from catalogue.recordings import Recordings
 from catalogue.records import TimelineRow
 from catalogue.running import ClockMarks, Findings, ProgressRows, Settings, WebSessions
 from catalogue.search_index import SearchIndex
+from catalogue.store_states import StoreStates
 from catalogue.timeline import timeline_of
 from evidence.ids import RecordingId
 from evidence.ports import Outbox
@@ -38,6 +42,10 @@ class UnitOfWork:
         self.sessions = WebSessions(db)
         self.settings = Settings(db)
         self.clock_marks = ClockMarks(db)
+        self.backups = Backups(db)
+        self.store_states = StoreStates(db)
+        self.brakes = Brakes(db)
+        self.inventories = Inventories(db)
 
     def after_commit(self, fn: Callable[[], None]) -> None:
         """Run ``fn`` once the commit is durable; never after a rollback. For hints only (wake the sealer)."""

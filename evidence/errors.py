@@ -86,6 +86,13 @@ class PolicyUnmetError(EvidenceError):
     retry = Retry.LATER
 
 
+class BrakePulledError(PolicyUnmetError):
+    """Removal of bytes is stopped until a person lets it go on."""
+
+    code = "brake-pulled"
+    retry = Retry.AFTER_HUMAN
+
+
 # --- 10: authorisation ------------------------------------------------------------------------------------------------
 class AccessDeniedError(EvidenceError):
     """The agent may not do this. The denial itself has been entered in the log."""
@@ -251,6 +258,10 @@ class DigestMismatchError(IntegrityError):
     """Bytes do not have the digest that was stated for them."""
 
     code = "digest-mismatch"
+
+    def __init__(self, what: str, *, kept: str = "", todo: str = "", found: str = "") -> None:
+        super().__init__(what, kept=kept, todo=todo)
+        self.found = found
 
 
 class EntryInvalidError(IntegrityError):

@@ -19,6 +19,7 @@ def upgrade() -> None:
         "store_states",
         sa.Column("store", sa.Text(), nullable=False),
         sa.Column("ok_at", sa.BigInteger(), nullable=True),
+        sa.Column("failing_since", sa.BigInteger(), nullable=True),
         sa.Column("failed_at", sa.BigInteger(), nullable=True),
         sa.Column("error_code", sa.Text(), server_default="", nullable=False),
         sa.Column("error", sa.Text(), server_default="", nullable=False),
@@ -27,6 +28,9 @@ def upgrade() -> None:
         sa.Column("renewed_at", sa.BigInteger(), nullable=True),
         sa.Column("objects", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("behind_objects", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("behind_bytes", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("oldest_at", sa.BigInteger(), nullable=True),
         sa.Column("counted_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("store", name="pk_store_states"),
     )
@@ -111,9 +115,29 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_store_moves"),
     )
+    op.create_table(
+        "brakes",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("pulled", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("cause", sa.Text(), server_default="", nullable=False),
+        sa.Column("agent", sa.Text(), server_default="", nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("id = 1", name=op.f("ck_brakes_one_row")),
+        sa.PrimaryKeyConstraint("id", name="pk_brakes"),
+    )
+    op.create_table(
+        "removal_hours",
+        sa.Column("hour", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("objects", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("hour", name="pk_removal_hours"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("removal_hours")
+    op.drop_table("brakes")
     op.drop_table("store_moves")
     op.drop_table("backups")
     op.drop_table("blob_keys")
