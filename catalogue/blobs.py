@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from catalogue.db import CHUNK, Db
 from catalogue.records import BlobRow, DerivativeRow
-from catalogue.schema import blob_copies, blob_holders, blobs, derivatives, recordings
+from catalogue.schema import blob_copies, blob_holders, blobs, copy_locks, derivatives, recordings
 from catalogue.values import fields_of
+from evidence.clock import utc_from_ms
 from evidence.digest import Digest
 from evidence.errors import NotFoundError, StateConflictError
 from evidence.ids import DerivativeId, RecordingId
@@ -54,6 +55,10 @@ class Blobs:
             raise NotFoundError(f"nobody holds {sha256}")
         row = {"sha256": sha256, **fields_of(copy), "checked_at": copy.read_back_at, "outcome": ""}
         self._db.upsert(blob_copies, row)
+        # What lock this copy has is not known yet: it is looked at as soon as somebody has time.
+        seen_at = copy.read_back_at or utc_from_ms(0)
+        lock = {"until": None, "set_at": seen_at, "look_at": seen_at, "last": False}
+        self._db.upsert(copy_locks, {"sha256": sha256, "store": copy.store, **lock})
 
     def mark_checked(self, sha256: Digest, store: str, at: datetime) -> None:
         """Record that a copy was read from its medium and matched; NotFoundError when no such copy is known."""
@@ -65,6 +70,16 @@ class Blobs:
         )
         if self._db.count(statement) == 0:
             raise NotFoundError(f"no copy of {sha256} in {store}")
+
+    def mark_bad(self, sha256: Digest, store: str, at: datetime, outcome: str) -> bool:
+        """Record that a copy was looked at and was not good; ``read_back_at`` keeps the last time it was. Tells whether it has a row."""
+        here = blob_copies.c
+        statement = (
+            blob_copies.update()
+            .where(here.sha256 == sha256, here.store == store)
+            .values(checked_at=at, outcome=outcome)
+        )
+        return self._db.count(statement) > 0
 
     def newest_in(self, store: str, *, before: datetime, limit: int) -> list[Digest]:
         """Bytes of the newest recordings stored before a moment that have a copy in this store."""

@@ -322,6 +322,13 @@ blob_copies = Table(
     _text("outcome"),
 )
 Index("ix_blob_copies_checked", blob_copies.c.store, blob_copies.c.checked_at)
+Index(
+    "ix_blob_copies_bad",
+    blob_copies.c.sha256,
+    blob_copies.c.store,
+    sqlite_where=blob_copies.c.outcome != NOTHING,
+    postgresql_where=blob_copies.c.outcome != NOTHING,
+)
 
 blob_holders = Table(
     "blob_holders",
@@ -502,8 +509,12 @@ copy_locks = Table(
     # The date the store was last seen to keep; NULL where it keeps none.
     Column("until", UtcMs),
     Column("set_at", UtcMs, nullable=False),
+    # When it is to be looked at again, and whether its date is the last one that is ever given.
+    Column("look_at", UtcMs, nullable=False),
+    _flag("last"),
 )
 Index("ix_copy_locks_until", copy_locks.c.store, copy_locks.c.until)
+Index("ix_copy_locks_look", copy_locks.c.store, copy_locks.c.look_at)
 
 blob_keys = Table(
     "blob_keys",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from catalogue.backups import Backups
 from catalogue.blobs import Blobs, Derivatives
 from catalogue.brakes import Brakes
+from catalogue.copy_locks import CopyLocks
 from catalogue.db import Db
 from catalogue.devices import Devices, Offloads
 from catalogue.inventories import Inventories
@@ -42,6 +43,7 @@ class UnitOfWork:
         self.sessions = WebSessions(db)
         self.settings = Settings(db)
         self.clock_marks = ClockMarks(db)
+        self.copy_locks = CopyLocks(db)
         self.backups = Backups(db)
         self.store_states = StoreStates(db)
         self.brakes = Brakes(db)

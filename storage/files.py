@@ -91,6 +91,7 @@ class BlobFiles:
                 raise DigestMismatchError(
                     f"{layout.blob_key(sha256)} in store {self._tree.name} is not {expected}",
                     todo="Repair it from another copy; the damaged file is kept.",
+                    found=f"{expected.algorithm}:{hasher.hexdigest()}",
                 )
             self._protect(fd)
 

@@ -19,6 +19,7 @@ import io
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from botocore.exceptions import ClientError
@@ -31,13 +32,16 @@ from evidence.errors import (
     BlobNotFoundError,
     DigestMismatchError,
     StoreError,
+    StoreNotKeptError,
+    StoreUnavailableError,
 )
 from evidence.model import BlobStat, PutReceipt, StoreProperties
 from evidence.transfer import Progress
-from storage import layout, s3_bucket, s3_upload
+from storage import layout, s3_bucket, s3_resume, s3_upload
 from storage.locks import check_reference
 from storage.reading import CHUNK_BYTES, StreamRange, check_size, checked_chunks, checked_range
 from storage.s3_bucket import ProbeReport
+from storage.s3_claims import UploadClaims
 from storage.s3_client import RACED, S3Settings, code_of, connect, pages, s3_errors
 from storage.s3_holds import HoldReferences
 from storage.s3_log import S3Log
@@ -56,9 +60,13 @@ class S3Store:
         name: The store's name.
         suite: Digest algorithms for checks.
         clock: Read for first retention dates and hold records.
+        claims: File through which the processes that write to this bucket and prefix tell each other what they are
+            uploading, so that only what nobody works at is gone on with; None: this object is the only writer.
     """
 
-    def __init__(self, settings: S3Settings, *, name: str, suite: DigestSuite, clock: Clock) -> None:
+    def __init__(
+        self, settings: S3Settings, *, name: str, suite: DigestSuite, clock: Clock, claims: Path | None = None
+    ) -> None:
         self._name = check_name(name)
         self._settings = settings
         self._suite = suite
@@ -66,6 +74,7 @@ class S3Store:
         self._client = connect(settings)
         self._versions = S3Versions(self._client, settings)
         self._holds = HoldReferences(self._client, settings, clock=clock)
+        self._claims = UploadClaims(claims)
         #: The copy of the published log beside the blobs.
         self.log = S3Log(settings, name=name)
         self._protected = False
@@ -104,7 +113,7 @@ class S3Store:
         now = self._clock.now().wall
         report = s3_bucket.probe(self._client, self._settings, now=now)
         self._protected = report.protected
-        s3_upload.abort_stale(
+        s3_resume.abort_stale(
             self._client,
             self._settings.bucket,
             f"{self._settings.prefix}{layout.BLOBS}/",
@@ -138,9 +147,14 @@ class S3Store:
             try:
                 with s3_errors("write a blob"):
                     return self._write(source, sha256, size_bytes, self._first_date(retain_until), only_new=True)
-            except _RacedError:
+            except _RacedError as error:
                 # Somebody else completed the same key between our look and our write; the stream was proved above.
-                found = self._require(sha256)
+                found = self._versions.find(sha256)
+                if found is None:  # or ended our upload without completing one
+                    raise StoreUnavailableError(
+                        f"somebody else ended the upload of {sha256}, and nothing stands there",
+                        todo="It is tried again.",
+                    ) from error
                 self._compare(found, sha256, size_bytes, checksum=None)
                 return self._receipt(sha256, self._keep_again(sha256, found, retain_until), created=False)
 
@@ -158,18 +172,48 @@ class S3Store:
             if size_bytes <= part_bytes:
                 uploaded = s3_upload.put_whole(target, b"".join(chunks), options={**options, **condition})
             else:
-                uploaded = s3_upload.put_parts(target, chunks, options=options, completion=condition)
+                uploaded = self._put_parts(target, chunks, sha256, size_bytes, options, condition)
         except ClientError as error:
             if only_new and code_of(error) in RACED:
                 raise _RacedError(f"{sha256} appeared meanwhile") from error
             raise
-        version = self._versions.look(sha256, uploaded.version) if uploaded.version else self._versions.find(sha256)
-        if version is None or version.id in {"", "null"}:
+        version = self._look_at_written(sha256, uploaded.version)
+        if version.id in {"", "null"}:
             raise StoreError(f"bucket {self._settings.bucket} keeps no versions", todo="Run the bucket's set-up.")
         self._check_written(version, sha256, size_bytes, uploaded.checksum)
         if until is not None:
             version = self._keep_until(sha256, version, until)
         return self._receipt(sha256, version, created=True)
+
+    def _put_parts(
+        self,
+        target: s3_upload.Target,
+        chunks: Iterator[bytes],
+        sha256: Digest,
+        size_bytes: int,
+        options: dict[str, Any],
+        condition: dict[str, Any],
+    ) -> s3_upload.Uploaded:
+        """In parts, going on with an upload that was broken off unless another writer may be working at it."""
+        with self._claims.claim(sha256) as alone:
+            unfinished = None
+            if alone:
+                part_bytes = int(options["Metadata"][PART_BYTES])
+                unfinished = s3_resume.find_unfinished(target, size_bytes=size_bytes, part_bytes=part_bytes)
+            return s3_upload.put_parts(target, chunks, options=options, completion=condition, unfinished=unfinished)
+
+    def _look_at_written(self, sha256: Digest, version: str) -> Version:
+        """The version that a server says it wrote; StoreNotKeptError when it has none."""
+        found = None
+        with contextlib.suppress(BlobNotFoundError):
+            found = self._versions.look(sha256, version) if version else self._versions.find(sha256)
+        if found is None:
+            raise StoreNotKeptError(
+                f"store {self._name} acknowledged {sha256} and does not have it",
+                kept="It does not count as stored there.",
+                todo="It is tried again; have the server examined if this is told again.",
+            )
+        return found
 
     def _check_written(self, version: Version, sha256: Digest, size_bytes: int, checksum: str) -> None:
         stated = version.checksum.partition("-")[0]
@@ -303,6 +347,7 @@ class S3Store:
             raise DigestMismatchError(
                 f"{self._versions.key(sha256)} version {found.id} in store {self._name} is not {expected}",
                 todo="Repair it from another copy; the damaged version is kept.",
+                found=f"{expected.algorithm}:{hasher.hexdigest()}",
             )
 
     def list(self) -> Iterator[Digest]:

@@ -15,6 +15,10 @@ def upgrade() -> None:
         table.add_column(sa.Column("outcome", sa.Text(), server_default="", nullable=False))
     op.execute(sa.text("UPDATE blob_copies SET checked_at = read_back_at"))
     op.create_index("ix_blob_copies_checked", "blob_copies", ["store", "checked_at"])
+    op.create_index(
+        "ix_blob_copies_bad", "blob_copies", ["sha256", "store"], sqlite_where=sa.text("outcome != ''"),
+        postgresql_where=sa.text("outcome != ''"),
+    )  # fmt: skip
     op.create_table(
         "store_states",
         sa.Column("store", sa.Text(), nullable=False),
@@ -72,9 +76,14 @@ def upgrade() -> None:
         sa.Column("store", sa.Text(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=True),
         sa.Column("set_at", sa.BigInteger(), nullable=False),
+        sa.Column("look_at", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("sha256", "store", name="pk_copy_locks"),
     )
     op.create_index("ix_copy_locks_until", "copy_locks", ["store", "until"])
+    op.create_index("ix_copy_locks_look", "copy_locks", ["store", "look_at"])
+    copies = "SELECT sha256, store, COALESCE(read_back_at, 0), COALESCE(read_back_at, 0) FROM blob_copies"
+    op.execute(sa.text(f"INSERT INTO copy_locks (sha256, store, set_at, look_at) {copies}"))
     op.create_table(
         "blob_keys",
         sa.Column("sha256", sa.Text(), nullable=False),
@@ -146,6 +155,7 @@ def downgrade() -> None:
     op.drop_table("inventories")
     op.drop_table("space_samples")
     op.drop_table("store_states")
+    op.drop_index("ix_blob_copies_bad", "blob_copies")
     op.drop_index("ix_blob_copies_checked", "blob_copies")
     with op.batch_alter_table("blob_copies") as table:
         table.drop_column("outcome")

@@ -1,0 +1,154 @@
+"""How each store does: whether it answers, since when not, when it is asked again; what was counted, and when.
+
+Nothing here is evidence or says what a store holds: that is told by ``blob_copies`` alone. What a store lacks is derived from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from catalogue.db import CHUNK, Db
+from catalogue.schema import blob_copies, blob_holders, blobs, store_states
+from evidence.digest import Digest
+
+_ERROR_CHARS_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreStateRow:
+    """One store.
+
+    Attributes:
+        store: Its name.
+        ok_at: When it last did what it was asked.
+        failing_since: First failure after that; None while it works.
+        failed_at: The last failure, also when it works again.
+        error_code: Code of that failure.
+        error: What happened then.
+        tries: Failures in a row.
+        next_try_at: Not to be asked for copies before then; None while it works.
+        objects: Copies the catalogue knew there at ``counted_at``.
+        size_bytes: Their bytes.
+        behind_objects: Blobs somebody holds that had no copy there.
+        behind_bytes: Their bytes.
+        oldest_at: When the copy that was checked longest ago was read from its medium; None with no copy, or one never read.
+        counted_at: When that was counted; None before.
+    """
+
+    store: str
+    ok_at: datetime | None = None
+    failing_since: datetime | None = None
+    failed_at: datetime | None = None
+    error_code: str = ""
+    error: str = ""
+    tries: int = 0
+    next_try_at: datetime | None = None
+    renewed_at: datetime | None = None
+    objects: int = 0
+    size_bytes: int = 0
+    behind_objects: int = 0
+    behind_bytes: int = 0
+    oldest_at: datetime | None = None
+    counted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lacking:
+    """Bytes that somebody holds and a store has no copy of."""
+
+    sha256: Digest
+    size_bytes: int
+
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(StoreStateRow))
+
+
+class StoreStates:
+    """Rows about stores, and what the catalogue says each of them lacks."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def of(self, store: str) -> StoreStateRow:
+        """One store; a row without any fact where nothing was noted yet."""
+        row = self._db.one(sa.select(store_states).where(store_states.c.store == store))
+        return StoreStateRow(store=store) if row is None else StoreStateRow(**{name: row[name] for name in _FIELDS})
+
+    def worked(self, store: str, at: datetime) -> None:
+        """It did what it was asked: nothing waits for it any longer. The last failure stays to be read."""
+        self._set(store, ok_at=at, failing_since=None, tries=0, next_try_at=None)
+
+    def failed(self, store: str, at: datetime, *, code: str, error: str, next_try_at: datetime) -> None:
+        """It did not; ``failing_since`` keeps the first time, ``tries`` counts."""
+        before = self.of(store)
+        self._set(
+            store, failing_since=before.failing_since or at, failed_at=at, error_code=code,
+            error=error[:_ERROR_CHARS_MAX], tries=before.tries + 1, next_try_at=next_try_at,
+        )  # fmt: skip
+
+    def count(self, store: str, at: datetime) -> StoreStateRow:
+        """Count what the catalogue knows of it, and keep the figures with their time. Reads an index over all copies."""
+        here, bytes_of = blob_copies.c, blobs.c
+        held = self._db.one(
+            sa.select(
+                sa.func.count().label("objects"),
+                sa.func.coalesce(sa.func.sum(bytes_of.size_bytes), 0).label("size_bytes"),
+            )
+            .select_from(blob_copies.join(blobs, bytes_of.sha256 == here.sha256))
+            .where(here.store == store)
+        )
+        lacking = self._db.one(
+            sa.select(
+                sa.func.count().label("behind_objects"),
+                sa.func.coalesce(sa.func.sum(bytes_of.size_bytes), 0).label("behind_bytes"),
+            )
+            .select_from(blobs)
+            .where(*_lacking_in(store))
+        )
+        figures: dict[str, Any] = {name: int(value) for row in (held, lacking) if row for name, value in row.items()}
+        never = sa.select(sa.literal(1)).where(here.store == store, here.checked_at.is_(None)).limit(1)
+        oldest = sa.select(sa.func.min(here.checked_at)).where(here.store == store)
+        figures["oldest_at"] = None if self._db.scalar(never) else self._db.scalar(oldest)
+        self._set(store, counted_at=at, **figures)
+        return self.of(store)
+
+    def lacking(self, store: str, *, limit: int) -> list[Lacking]:
+        """What the store lacks, in the order in which the bytes came to be held, oldest first."""
+        # A holder ends in an identity that begins with its time (UUIDv7).
+        moment = sa.func.min(sa.func.substr(blob_holders.c.holder, sa.func.length(blob_holders.c.holder) - 31))
+        first = sa.select(moment).where(blob_holders.c.sha256 == blobs.c.sha256)
+        statement = (
+            sa.select(blobs.c.sha256, blobs.c.size_bytes)
+            .where(*_lacking_in(store))
+            .order_by(first.scalar_subquery(), blobs.c.sha256)
+            .limit(limit)
+        )
+        return [Lacking(**row) for row in self._db.all(statement)]
+
+    def lacks_any(self, store: str) -> bool:
+        """Whether there is anything at all that the store lacks."""
+        return bool(self._db.all(sa.select(blobs.c.sha256).where(*_lacking_in(store)).limit(1)))
+
+    def bad_copies(self, *, after: Digest | None = None, limit: int = CHUNK) -> list[tuple[Digest, str]]:
+        """Copies that did not match when they were last read, by digest."""
+        here = blob_copies.c
+        statement = sa.select(here.sha256, here.store).where(here.outcome != "").order_by(here.sha256, here.store)
+        if after is not None:
+            statement = statement.where(here.sha256 > after)
+        return [(row["sha256"], row["store"]) for row in self._db.all(statement.limit(limit))]
+
+    def _set(self, store: str, **values: Any) -> None:
+        self._db.insert_new(store_states, {"store": store})
+        self._db.execute(store_states.update().where(store_states.c.store == store).values(**values))
+
+
+def _lacking_in(store: str) -> Iterator[sa.ColumnElement[bool]]:
+    here = blob_copies.c
+    yield sa.exists(sa.select(sa.literal(1)).where(blob_holders.c.sha256 == blobs.c.sha256))
+    yield ~sa.exists(sa.select(sa.literal(1)).where(here.sha256 == blobs.c.sha256, here.store == store))
