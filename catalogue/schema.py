@@ -579,3 +579,45 @@ removal_hours = Table(
     _count("objects"),
     _count("size_bytes"),
 )
+
+# --- references: who brings bytes in, who keeps them from going, what goes; no evidence -------------------------------
+removals = Table(
+    "removals",
+    metadata,
+    Column("sha256", DigestText(SHA256), primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("recording", Text, nullable=False, server_default=""),
+    Column("actor", Text, nullable=False, server_default=""),
+    Column("reason", Text, nullable=False),
+    # ``waiting`` for a date, or ``removing``: past the point of no return.
+    Column("state", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("copies", CanonicalJson, nullable=False, server_default="[]"),
+    Column("begun_at", UtcMs, nullable=False),
+    Column("until", UtcMs),
+    _text("key_sha256"),
+    _text("error"),
+)
+
+blob_claims = Table(
+    "blob_claims",
+    metadata,
+    Column("sha256", DigestText(SHA256), primary_key=True),
+    Column("until", UtcMs, nullable=False, index=True),
+)
+
+blob_holds = Table(
+    "blob_holds",
+    metadata,
+    Column("sha256", DigestText(SHA256), primary_key=True),
+    Column("reference", Text, primary_key=True),
+    Column("at", UtcMs, nullable=False),
+)
+
+stray_blobs = Table(
+    "stray_blobs",
+    metadata,
+    Column("sha256", DigestText(SHA256), primary_key=True),
+    Column("store", Text, primary_key=True),
+    Column("seen_at", UtcMs, nullable=False),
+)

@@ -142,9 +142,51 @@ def upgrade() -> None:
         sa.Column("size_bytes", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("hour", name="pk_removal_hours"),
     )
+    op.create_table(
+        "removals",
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=False),
+        sa.Column("recording", sa.Text(), server_default="", nullable=False),
+        sa.Column("actor", sa.Text(), server_default="", nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("copies", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("begun_at", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.Column("key_sha256", sa.Text(), server_default="", nullable=False),
+        sa.Column("error", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name="pk_removals"),
+    )
+    op.create_table(
+        "blob_claims",
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name="pk_blob_claims"),
+    )
+    op.create_index("ix_blob_claims_until", "blob_claims", ["until"])
+    op.create_table(
+        "blob_holds",
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", "reference", name="pk_blob_holds"),
+    )
+    op.create_table(
+        "stray_blobs",
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("store", sa.Text(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", "store", name="pk_stray_blobs"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("stray_blobs")
+    op.drop_table("blob_holds")
+    op.drop_index("ix_blob_claims_until", "blob_claims")
+    op.drop_table("blob_claims")
+    op.drop_table("removals")
     op.drop_table("removal_hours")
     op.drop_table("brakes")
     op.drop_table("store_moves")

@@ -1,0 +1,175 @@
+"""What is known of the locks of copies: until when each store was last seen to keep one, and when that is looked at again.
+
+None of it is evidence: the stores say what locks they keep. A copy that becomes known (or known anew) is due at once; lost rows
+only cost a look at the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from catalogue.db import Db, chunks
+from catalogue.schema import blob_copies, blob_holders, blobs, copy_locks, derivatives, recordings, store_states
+from evidence.clock import utc_from_ms
+from evidence.digest import Digest
+from evidence.ids import DerivativeId, RecordingId
+from evidence.lock_dates import LockFacts
+
+#: Sources of a recording's times that rest on a recorder's clock which was read and found plausible.
+_TRUSTED: Final = frozenset({"name-corrected"})
+_AT_ONCE: Final = utc_from_ms(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyLockRow:
+    """One copy's lock as far as it is known; ``until`` None: the store keeps none, or was never asked."""
+
+    sha256: Digest
+    store: str
+    until: datetime | None
+    set_at: datetime
+    look_at: datetime
+    last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockSummary:
+    """The locks of one store.
+
+    Attributes:
+        copies: Copies whose lock is to be kept up: those with their last date aside.
+        unlocked: Of these, how many have no known lock.
+        soonest: The first date of these to come.
+        due: How many copies wait to be looked at.
+        due_since: Since when the first of them does.
+        renewed_at: When nothing was due for the last time after a look.
+    """
+
+    copies: int
+    unlocked: int
+    soonest: datetime | None
+    due: int
+    due_since: datetime | None
+    renewed_at: datetime | None
+
+
+class CopyLocks:
+    """The locks of copies."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def due(self, store: str, now: datetime, limit: int) -> list[CopyLockRow]:
+        """Copies of a store that are to be looked at, those that waited longest first."""
+        here = copy_locks.c
+        statement = (
+            sa.select(copy_locks)
+            .join(blob_copies, sa.and_(blob_copies.c.sha256 == here.sha256, blob_copies.c.store == here.store))
+            .where(here.store == store, here.look_at <= now)
+            .order_by(here.look_at, here.sha256)
+            .limit(limit)
+        )
+        return [CopyLockRow(**row) for row in self._db.all(statement)]
+
+    def note(self, rows: Iterable[CopyLockRow]) -> None:
+        """Record what a look found; a copy that was removed meanwhile gets no row."""
+        for row in rows:
+            here = copy_locks.c
+            values = {"until": row.until, "set_at": row.set_at, "look_at": row.look_at, "last": row.last}
+            self._db.execute(
+                copy_locks.update().where(here.sha256 == row.sha256, here.store == row.store).values(**values)
+            )
+
+    def look_again(self, sha256: Digest) -> None:
+        """What is ordered about these bytes has changed (a new class, a hold): every copy is looked at at once."""
+        self._db.execute(copy_locks.update().where(copy_locks.c.sha256 == sha256).values(look_at=_AT_ONCE))
+
+    def forget_gone(self, store: str, now: datetime) -> int:
+        """Forget rows, due by now, of copies that are no more; tells how many."""
+        here = copy_locks.c
+        stands = sa.exists().where(blob_copies.c.sha256 == here.sha256, blob_copies.c.store == here.store)
+        return self._db.count(copy_locks.delete().where(here.store == store, here.look_at <= now, ~stands))
+
+    def finish(self, store: str, at: datetime) -> None:
+        """Record that nothing was due in this store at that time."""
+        self._db.upsert(store_states, {"store": store, "renewed_at": at})
+
+    def summary(self, store: str, now: datetime) -> LockSummary:
+        """How the locks of a store stand."""
+        here = copy_locks.c
+        told = sa.select(
+            sa.func.count().label("copies"),
+            sa.func.count(here.until).label("locked"),
+            sa.func.min(here.until).label("soonest"),
+        ).where(here.store == store, here.last.is_(False))
+        waiting = sa.select(sa.func.count().label("due"), sa.func.min(here.look_at).label("since")).where(
+            here.store == store, here.look_at <= now
+        )
+        row, due = self._db.all(told)[0], self._db.all(waiting)[0]
+        renewed_at = self._db.scalar(sa.select(store_states.c.renewed_at).where(store_states.c.store == store))
+        return LockSummary(
+            copies=row["copies"],
+            unlocked=row["copies"] - row["locked"],
+            soonest=row["soonest"],
+            due=due["due"],
+            due_since=due["since"],
+            renewed_at=renewed_at,
+        )
+
+    def facts_of(self, digests: Collection[Digest]) -> dict[Digest, list[LockFacts]]:
+        """For whose sake each of these bytes are kept; bytes that nobody holds have an empty list."""
+        wanted: dict[Digest, set[RecordingId]] = {digest: set() for digest in digests}
+        derived: dict[DerivativeId, set[Digest]] = {}
+        for part in chunks(sorted(digests)):
+            for row in self._db.all(sa.select(blob_holders).where(blob_holders.c.sha256.in_(part))):
+                kind, _, identity = row["holder"].partition(":")
+                if kind == "derivative":
+                    derived.setdefault(DerivativeId(identity), set()).add(row["sha256"])
+                else:
+                    wanted[row["sha256"]].add(RecordingId(identity))
+        for part in chunks(sorted(derived)):
+            found = sa.select(derivatives.c.id, derivatives.c.recording).where(derivatives.c.id.in_(part))
+            for row in self._db.all(found):
+                for digest in derived[row["id"]]:
+                    wanted[digest].add(row["recording"])
+        facts = self._facts({one for some in wanted.values() for one in some})
+        return {digest: [facts[one] for one in sorted(some) if one in facts] for digest, some in wanted.items()}
+
+    def _facts(self, identities: Collection[RecordingId]) -> dict[RecordingId, LockFacts]:
+        here = recordings.c
+        columns = (here.id, here.acquired_at, here.deadline_at, here.ended_at, here.started_source, here.important)
+        facts = {}
+        for part in chunks(sorted(identities)):
+            for row in self._db.all(sa.select(*columns).where(here.id.in_(part))):
+                facts[row["id"]] = facts_of_recording(**{name: row[name] for name in row if name != "id"})
+        return facts
+
+    def size_of(self, store: str) -> int:
+        """Bytes of all known copies in a store."""
+        total = (
+            sa.select(sa.func.coalesce(sa.func.sum(blobs.c.size_bytes), 0))
+            .select_from(blob_copies.join(blobs, blobs.c.sha256 == blob_copies.c.sha256))
+            .where(blob_copies.c.store == store)
+        )
+        return int(self._db.scalar(total))
+
+
+def facts_of_recording(
+    *,
+    acquired_at: datetime | None,
+    deadline_at: datetime | None,
+    ended_at: datetime | None,
+    started_source: str,
+    important: bool,
+) -> LockFacts:
+    """What a recording's row says about its locks. Without a deadline our own clock was not believed when it came in."""
+    return LockFacts(
+        accession=acquired_at if deadline_at is not None else None,
+        ended_at=ended_at if started_source in _TRUSTED else None,
+        long_term=important,
+    )
