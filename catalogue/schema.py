@@ -523,9 +523,11 @@ blob_keys = Table(
     Column("cipher_sha256", DigestText(SHA256), nullable=False, unique=True),
     Column("cipher_size_bytes", BigInteger, nullable=False),
     Column("epoch", Text, nullable=False),
+    Column("header", LargeBinary, nullable=False),
     # NULL once it was destroyed with the bytes; its digest stays.
     Column("wrapped", LargeBinary),
     Column("wrapped_sha256", Text, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
     Column("made_at", UtcMs, nullable=False),
     Column("destroyed_at", UtcMs),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from catalogue.backups import Backups
+from catalogue.blob_keys import BlobKeys
 from catalogue.blobs import Blobs, Derivatives
 from catalogue.brakes import Brakes
 from catalogue.copy_locks import CopyLocks
@@ -37,6 +38,7 @@ class UnitOfWork:
         self.offloads = Offloads(db)
         self.people = People(db, index)
         self.blobs = Blobs(db)
+        self.blob_keys = BlobKeys(db)
         self.derivatives = Derivatives(db)
         self.findings = Findings(db)
         self.progress = ProgressRows(db)
