@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from catalogue import migrate as migration
 from catalogue.backup import backup_sqlite
 from catalogue.db import Db
+from catalogue.dump import Dump, dumping
 from catalogue.engine import Engines, connect
 from catalogue.faults import translated
 from catalogue.unit_of_work import UnitOfWork
@@ -123,6 +124,10 @@ class Catalogue:
             raise UsageError("PostgreSQL is backed up with its own tools", todo="Use pg_dump or pg_basebackup.")
         with translated():
             backup_sqlite(self._engines.read, target)
+
+    def dumping(self, scratch: Path) -> AbstractContextManager[Dump]:
+        """See all rows at one moment while others write, on either engine; :func:`catalogue.dump.dumping`."""
+        return dumping(self._engines, scratch)
 
     def close(self) -> None:
         """Close every connection."""

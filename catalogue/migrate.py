@@ -68,6 +68,24 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
         _run(connection, "upgrade", revision)
 
 
+def make_at(engines: Engines, revision: str) -> None:
+    """Make an empty SQLite database with the schema of one version: for a dump that was made of it.
+
+    Raises:
+        ConfigError: No such version is known: a newer program wrote it.
+    """
+    if revision not in {script.revision for script in _scripts().walk_revisions()}:
+        raise ConfigError("the database was written by a newer program", todo="Install that version.")
+    if engines.path is not None and not engines.path.exists():
+        _create_file(engines.path)
+    upgrade(engines.write, revision)
+
+
+def current_revision(connection: sa.Connection) -> str:
+    """Version of the schema that a connection sees; empty where there is none."""
+    return _current(connection) or ""
+
+
 def downgrade(engine: sa.Engine, revision: str) -> None:
     """Migrate down to a revision (``base`` removes every table) in one transaction."""
     with translated(), engine.begin() as connection:
