@@ -16,8 +16,10 @@ from catalogue.outbox import CatalogueOutbox
 from catalogue.people import People
 from catalogue.recordings import Recordings
 from catalogue.records import TimelineRow
+from catalogue.references import References
 from catalogue.running import ClockMarks, Findings, ProgressRows, Settings, WebSessions
 from catalogue.search_index import SearchIndex
+from catalogue.store_moves import StoreMoves
 from catalogue.store_states import StoreStates
 from catalogue.timeline import timeline_of
 from evidence.ids import RecordingId
@@ -38,6 +40,8 @@ class UnitOfWork:
         self.offloads = Offloads(db)
         self.people = People(db, index)
         self.blobs = Blobs(db)
+        self.references = References(db)
+        self.moves = StoreMoves(db)
         self.blob_keys = BlobKeys(db)
         self.derivatives = Derivatives(db)
         self.findings = Findings(db)
