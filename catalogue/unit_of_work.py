@@ -11,6 +11,7 @@ from catalogue.brakes import Brakes
 from catalogue.copy_locks import CopyLocks
 from catalogue.db import Db
 from catalogue.devices import Devices, Offloads
+from catalogue.fixity import Fixity
 from catalogue.inventories import Inventories
 from catalogue.outbox import CatalogueOutbox
 from catalogue.people import People
@@ -53,6 +54,7 @@ class UnitOfWork:
         self.backups = Backups(db)
         self.store_states = StoreStates(db)
         self.brakes = Brakes(db)
+        self.fixity = Fixity(db)
         self.inventories = Inventories(db)
 
     def after_commit(self, fn: Callable[[], None]) -> None:

@@ -71,6 +71,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name="pk_fixity_rounds"),
     )
     op.create_table(
+        "fixity_stores",
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("store", sa.Text(), nullable=False),
+        sa.Column("copies", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("good", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("bad", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("done_bytes", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("number", "store", name="pk_fixity_stores"),
+    )
+    op.create_table(
         "copy_locks",
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("store", sa.Text(), nullable=False),
@@ -195,6 +206,7 @@ def downgrade() -> None:
     op.drop_table("backups")
     op.drop_table("blob_keys")
     op.drop_table("copy_locks")
+    op.drop_table("fixity_stores")
     op.drop_table("fixity_rounds")
     op.drop_table("inventories")
     op.drop_table("space_samples")
