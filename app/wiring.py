@@ -85,7 +85,12 @@ def build_stores(
                 )
             )  # fmt: skip
         else:
-            stores.append(S3Store(s3_settings(wanted), name=wanted.name, suite=suite, clock=clock))
+            stores.append(
+                S3Store(
+                    s3_settings(wanted), name=wanted.name, suite=suite, clock=clock,
+                    claims=home.lock.parent / f"uploads-{wanted.name}.lock",
+                )
+            )  # fmt: skip
     primary = stores[0]
     if not isinstance(primary, LocalStore):  # app.settings refuses this before
         raise ConfigError("the first store must be local")

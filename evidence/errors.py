@@ -238,6 +238,26 @@ class StoreUnavailableError(StoreError):
     retry = Retry.LATER
 
 
+class StoreCredentialsError(StoreUnavailableError):
+    """The store does not accept our keys, or our account has not the rights it needs: nothing is known about its bytes."""
+
+    code = "store-credentials"
+    retry = Retry.AFTER_HUMAN
+
+
+class StoreClockError(StoreUnavailableError):
+    """The store refuses requests because its clock and ours are too far apart."""
+
+    code = "store-clock"
+
+
+class StoreNotKeptError(StoreError):
+    """The store acknowledged a write and does not have it. Nothing counts as stored there; the write may be repeated."""
+
+    code = "store-not-kept"
+    retry = Retry.LATER
+
+
 class NotDurableError(StoreError):
     """A write could not be made durable. Fatal: after a failed fsync nothing about the file is known."""
 

@@ -172,7 +172,12 @@ class S3Store:
             if size_bytes <= part_bytes:
                 uploaded = s3_upload.put_whole(target, b"".join(chunks), options={**options, **condition})
             else:
-                uploaded = self._put_parts(target, chunks, sha256, size_bytes, options, condition)
+                # Goes on with an upload that was broken off, unless another writer may be working at it.
+                with self._claims.claim(sha256) as alone:
+                    earlier = s3_resume.find_unfinished(target, size_bytes, part_bytes) if alone else None
+                    uploaded = s3_upload.put_parts(
+                        target, chunks, options=options, completion=condition, unfinished=earlier
+                    )
         except ClientError as error:
             if only_new and code_of(error) in RACED:
                 raise _RacedError(f"{sha256} appeared meanwhile") from error
@@ -184,23 +189,6 @@ class S3Store:
         if until is not None:
             version = self._keep_until(sha256, version, until)
         return self._receipt(sha256, version, created=True)
-
-    def _put_parts(
-        self,
-        target: s3_upload.Target,
-        chunks: Iterator[bytes],
-        sha256: Digest,
-        size_bytes: int,
-        options: dict[str, Any],
-        condition: dict[str, Any],
-    ) -> s3_upload.Uploaded:
-        """In parts, going on with an upload that was broken off unless another writer may be working at it."""
-        with self._claims.claim(sha256) as alone:
-            unfinished = None
-            if alone:
-                part_bytes = int(options["Metadata"][PART_BYTES])
-                unfinished = s3_resume.find_unfinished(target, size_bytes=size_bytes, part_bytes=part_bytes)
-            return s3_upload.put_parts(target, chunks, options=options, completion=condition, unfinished=unfinished)
 
     def _look_at_written(self, sha256: Digest, version: str) -> Version:
         """The version that a server says it wrote; StoreNotKeptError when it has none."""
@@ -273,8 +261,8 @@ class S3Store:
                     self._read_and_compare(sha256, sha256, found, None)
                     return self._receipt(sha256, found, created=False)
             # What was ordered about the blob holds for the new version; a date that has passed would be refused.
-            ordered = (self._first_date(None), found.retain_until if found else None)
-            until = max((date for date in ordered if date and date > self._clock.now().wall), default=None)
+            ordered = found.retain_until if found and found.retain_until else self._first_date(None)
+            until = ordered if ordered and ordered > self._clock.now().wall else None
             with s3_errors("repair a blob"):
                 receipt = self._write(source, sha256, size_bytes, until, only_new=False)
             if (found is not None and found.hold) or self._holds.any(sha256):
@@ -310,22 +298,13 @@ class S3Store:
         return self._versions.find(sha256) is not None
 
     def verify(self, sha256: Digest, expected: Digest, *, progress: Progress | None = None) -> None:
-        """Fetch every byte of the version from the server and compare; also renews a first retention that is half over.
+        """Fetch every byte of the version from the server and compare. Changes nothing, no lock either.
 
         Raises:
             DigestMismatchError: Other bytes. BlobNotFoundError: none. StoreError: the server cannot give them all.
         """
         found = self._require(sha256)
         self._read_and_compare(sha256, expected, found, progress)
-        with contextlib.suppress(
-            StoreError
-        ):  # the bytes are sound all the same; ``stat`` tells what lock they are under
-            self._renew(sha256, found)
-
-    def _renew(self, sha256: Digest, found: Version) -> None:
-        now, whole = self._clock.now().wall, timedelta(days=self._settings.first_retention_days)
-        if whole and (found.retain_until is None or found.retain_until < now + whole / 2):
-            self._versions.lock_until(sha256, found, whole_second(now + whole))
 
     def _read_and_compare(self, sha256: Digest, expected: Digest, found: Version, progress: Progress | None) -> None:
         hasher = self._suite.new(expected.algorithm)

@@ -23,7 +23,15 @@ import urllib3.exceptions
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from evidence.errors import BlobNotFoundError, ConfigError, StoreError, StoreFullError, StoreUnavailableError
+from evidence.errors import (
+    BlobNotFoundError,
+    ConfigError,
+    StoreClockError,
+    StoreCredentialsError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -38,7 +46,14 @@ _UNAVAILABLE = frozenset({
     "504", "ServerNotInitialized",
 })  # fmt: skip
 _FULL = frozenset({"507", "InsufficientStorage", "XMinioStorageFull", "QuotaExceeded", "EntityTooLarge"})
-_SKEWED = frozenset({"RequestTimeTooSkewed"})
+_SKEWED = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
+_CREDENTIALS = frozenset({
+    "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "InvalidToken",
+    "InvalidClientTokenId", "TokenRefreshRequired", "AccountProblem", "NotSignedUp", "AuthorizationHeaderMalformed",
+    "401", "Unauthorized",
+})  # fmt: skip
+#: What a server answers to HEAD when it refuses: no body, hence no reason.
+_NO_REASON = frozenset({"400", "401", "403", "Bad Request", "Forbidden", "Unauthorized"})
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*")
 _PART_BYTES_MIN = 5 << 20
 
@@ -80,7 +95,7 @@ class S3Settings:
     domain: str = ""
     part_bytes: int = 16 << 20
     connect_timeout_s: float = 5.0
-    read_timeout_s: float = 120.0
+    read_timeout_s: float = 60.0
 
     def __post_init__(self) -> None:
         """Check every value once, here."""
@@ -166,27 +181,67 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code") or status)
 
 
+def without_reason(error: ClientError) -> bool:
+    """Whether a refusal carries no reason (the answer to HEAD has no body): asking again with GET tells it."""
+    return code_of(error) in _NO_REASON
+
+
+def passes_by_itself(error: ClientError) -> bool:
+    """Whether the same request may succeed later: trouble of the server, the keys or the clocks, not of the request."""
+    code, status = code_of(error), _status(error)
+    waiting = _UNAVAILABLE | _FULL | _SKEWED | _CREDENTIALS | DENIED | {"ConditionalRequestConflict", "409"}
+    return status >= 500 or code in waiting
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _refusal(error: ClientError, what: str) -> StoreError:
+    """The server's refusal in our words."""
+    code, status = code_of(error), _status(error)
+    if code in NOT_FOUND:
+        return BlobNotFoundError(f"cannot {what}: the server has none")
+    if code in _FULL or status == 507:
+        return StoreFullError(
+            f"cannot {what}: the server has no room ({code})",
+            kept="Nothing counts as stored there; the other copies stand.",
+            todo="Give the bucket more room; the copy is made up by itself.",
+        )
+    if code in _SKEWED | _CREDENTIALS | DENIED:
+        return _of_the_account(code, what)
+    if code in _UNAVAILABLE or status >= 500:
+        return StoreUnavailableError(f"cannot {what}: the server answers {code}")
+    return StoreError(
+        f"cannot {what}: the server refuses ({code})", todo="Check the account's rights and the bucket's settings."
+    )
+
+
+def _of_the_account(code: str, what: str) -> StoreError:
+    """Refused because of the clock, the keys or the rights: nothing is known about bytes."""
+    if code in _SKEWED:
+        return StoreClockError(
+            f"cannot {what}: this machine's clock and the server's are too far apart ({code})",
+            todo="Set the clocks (NTP); `liuhen storage check` tells the difference.",
+        )
+    if code in _CREDENTIALS:
+        return StoreCredentialsError(
+            f"cannot {what}: the server does not accept our keys ({code})",
+            todo="Put valid keys into the store's key files and start the service again.",
+        )
+    return StoreCredentialsError(
+        f"cannot {what}: the server refuses it to our account ({code})",
+        todo="Check the account's rights (docs/deployment.md lists them) and the bucket's policy.",
+    )
+
+
 @contextlib.contextmanager
 def s3_errors(what: str) -> Iterator[None]:
     """Turn what server and network say inside the block into our errors; ``what`` could not be done."""
     try:
         yield
     except ClientError as error:
-        code = code_of(error)
-        if code in NOT_FOUND:
-            raise BlobNotFoundError(f"cannot {what}: the server has none") from error
-        if code in _FULL:
-            raise StoreFullError(f"cannot {what}: the server has no room ({code})") from error
-        if code in _SKEWED:
-            raise StoreUnavailableError(
-                f"cannot {what}: this machine's clock and the server's are too far apart", todo="Set the clocks."
-            ) from error
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in _UNAVAILABLE or status >= 500:
-            raise StoreUnavailableError(f"cannot {what}: the server answers {code}") from error
-        raise StoreError(
-            f"cannot {what}: the server refuses ({code})", todo="Check the account's rights and the bucket's settings."
-        ) from error
+        raise _refusal(error, what) from error
     except ParamValidationError as error:
         raise StoreError(f"cannot {what}: the client refuses the request") from error
     except (BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:

@@ -3,7 +3,9 @@
 A small blob is proved to be the stated one before its only request; a big one goes up in parts while it is checked, and is
 only completed after the last byte was. Nothing becomes visible before.
 
-Crash: parts of an upload that was not completed are no object; :func:`abort_stale` removes them later.
+Broken off (network, server, a killed process): the parts that arrived stay with the server, and the next try goes on with them
+(``storage.s3_resume``). Only a source that turned out to be wrong, or an upload that can never be completed, is aborted; what
+nobody comes back to is swept after two days.
 
 Source: S3 API PutObject, UploadPart, CompleteMultipartUpload; checksums SHA256 (composite for multipart).
 """
@@ -18,28 +20,22 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from evidence.errors import EvidenceError
-from storage.s3_client import pages, s3_errors
+from botocore.exceptions import ClientError
+
+from evidence.errors import EvidenceError, StoreUnavailableError
+from storage.s3_client import passes_by_itself, s3_errors
+from storage.s3_resume import Target, Unfinished
 
 if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import CompletedPartTypeDef
+
+__all__ = ["Target", "Uploaded", "b64", "composite", "md5", "part_bytes_for", "put_parts", "put_whole"]
 
 _PARTS_MAX = 9_000
 _PARTS_AT_ONCE = 4
 _MIB = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where an upload goes."""
-
-    client: S3Client
-    bucket: str
-    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,60 +82,91 @@ def put_whole(target: Target, data: bytes, *, options: Mapping[str, Any]) -> Upl
 
 
 def put_parts(
-    target: Target, chunks: Iterator[bytes], *, options: Mapping[str, Any], completion: Mapping[str, Any]
+    target: Target,
+    chunks: Iterator[bytes],
+    *,
+    options: Mapping[str, Any],
+    completion: Mapping[str, Any],
+    unfinished: Unfinished | None = None,
 ) -> Uploaded:
-    """Write an object in parts, one per chunk; an error from ``chunks`` (a wrong digest) leaves nothing behind.
+    """Write an object in parts, one per chunk; nothing becomes visible before the last chunk has come.
 
     Args:
         target: Where to.
-        chunks: All of one size except the last; memory holds at most five of them.
+        chunks: All of one size except the last; memory holds at most five of them. An error of theirs (wrong bytes, a source
+            that cannot be read) aborts the upload; trouble with a server, also the source's, leaves its parts for the next try.
         options: Lock and metadata, for the start of the upload.
         completion: Conditions for its end.
+        unfinished: Go on with this one; its parts that are ours are not sent again.
     """
-    client, bucket, key = target.client, target.bucket, target.key
-    upload = client.create_multipart_upload(Bucket=bucket, Key=key, ChecksumAlgorithm="SHA256", **options)["UploadId"]
-    digests: list[bytes] = []
-    parts: list[CompletedPartTypeDef] = []
-
-    def send(number: int, data: bytes, digest: bytes) -> CompletedPartTypeDef:
-        answer = client.upload_part(
-            Bucket=bucket,
-            Key=key,
-            UploadId=upload,
-            PartNumber=number,
-            Body=data,
-            ContentLength=len(data),
-            ContentMD5=md5(data),
-            ChecksumSHA256=b64(digest),
-        )
-        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": b64(digest)}
-
+    upload = _Upload(target, unfinished or _begun(target, options))
     try:
-        with ThreadPoolExecutor(_PARTS_AT_ONCE, thread_name_prefix="s3-part") as pool:
-            under_way: deque[Future[CompletedPartTypeDef]] = deque()
-            for chunk in chunks:
-                digests.append(hashlib.sha256(chunk).digest())
-                if len(under_way) == _PARTS_AT_ONCE:
-                    parts.append(under_way.popleft().result())
-                under_way.append(pool.submit(send, len(digests), chunk, digests[-1]))
-            parts.extend(part.result() for part in under_way)
-        answer = client.complete_multipart_upload(
-            Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}, **completion
-        )
-    except BaseException:
-        with contextlib.suppress(EvidenceError), s3_errors("abort an upload"):
-            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        parts, digests = upload.send_all(chunks)
+        return upload.complete(parts, digests, completion)
+    except EvidenceError as error:  # of the source; server and network raise others here
+        if not isinstance(error, StoreUnavailableError):
+            upload.abort()
         raise
-    return Uploaded(answer.get("VersionId", ""), composite(digests))
 
 
-def abort_stale(client: S3Client, bucket: str, prefix: str, *, now: datetime, older_than: timedelta) -> int:
-    """Abort uploads under the prefix that were begun long ago and never completed; returns how many."""
-    aborted = 0
-    with s3_errors("sweep unfinished uploads"):
-        for page in pages(client, "list_multipart_uploads", Bucket=bucket, Prefix=prefix):
-            for upload in page.get("Uploads", []):
-                if now - upload["Initiated"] > older_than:
-                    client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-                    aborted += 1
-    return aborted
+def _begun(target: Target, options: Mapping[str, Any]) -> Unfinished:
+    answer = target.client.create_multipart_upload(
+        Bucket=target.bucket, Key=target.key, ChecksumAlgorithm="SHA256", **options
+    )
+    return Unfinished(answer["UploadId"])
+
+
+class _Upload:
+    """One upload under way."""
+
+    def __init__(self, target: Target, state: Unfinished) -> None:
+        self._client = target.client
+        self._state = state
+        self._which: dict[str, Any] = {"Bucket": target.bucket, "Key": target.key, "UploadId": state.id}
+
+    def send_all(self, chunks: Iterator[bytes]) -> tuple[list[CompletedPartTypeDef], list[bytes]]:
+        """Every chunk is a part of the upload on return: the parts in order, and their digests."""
+        done: list[tuple[CompletedPartTypeDef, bytes]] = []
+        with ThreadPoolExecutor(_PARTS_AT_ONCE, thread_name_prefix="s3-part") as pool:
+            under_way: deque[Future[tuple[CompletedPartTypeDef, bytes]]] = deque()
+            for number, chunk in enumerate(chunks, start=1):
+                if len(under_way) == _PARTS_AT_ONCE:
+                    done.append(under_way.popleft().result())
+                under_way.append(pool.submit(self._send, number, chunk))
+            done.extend(part.result() for part in under_way)
+        return [part for part, _ in done], [digest for _, digest in done]
+
+    def _send(self, number: int, data: bytes) -> tuple[CompletedPartTypeDef, bytes]:
+        digest = hashlib.sha256(data).digest()
+        checksum = b64(digest)
+        etag = self._state.holds(number, data, checksum=checksum)
+        if not etag:
+            answer = self._client.upload_part(
+                PartNumber=number,
+                Body=data,
+                ContentLength=len(data),
+                ContentMD5=md5(data),
+                ChecksumSHA256=checksum,
+                **self._which,
+            )
+            etag = answer["ETag"]
+        return {"PartNumber": number, "ETag": etag, "ChecksumSHA256": checksum}, digest
+
+    def complete(
+        self, parts: list[CompletedPartTypeDef], digests: list[bytes], completion: Mapping[str, Any]
+    ) -> Uploaded:
+        """Make the object of the parts."""
+        try:
+            answer = self._client.complete_multipart_upload(
+                MultipartUpload={"Parts": parts}, **self._which, **completion
+            )
+        except ClientError as error:
+            if not passes_by_itself(error):
+                self.abort()  # as it is it can never be completed (or the object stands); the next try begins anew
+            raise
+        return Uploaded(answer.get("VersionId", ""), composite(digests))
+
+    def abort(self) -> None:
+        """Give the parts up, as far as the server lets us; the sweep does it later otherwise."""
+        with contextlib.suppress(EvidenceError), s3_errors("abort an upload"):
+            self._client.abort_multipart_upload(**self._which)

@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from evidence.digest import Digest
 from evidence.errors import BlobLockedError, StoreError
 from storage import layout
-from storage.s3_client import DENIED, NOT_FOUND, LockMode, S3Settings, code_of, pages, s3_errors
+from storage.s3_client import DENIED, NOT_FOUND, LockMode, S3Settings, code_of, pages, s3_errors, without_reason
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -57,7 +57,7 @@ class S3Versions:
         """The newest version, also below a delete marker; None when there is none."""
         with s3_errors("look for a blob"):
             try:
-                return self._head(sha256, {})
+                return self._head(sha256)
             except ClientError as error:
                 if code_of(error) not in NOT_FOUND:
                     raise
@@ -67,16 +67,18 @@ class S3Versions:
     def look(self, sha256: Digest, version: str) -> Version:
         """What the server says of one version; BlobNotFoundError when it has none."""
         with s3_errors("look at a blob"):
-            return self._head(sha256, {"VersionId": version})
+            return self._head(sha256, version)
 
-    def _head(self, sha256: Digest, which: dict[str, str]) -> Version:
-        answer = self._client.head_object(
-            Bucket=self._settings.bucket,
-            Key=self.key(sha256),
-            ChecksumMode="ENABLED",
-            **which,  # type: ignore[arg-type]
-        )
-        return _version(answer)
+    def _head(self, sha256: Digest, version: str = "") -> Version:
+        which: dict[str, Any] = {"Bucket": self._settings.bucket, "Key": self.key(sha256)}
+        if version:
+            which["VersionId"] = version
+        try:
+            return _version(self._client.head_object(ChecksumMode="ENABLED", **which))
+        except ClientError as error:
+            if without_reason(error):
+                self._client.get_object(Range="bytes=0-0", **which)["Body"].close()  # raises the reason
+            raise
 
     def version_ids(self, sha256: Digest, *, markers: bool) -> list[str]:
         """Versions of the blob, newest first; then its delete markers when asked for."""

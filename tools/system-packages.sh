@@ -1,14 +1,21 @@
 #!/usr/bin/env bash
 # Installs the Debian packages a target needs: by apt when root, else prints the exact line and stops.
-# usage: tools/system-packages.sh run|test
+# usage: tools/system-packages.sh run|test|ceph
 set -euo pipefail
 
 run_packages=(python3 python3-venv ffmpeg libusb-1.0-0 libgl1 libglib2.0-0 util-linux e2fsprogs unzip tzdata
   forensics-samples-files opencv-doc)
 test_packages=(chromium fonts-noto-cjk strace xfsprogs postgresql golang-go golang-golang-x-mod-dev openssl systemd udev procps iproute2)
+# A second S3 server (RADOS Gateway), for `make test-ceph` only.
+ceph_packages=(ceph-mon ceph-osd radosgw ceph-common)
 
 wanted=("${run_packages[@]}")
-[ "${1:-run}" = test ] && wanted+=("${test_packages[@]}")
+case "${1:-run}" in
+  run) ;;
+  test) wanted+=("${test_packages[@]}") ;;
+  ceph) wanted=("${ceph_packages[@]}") ;;
+  *) echo "usage: tools/system-packages.sh run|test|ceph" >&2; exit 2 ;;
+esac
 
 missing=()
 for package in "${wanted[@]}"; do
