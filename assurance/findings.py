@@ -1,4 +1,4 @@
-"""Findings: what an auditor must look at, raised once while it is open, entered, and closed by a person.
+"""Findings: what an auditor must look at, raised once while it is open, entered, and closed by a person or by what mended it.
 
 Source: RULES R6, R8; docs/invariants.md 7.
 """

@@ -18,6 +18,15 @@ from evidence.errors import NotFoundError, StateConflictError
 from evidence.ids import DerivativeId, RecordingId
 from evidence.model import Copy
 
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CopyCheckRow:
+    """When a copy was last looked at, and what came of it: a kind of finding, empty when it matched."""
+
+    at: datetime | None
+    outcome: str
+
+
 _COPY_FIELDS = tuple(field.name for field in dataclasses.fields(Copy))
 
 
@@ -72,7 +81,7 @@ class Blobs:
             raise NotFoundError(f"no copy of {sha256} in {store}")
 
     def mark_bad(self, sha256: Digest, store: str, at: datetime, outcome: str) -> bool:
-        """Record that a copy was looked at and was not good; ``read_back_at`` keeps the last time it was. Tells whether it has a row."""
+        """Record that a copy was looked at and was not good (``read_back_at`` keeps when it last was); whether it has a row."""
         here = blob_copies.c
         statement = (
             blob_copies.update()
@@ -80,6 +89,12 @@ class Blobs:
             .values(checked_at=at, outcome=outcome)
         )
         return self._db.count(statement) > 0
+
+    def checks(self, sha256: Digest) -> dict[str, CopyCheckRow]:
+        """By store: when each copy was last looked at, and what came of it."""
+        here = blob_copies.c
+        statement = sa.select(here.store, here.checked_at, here.outcome).where(here.sha256 == sha256)
+        return {row["store"]: CopyCheckRow(row["checked_at"], row["outcome"]) for row in self._db.all(statement)}
 
     def newest_in(self, store: str, *, before: datetime, limit: int) -> list[Digest]:
         """Bytes of the newest recordings stored before a moment that have a copy in this store."""

@@ -1,0 +1,201 @@
+"""Copies of bytes that are kept already: a sound one is read from its medium, a new one is made from it and read back, and said.
+
+Used by whatever makes copies after a recording was stored: catching up, repair. Bytes that do not match their digest never leave
+their store: the source is compared while it is read, and the receiving store compares what it is given.
+
+Source: docs/invariants.md 2, 3; docs/formats/store.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from assurance.findings import FindingBook
+from catalogue import Catalogue, UnitOfWork
+from catalogue.records import BlobRow
+from evidence.clock import Clock, TimeReading, to_text
+from evidence.digest import SHA256, Digest
+from evidence.errors import (
+    BlobNotFoundError,
+    DigestMismatchError,
+    EvidenceError,
+    IntegrityError,
+    InvalidInputError,
+    NotFoundError,
+    StoreError,
+    StoreUnavailableError,
+)
+from evidence.events import CopyMade
+from evidence.ids import DerivativeId, RecordingId
+from evidence.model import Copy
+from evidence.ports import BlobStore, CustodyRecorder
+from storage.reading import CHUNK_BYTES
+
+#: How a copy was found. Bad, missing and unreadable ones are made good from another; nothing is known of an absent one.
+GOOD: Final = "good"
+BAD: Final = "bad"
+MISSING: Final = "missing"
+UNREADABLE: Final = "unreadable"
+ABSENT: Final = "absent"
+
+
+def _nobody() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepingParts:
+    """What keeping works with.
+
+    Attributes:
+        catalogue: Where rows and entries are committed together.
+        recorder: Signs entries.
+        clock: The time.
+        stores: Every store of the home, the primary first; each speaks of plain bytes.
+        wake_sealer: Called after every commit that added an entry.
+    """
+
+    catalogue: Catalogue
+    recorder: CustodyRecorder
+    clock: Clock
+    stores: Sequence[BlobStore]
+    wake_sealer: Callable[[], None] = _nobody
+
+    @property
+    def book(self) -> FindingBook:
+        """Raises and closes findings."""
+        return FindingBook(self.catalogue, recorder=self.recorder, clock=self.clock)
+
+    def store(self, name: str) -> BlobStore | None:
+        """The store of that name; None where this home has none (any more)."""
+        return next((store for store in self.stores if store.properties.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyLook:
+    """How one copy was found when it was read from its medium.
+
+    Attributes:
+        store: Where it lies.
+        outcome: ``good``, ``bad`` (other bytes), ``missing``, ``unreadable`` (the medium gives nothing), ``absent`` (its store
+            does not answer: nothing is known of the copy).
+        found: Digest that was read (``sha256:<hex>``), empty where none was.
+        detail: What happened, in words.
+    """
+
+    store: str
+    outcome: str
+    found: str = ""
+    detail: str = ""
+
+    @property
+    def damaged(self) -> bool:
+        """Whether this copy has to be made again."""
+        return self.outcome in {BAD, MISSING, UNREADABLE}
+
+
+def look(store: BlobStore | None, name: str, sha256: Digest) -> CopyLook:
+    """Read one copy from its medium. A medium that fails is asked twice: one hiccup is no loss.
+
+    Raises:
+        EvidenceError: A fatal one only.
+    """
+    if store is None:
+        return CopyLook(store=name, outcome=ABSENT, detail=f"no store is called {name} here")
+    found = _read(store, name, sha256)
+    return _read(store, name, sha256) if found.outcome in {UNREADABLE, ABSENT} else found
+
+
+def _read(store: BlobStore, name: str, sha256: Digest) -> CopyLook:
+    try:
+        store.verify(sha256, sha256)
+    except DigestMismatchError as error:
+        return CopyLook(store=name, outcome=BAD, found=error.found, detail=error.what)
+    except EvidenceError as error:
+        if error.fatal:
+            raise
+        return CopyLook(store=name, outcome=outcome_of(error), detail=error.what)
+    return CopyLook(store=name, outcome=GOOD, found=str(sha256))
+
+
+def outcome_of(error: EvidenceError) -> str:
+    """What the error that a read ended in says of the copy."""
+    match error:
+        case BlobNotFoundError():
+            return MISSING
+        case IntegrityError():
+            return BAD
+        case StoreUnavailableError():
+            return ABSENT
+        case StoreError():
+            return UNREADABLE
+        case _:
+            return ABSENT  # a key that cannot be opened, a database that does not answer: nothing is known of the copy
+
+
+@contextlib.contextmanager
+def from_medium(store: BlobStore, blob: BlobRow) -> Iterator[BinaryIO]:
+    """The bytes of a copy as its medium gives them, compared while they are read.
+
+    Raises:
+        DigestMismatchError: At the end of the stream, when they are not the blob. BlobNotFoundError, StoreError.
+    """
+    reading_back = getattr(store, "reading_back", None)
+    if reading_back is None:  # a bucket: what it delivers is compared by the store that receives it
+        stream: BinaryIO = store.open(blob.sha256)
+    else:
+        stream = io.BufferedReader(reading_back(blob.sha256, blob.blake3 or blob.sha256), CHUNK_BYTES)
+    with stream:
+        yield stream
+
+
+def copy_facts(store: BlobStore, sha256: Digest, at: TimeReading) -> Copy:
+    """The facts of a copy that has just been read back and matched."""
+    properties = store.properties
+    stat = store.stat(sha256)
+    return Copy(
+        store=properties.name, domain=properties.domain, key=stat.key, version=stat.version, read_back_at=at.wall
+    )  # fmt: skip
+
+
+def recordings_of(uow: UnitOfWork, blob: BlobRow) -> dict[RecordingId, str]:
+    """The recordings that hold some bytes, in a stable order, and as what: ``recording``, ``manifest``, ``derivative``."""
+    found: dict[RecordingId, str] = {}
+    for holder in blob.holders:
+        kind, _, identity = holder.partition(":")
+        with contextlib.suppress(NotFoundError, InvalidInputError):  # a verification tells of rows that are gone
+            recording = uow.derivatives.get(DerivativeId(identity)).recording if kind == "derivative" else None
+            found.setdefault(uow.recordings.get(recording or RecordingId(identity)).id, kind)
+    return found
+
+
+def say_copy(
+    parts: KeepingParts, uow: UnitOfWork, blob: BlobRow, copy: Copy, *, reason: str, at: TimeReading, actor: str = ""
+) -> None:
+    """Say in the running transaction that a copy was made and read back: its row, and an entry for each recording it serves."""
+    uow.blobs.put_copy(blob.sha256, copy)
+    fact = {
+        "store": copy.store, "domain": copy.domain, "key": copy.key, "version": copy.version,
+        "read_back_at": to_text(copy.read_back_at) if copy.read_back_at else "",
+    }  # fmt: skip
+    for recording in recordings_of(uow, blob):
+        row = uow.recordings.get(recording)
+        event = CopyMade(
+            actor=actor, recording=recording, sha256=row.sha256.hex if row.sha256 else "", blob_sha256=blob.sha256.hex,
+            copies=[fact], reason=reason, at=to_text(at.wall),
+        )  # fmt: skip
+        parts.recorder.record(uow.outbox, event, at=at)
+    uow.after_commit(parts.wake_sealer)
+
+
+def bytes_of(uow: UnitOfWork, recording: RecordingId) -> list[BlobRow]:
+    """Every blob a recording holds: its own bytes, its manifest, its derivatives."""
+    row = uow.recordings.get(recording)
+    digests = [row.sha256, Digest(SHA256, row.manifest_sha256) if row.manifest_sha256 else None]
+    digests += [derivative.sha256 for derivative in uow.derivatives.of(recording)]
+    blobs = [uow.blobs.get(digest) for digest in dict.fromkeys(digests) if digest is not None]
+    return [blob for blob in blobs if blob is not None]
