@@ -32,7 +32,8 @@ class Parts:
         suite: Digest algorithms.
         clock: The time.
         settings: What the bureau set.
-        scratch: Directory for temporary files of descriptions (HOME/cache).
+        scratch: Directory for temporary files of descriptions (HOME/cache, or a protected place where footage is encrypted).
+        ready_scratch: Called before anything is laid there; raises StoreError when plain files may not lie there.
         wake_sealer: Called after every commit that added an entry.
     """
 
@@ -43,6 +44,7 @@ class Parts:
     clock: Clock
     settings: IngestSettings
     scratch: Path
+    ready_scratch: Callable[[], None] = _nobody
     wake_sealer: Callable[[], None] = _nobody
 
     def enter(self, uow: UnitOfWork, event: Event, *, at: TimeReading) -> EntryId:
