@@ -28,6 +28,7 @@ from evidence.ids import DerivativeId, RecordingId
 from evidence.model import RecordingKind, RecordingState, Verdict
 from ingest import deadlines
 from ingest.copies import Spread, as_facts, hold, spread
+from ingest.locking import first_date
 from ingest.parts import Parts, quarantine
 from ingest.times import Started
 from media.describe import Description, Product, describe
@@ -67,24 +68,29 @@ def ensure_described(parts: Parts, recording: RecordingId) -> RecordingRow:
         row = uow.recordings.get(recording)
     if row.described or row.state not in _DESCRIBABLE or row.sha256 is None:
         return row
-    with scratch_directory(parts.scratch) as scratch, parts.stores.primary.plain_file(row.sha256) as source:
+    with scratch_directory(parts) as scratch, parts.stores.primary.plain_file(row.sha256) as source:
         found = describe(source, row.kind, scratch)
-        stored = [keep_product(parts, product) for product in found.products]
+        stored = [keep_product(parts, row, product) for product in found.products]
     return _say_described(parts, row, found, stored)
 
 
 @contextmanager
-def scratch_directory(parent: Path) -> Iterator[Path]:
-    """A directory for one job, gone afterwards; MediaError when none can be made."""
+def scratch_directory(parts: Parts) -> Iterator[Path]:
+    """A directory for one job, gone afterwards.
+
+    Raises:
+        MediaError: None can be made. StoreError: there is no place in which plain files may lie.
+    """
+    parts.ready_scratch()
     try:
-        make_dirs(parent)
-        with tempfile.TemporaryDirectory(prefix="describe-", dir=parent) as scratch:
+        make_dirs(parts.scratch)
+        with tempfile.TemporaryDirectory(prefix="describe-", dir=parts.scratch) as scratch:
             yield Path(scratch)
     except OSError as error:
         raise MediaError(f"no scratch directory: {os.strerror(error.errno or 0)}") from error
 
 
-def keep_product(parts: Parts, product: Product) -> KeptProduct:
+def keep_product(parts: Parts, row: RecordingRow, product: Product) -> KeptProduct:
     """Store a derivative's bytes in every store that takes them; each copy is read back. StoreError when none did."""
     hasher = parts.suite.new(SHA256)
     with product.path.open("rb") as stream:
@@ -99,6 +105,7 @@ def keep_product(parts: Parts, product: Product) -> KeptProduct:
         read_back=sha256,
         source=lambda: product.path.open("rb"),
         stores=parts.stores.all,
+        retain_until=first_date(parts, row),
     )
     if not done.copies:
         raise next(iter(done.failed.values()), StoreError("no store took a derivative"))

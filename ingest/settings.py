@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from evidence.errors import ConfigError
 from evidence.limits import FREE_SPACE_FLOOR_BYTES
+from evidence.lock_dates import LockPolicy
 from evidence.model import ClearingMode
 
 
@@ -24,6 +25,7 @@ class IngestSettings:
         set_clock: Whether a docked recorder's clock is set (after its offset was recorded).
         hand_in_within: Elapsed time after a recording's end within which it must be handed in (R4).
         free_floor_bytes: Intake stops cleanly below this much free space on the primary store.
+        locks: How far the locks of copies reach.
         secure_concurrency: Recordings that are copied at the same time, and as many that are described.
         offload_concurrency: Recorders read at the same time.
     """
@@ -36,6 +38,7 @@ class IngestSettings:
     set_clock: bool = True
     hand_in_within: timedelta = timedelta(hours=24)
     free_floor_bytes: int = FREE_SPACE_FLOOR_BYTES
+    locks: LockPolicy = LockPolicy()
     secure_concurrency: int = 2
     offload_concurrency: int = 8
 

@@ -40,10 +40,10 @@ def ensure_viewing_copy(parts: Parts, recording: RecordingId) -> None:
         return
     if not needs_viewing_copy(row, derivatives) or row.sha256 is None:
         raise PolicyUnmetError("no viewing copy is needed or possible", kept="The original is kept.")
-    with scratch_directory(parts.scratch) as scratch, parts.stores.primary.plain_file(row.sha256) as source:
+    with scratch_directory(parts) as scratch, parts.stores.primary.plain_file(row.sha256) as source:
         target = scratch / "viewing.mp4"
         recipe = make_viewing(source, target)
-        made = keep_product(parts, Product(VIEWING, _MEDIA_TYPE, target, recipe.to_json()))
+        made = keep_product(parts, row, Product(VIEWING, _MEDIA_TYPE, target, recipe.to_json()))
     at = parts.clock.now()
     with parts.catalogue.begin() as uow:
         row = uow.recordings.lock(recording)

@@ -23,6 +23,7 @@ from evidence.clock import Clock, from_text, to_text
 from evidence.digest import Digest
 from evidence.durable import fsync_file, link_open, write_all
 from evidence.errors import EvidenceError, IntegrityError, InvalidInputError, LimitExceededError
+from evidence.lock_dates import NO_DATE
 from storage import layout, protection
 from storage.tree import StoreTree, os_errors
 
@@ -103,12 +104,15 @@ class LockRecords:
         return state
 
     def retain(self, sha256: Digest, until: datetime) -> None:
-        """Order that the blob is kept until then. An earlier date than the one in force adds nothing. Durable on return."""
+        """Order that the blob is kept until then. An earlier date than the one in force adds nothing. Durable on return.
+
+        ``NO_DATE`` orders nothing.
+        """
         state = self.state(sha256)
         until = from_text(to_text(until))
-        if state.retain_until is None or until > state.retain_until:
+        if until > (state.retain_until or NO_DATE):
             self._add(sha256, state, {"kind": "retain", "until": to_text(until)})
-        else:
+        elif state.count:
             self._make_durable(sha256)
 
     def hold(self, sha256: Digest, reference: str) -> None:
