@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def rebuild_home(
                 _seal_what_waits(old, home, settings, stores)
             fresh = Catalogue.open(f"sqlite:///{fresh_path}", migrate=True)
             try:
-                done = _fill(fresh, home, settings, stores, old=old, progress=progress)
+                done = fill(fresh, home, settings, stores, old=old, progress=progress)
                 if not check:
                     done.one_time_password = _carry_over(
                         fresh, old, recorder=EntryRecorder(keys.load(home.station_key), station=settings.station.name)
@@ -217,7 +217,7 @@ def _names(home: Home, stores: StoreSet, done: Rebuilt) -> list[Disclosure]:
     return list(rescued.disclosures)
 
 
-def _copies(home: Home, stores: StoreSet, verifier: NoteVerifier, done: Rebuilt) -> list[Path | LogPlace]:
+def copies_of_log(home: Home, stores: StoreSet, verifier: NoteVerifier, done: Rebuilt) -> list[Path | LogPlace]:
     """Copies of the published log, the one that reaches furthest first; the home's own before others as long."""
     reach: list[tuple[int, Path | LogPlace]] = []
     for place in published_places(home, stores):
@@ -229,7 +229,7 @@ def _copies(home: Home, stores: StoreSet, verifier: NoteVerifier, done: Rebuilt)
     return [place for _, place in reach]
 
 
-def _fill(
+def fill(
     fresh: Catalogue,
     home: Home,
     settings: Settings,
@@ -237,16 +237,34 @@ def _fill(
     *,
     old: Catalogue | None,
     progress: Progress | None,
+    names: list[Disclosure] | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> Rebuilt:
+    """Fill an empty catalogue from the copy of the log that reaches furthest and is sound.
+
+    Args:
+        fresh: The empty catalogue.
+        home: Whose keys and published log.
+        settings: Its settings.
+        stores: Their copies of the log, their personal values and the sizes of manifests.
+        old: Compared with, where there is one.
+        progress: Told of steps.
+        names: Personal values, where the caller has read them already.
+        sizes: As ``assurance.rebuild.rebuild``.
+
+    Raises:
+        IntegrityError: No copy of the log is sound; nothing was built.
+    """
     verifier = NoteVerifier.of(settings.station.origin, keys.load(home.log_key))
     done = Rebuilt()
-    names = _names(home, stores, done)
+    names = _names(home, stores, done) if names is None else names
     trouble: EvidenceError = IntegrityError("no copy of the published log can be read", kept="Nothing was built.")
-    for place in _copies(home, stores, verifier, done):
+    for place in copies_of_log(home, stores, verifier, done):
         try:
             report = rebuild(
-                fresh, published=place, vkey=verifier.text(), disclosures=names, stores=stores.all, progress=progress
-            )
+                fresh, published=place, vkey=verifier.text(), disclosures=names, stores=stores.all, sizes=sizes,
+                progress=progress,
+            )  # fmt: skip
         except IntegrityError as error:
             trouble = error
             done.unread_logs.append(f"{place}: {error.what}")

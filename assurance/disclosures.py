@@ -94,10 +94,15 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Rescued:
-    """What could still be read of all roots together, and what could not: ``(root, why)`` for each segment or root."""
+    """What could still be read of all roots together, and what could not: ``(root, why)`` for each segment or root.
+
+    ``covered`` are the ranges of entries, first and end, of whose values this is all that there is; of the others a backup may
+    tell.
+    """
 
     disclosures: tuple[Disclosure, ...]
     unread: tuple[tuple[Path, str], ...]
+    covered: tuple[tuple[int, int], ...] = ()
 
 
 class DisclosureArchive:
@@ -190,7 +195,11 @@ class DisclosureArchive:
             number: max((segments[number] for segments in read if number in segments), key=lambda one: one.end)
             for number in sorted(set().union(*read))
         }
-        return Rescued(tuple(one for segment in best.values() for one in segment.disclosures), tuple(unread))
+        return Rescued(
+            tuple(one for segment in best.values() for one in segment.disclosures),
+            tuple(unread),
+            tuple((segment.first, segment.end) for segment in best.values()),
+        )
 
     def _read_what_is_there(self, root: Path, unread: list[tuple[Path, str]]) -> dict[int, Segment]:
         segments: dict[int, Segment] = {}

@@ -13,7 +13,7 @@ Source: docs/invariants.md 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,6 @@ from evidence.errors import (
     IntegrityError,
     SplitViewError,
     StateConflictError,
-    StoreUnavailableError,
 )
 from evidence.events import Event, RecordingDiscovered, RecordingDuplicate
 from evidence.ids import EntryId, RecordingId, UnitId
@@ -56,6 +55,21 @@ class RebuildReport:
     unread: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    stores: list[BlobStore]
+    told: Mapping[str, int]
+
+    def of(self, sha256: Digest) -> int | None:
+        """The size of bytes as a store tells it, else as a backup does."""
+        for store in self.stores:
+            try:
+                return store.stat(sha256).size_bytes
+            except EvidenceError:
+                continue
+        return self.told.get(sha256.hex)
+
+
 @dataclass(slots=True)
 class _Replay:
     registry: Registry = field(default_factory=Registry)
@@ -72,6 +86,7 @@ def rebuild(
     vkey: str,
     disclosures: Iterable[Disclosure],
     stores: Iterable[BlobStore],
+    sizes: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> RebuildReport:
     """Fill an empty catalogue.
@@ -82,6 +97,7 @@ def rebuild(
         vkey: The log's verifier key text.
         disclosures: Personal values that still exist (``DisclosureArchive.read_all``).
         stores: Stores, asked for the sizes of manifests.
+        sizes: Sizes by SHA-256 (hexadecimal) that a backup tells, for what no store answers for.
         progress: Told of steps.
 
     Returns:
@@ -114,7 +130,7 @@ def rebuild(
         uow.outbox.sequence(expected_size=0, entries=replay.ids, head=_head(reader, found.checkpoint.size))
         uow.outbox.mark_published(found.checkpoint.size)
         _write_registry(uow, replay.registry)
-    _write_recordings(into, replay, list(stores), report=report, told=told)
+    _write_recordings(into, replay, _Sizes(list(stores), sizes or {}), report=report, told=told)
     return report
 
 
@@ -194,7 +210,7 @@ def _write_registry(uow: UnitOfWork, registry: Registry) -> None:
 
 
 def _write_recordings(
-    into: Catalogue, replay: _Replay, stores: list[BlobStore], *, report: RebuildReport, told: Progress
+    into: Catalogue, replay: _Replay, sizes: _Sizes, *, report: RebuildReport, told: Progress
 ) -> None:
     """Rows first without their references to each other (a side file may be older than what it belongs to), then those."""
     references: list[tuple[RecordingId, dict[str, Any]]] = []
@@ -206,7 +222,7 @@ def _write_recordings(
             links = _links(projection.row)
             if links:
                 references.append((recording, links))
-            _write_recording(uow, projection, stores, report)
+            _write_recording(uow, projection, sizes, report)
         report.recordings = done
         told("recordings", done, len(replay.recordings))
     with into.begin() as uow:
@@ -221,12 +237,12 @@ def _links(row: RecordingRow) -> dict[str, Any]:
     return {name: value for name, value in links.items() if value is not None}
 
 
-def _write_recording(uow: UnitOfWork, told: Projection, stores: list[BlobStore], report: RebuildReport) -> None:
+def _write_recording(uow: UnitOfWork, told: Projection, sizes: _Sizes, report: RebuildReport) -> None:
     uow.recordings.add(replace(told.row, attached_to=None, duplicate_of=None))
     for derivative in told.derivatives:
         uow.derivatives.add(derivative)
     for blob in told.blobs:
-        size_bytes = blob.size_bytes if blob.size_bytes is not None else _size_of(blob.sha256, stores)
+        size_bytes = blob.size_bytes if blob.size_bytes is not None else sizes.of(blob.sha256)
         if size_bytes is None:
             report.unread.append(str(blob.sha256))
             continue
@@ -237,15 +253,6 @@ def _write_blob(uow: UnitOfWork, blob: BlobFact, size_bytes: int) -> None:
     uow.blobs.add_holder(blob.sha256, size_bytes, blob.blake3, blob.holder)
     for copy in blob.copies:
         uow.blobs.put_copy(blob.sha256, copy)
-
-
-def _size_of(sha256: Digest, stores: list[BlobStore]) -> int | None:
-    for store in stores:
-        try:
-            return store.stat(sha256).size_bytes
-        except (StoreUnavailableError, EvidenceError):
-            continue
-    return None
 
 
 def _add_twin(uow: UnitOfWork, twin: RecordingRow) -> None:

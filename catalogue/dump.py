@@ -79,9 +79,8 @@ class Dump:
     def _rows(self, table: sa.Table) -> Iterator[Sequence[Any]]:
         order = _ORDER.get(table.name) or ", ".join(column.name for column in table.primary_key)
         # As the database holds them, not as this program reads them: a row that somebody made unreadable is saved, too.
-        statement: sa.Select[Any] = sa.select(*(sa.column(column.name) for column in table.columns)).select_from(
-            sa.table(table.name)
-        )
+        raw: list[sa.ColumnElement[Any]] = [sa.column(column.name) for column in table.columns]
+        statement = sa.select(*raw).select_from(sa.table(table.name))
         flags = [isinstance(column.type, sa.Boolean) for column in table.columns]
         with translated():
             result = self.connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE).execute(

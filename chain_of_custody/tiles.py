@@ -45,6 +45,18 @@ def partial_dir(level: int | str, index: int) -> str:
     return f"tile/{level}/{_number(index)}.p"
 
 
+def files_at(size: int) -> Iterator[str]:
+    """Every file that a published log of that size consists of, its checkpoint aside: bundles, and tiles of every level."""
+    level = 0
+    while size >> (TILE_HEIGHT * level):
+        full, rest = divmod(size >> (TILE_HEIGHT * level), TILE_WIDTH)
+        for kind in (ENTRIES, level) if level == 0 else (level,):
+            yield from (path_of(kind, index) for index in range(full))
+            if rest:
+                yield path_of(kind, full, width=rest)
+        level += 1
+
+
 def encode_bundle(entries: Sequence[bytes]) -> bytes:
     """Entries, each behind its 16-bit length.
 
