@@ -24,13 +24,11 @@ from evidence.errors import (
     DigestMismatchError,
     EvidenceError,
     IntegrityError,
-    InvalidInputError,
-    NotFoundError,
     StoreError,
     StoreUnavailableError,
 )
 from evidence.events import CopyMade
-from evidence.ids import DerivativeId, RecordingId
+from evidence.ids import RecordingId
 from evidence.model import Copy
 from evidence.ports import BlobStore, CustodyRecorder
 from storage.reading import CHUNK_BYTES
@@ -162,17 +160,6 @@ def copy_facts(store: BlobStore, sha256: Digest, at: TimeReading) -> Copy:
     )  # fmt: skip
 
 
-def recordings_of(uow: UnitOfWork, blob: BlobRow) -> dict[RecordingId, str]:
-    """The recordings that hold some bytes, in a stable order, and as what: ``recording``, ``manifest``, ``derivative``."""
-    found: dict[RecordingId, str] = {}
-    for holder in blob.holders:
-        kind, _, identity = holder.partition(":")
-        with contextlib.suppress(NotFoundError, InvalidInputError):  # a verification tells of rows that are gone
-            recording = uow.derivatives.get(DerivativeId(identity)).recording if kind == "derivative" else None
-            found.setdefault(uow.recordings.get(recording or RecordingId(identity)).id, kind)
-    return found
-
-
 def say_copy(
     parts: KeepingParts, uow: UnitOfWork, blob: BlobRow, copy: Copy, *, reason: str, at: TimeReading, actor: str = ""
 ) -> None:
@@ -182,7 +169,7 @@ def say_copy(
         "store": copy.store, "domain": copy.domain, "key": copy.key, "version": copy.version,
         "read_back_at": to_text(copy.read_back_at) if copy.read_back_at else "",
     }  # fmt: skip
-    for recording in recordings_of(uow, blob):
+    for recording in uow.blobs.recordings_of(blob):
         row = uow.recordings.get(recording)
         event = CopyMade(
             actor=actor, recording=recording, sha256=row.sha256.hex if row.sha256 else "", blob_sha256=blob.sha256.hex,

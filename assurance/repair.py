@@ -31,7 +31,6 @@ from assurance.copies import (
     copy_facts,
     from_medium,
     look,
-    recordings_of,
     say_copy,
 )
 from catalogue import UnitOfWork
@@ -135,7 +134,7 @@ def repair_blob(parts: KeepingParts, sha256: Digest, *, actor: str = "") -> Repa
 def _say_found(parts: KeepingParts, blob: BlobRow, found: Repair, actor: str) -> None:
     at = parts.clock.now()
     with parts.catalogue.begin() as uow:
-        recordings: dict[RecordingId | None, str] = dict(recordings_of(uow, blob).items()) or {None: "bytes"}
+        recordings: dict[RecordingId | None, str] = dict(uow.blobs.recordings_of(blob).items()) or {None: "bytes"}
         for one in found.looks:
             if one.outcome == GOOD:
                 _mark_good(uow, blob, one.store, at)
@@ -205,7 +204,7 @@ def _mend(parts: KeepingParts, blob: BlobRow, found: Repair, bad: CopyLook, acto
             return  # released meanwhile: whoever removes bytes looks at every store
         say_copy(parts, uow, now, copy, reason=_AS_REPAIR, at=at, actor=actor)
         close_settled(parts, uow, over, reason="repaired", actor=actor)
-        for recording, part in recordings_of(uow, now).items():
+        for recording, part in uow.blobs.recordings_of(now).items():
             before = uow.findings.open_one(REPAIRED, recording=recording, store=bad.store)
             told = f"{part} {detail}" + (f"; before that: {before.detail}" if before else "")
             parts.book.close_in(uow, REPAIRED, recording=recording, store=bad.store, reason="told-anew", actor=actor)
@@ -260,7 +259,7 @@ def settled(parts: KeepingParts, blob: BlobRow, good: Collection[str]) -> list[F
         good: Stores whose copy of them was read back just now, whatever the catalogue says of it so far.
     """
     with parts.catalogue.read() as uow:
-        found = uow.findings.open_of(list(recordings_of(uow, blob)), MENDABLE)
+        found = uow.findings.open_of(list(uow.blobs.recordings_of(blob)), MENDABLE)
     return [row for row in found if (row.store in good or not row.store) and _is_over(parts, row, blob.sha256, good)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,11 +11,12 @@ import sqlalchemy as sa
 
 from catalogue.db import CHUNK, Db
 from catalogue.records import BlobRow, DerivativeRow
+from catalogue.references import References
 from catalogue.schema import blob_copies, blob_holders, blobs, copy_locks, derivatives, recordings
 from catalogue.values import fields_of
 from evidence.clock import utc_from_ms
 from evidence.digest import Digest
-from evidence.errors import NotFoundError, StateConflictError
+from evidence.errors import InvalidInputError, NotFoundError, StateConflictError
 from evidence.ids import DerivativeId, RecordingId
 from evidence.model import Copy
 
@@ -44,7 +46,9 @@ class Blobs:
 
         Raises:
             StateConflictError: The catalogue knows these bytes with another size or BLAKE3 digest, which cannot be.
+            BytesGoError: They are being removed; store them anew afterwards.
         """
+        References(self._db).require_staying(sha256)
         new = self._db.insert_new(blobs, {"sha256": sha256, "size_bytes": size_bytes, "blake3": blake3})
         if not new:
             self._agree(sha256, size_bytes, blake3)
@@ -95,6 +99,24 @@ class Blobs:
         here = blob_copies.c
         statement = sa.select(here.store, here.checked_at, here.outcome).where(here.sha256 == sha256)
         return {row["store"]: CopyCheckRow(row["checked_at"], row["outcome"]) for row in self._db.all(statement)}
+
+    def recordings_of(self, blob: BlobRow) -> dict[RecordingId, str]:
+        """The recordings that hold some bytes, in a stable order, and as what: ``recording``, ``manifest``, ``derivative``.
+
+        A holder whose row is gone is left out: a verification tells of it.
+        """
+        found: dict[RecordingId, str] = {}
+        for holder in blob.holders:
+            kind, _, identity = holder.partition(":")
+            column, table = (
+                (derivatives.c.recording, derivatives) if kind == "derivative" else (recordings.c.id, recordings)
+            )
+            with contextlib.suppress(InvalidInputError):
+                wanted = DerivativeId(identity) if kind == "derivative" else RecordingId(identity)
+                recording = self._db.scalar(sa.select(column).where(table.c.id == wanted))
+                if recording is not None:
+                    found.setdefault(recording, kind)
+        return found
 
     def newest_in(self, store: str, *, before: datetime, limit: int) -> list[Digest]:
         """Bytes of the newest recordings stored before a moment that have a copy in this store."""

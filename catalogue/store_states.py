@@ -8,16 +8,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from catalogue.db import CHUNK, Db
-from catalogue.schema import blob_copies, blob_holders, blobs, store_states
+from catalogue.schema import NOTHING, blob_copies, blob_holders, blobs
+from catalogue.schema_of_keeping import store_states
 from evidence.digest import Digest
 
 _ERROR_CHARS_MAX = 1_000
+FIRST_WAIT = timedelta(seconds=30)
+LONGEST_WAIT = timedelta(minutes=30)
+_DOUBLED_MAX = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,17 @@ class StoreStateRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFigures:
+    """What was counted of a store; the members are those of :class:`StoreStateRow`."""
+
+    objects: int
+    size_bytes: int
+    behind_objects: int
+    behind_bytes: int
+    oldest_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lacking:
     """Bytes that somebody holds and a store has no copy of."""
 
@@ -84,16 +99,23 @@ class StoreStates:
         """It did what it was asked: nothing waits for it any longer. The last failure stays to be read."""
         self._set(store, ok_at=at, failing_since=None, tries=0, next_try_at=None)
 
-    def failed(self, store: str, at: datetime, *, code: str, error: str, next_try_at: datetime) -> None:
-        """It did not; ``failing_since`` keeps the first time, ``tries`` counts."""
-        before = self.of(store)
-        self._set(
-            store, failing_since=before.failing_since or at, failed_at=at, error_code=code,
-            error=error[:_ERROR_CHARS_MAX], tries=before.tries + 1, next_try_at=next_try_at,
-        )  # fmt: skip
+    def failed(self, store: str, at: datetime, *, code: str, error: str) -> None:
+        """It did not. It is asked again after 30 seconds, then after twice as long each time, at most half an hour.
 
-    def count(self, store: str, at: datetime) -> StoreStateRow:
-        """Count what the catalogue knows of it, and keep the figures with their time. Reads an index over all copies."""
+        ``failing_since`` keeps the first time. Failures of others that asked before that moment are no further tries.
+        """
+        before = self.of(store)
+        told: dict[str, Any] = {
+            "failing_since": before.failing_since or at, "failed_at": at, "error_code": code,
+            "error": error[:_ERROR_CHARS_MAX],
+        }  # fmt: skip
+        if before.next_try_at is None or at >= before.next_try_at:
+            wait = min(FIRST_WAIT * 2 ** min(before.tries, _DOUBLED_MAX), LONGEST_WAIT)
+            told |= {"tries": before.tries + 1, "next_try_at": at + wait}
+        self._set(store, **told)
+
+    def figures(self, store: str) -> StoreFigures:
+        """Count what the catalogue knows of a store. Reads an index over all copies: seconds with millions of them."""
         here, bytes_of = blob_copies.c, blobs.c
         held = self._db.one(
             sa.select(
@@ -111,12 +133,14 @@ class StoreStates:
             .select_from(blobs)
             .where(*_lacking_in(store))
         )
-        figures: dict[str, Any] = {name: int(value) for row in (held, lacking) if row for name, value in row.items()}
         never = sa.select(sa.literal(1)).where(here.store == store, here.checked_at.is_(None)).limit(1)
         oldest = sa.select(sa.func.min(here.checked_at)).where(here.store == store)
-        figures["oldest_at"] = None if self._db.scalar(never) else self._db.scalar(oldest)
-        self._set(store, counted_at=at, **figures)
-        return self.of(store)
+        counted = {name: int(value) for row in (held, lacking) if row for name, value in row.items()}
+        return StoreFigures(**counted, oldest_at=None if self._db.scalar(never) else self._db.scalar(oldest))
+
+    def keep(self, store: str, figures: StoreFigures, at: datetime) -> None:
+        """Keep what was counted, with the time at which it was true."""
+        self._set(store, **dataclasses.asdict(figures), counted_at=at)
 
     def lacking(self, store: str, *, limit: int) -> list[Lacking]:
         """What the store lacks, in the order in which the bytes came to be held, oldest first."""
@@ -131,14 +155,10 @@ class StoreStates:
         )
         return [Lacking(**row) for row in self._db.all(statement)]
 
-    def lacks_any(self, store: str) -> bool:
-        """Whether there is anything at all that the store lacks."""
-        return bool(self._db.all(sa.select(blobs.c.sha256).where(*_lacking_in(store)).limit(1)))
-
     def bad_copies(self, *, after: Digest | None = None, limit: int = CHUNK) -> list[tuple[Digest, str]]:
         """Copies that did not match when they were last read, by digest."""
         here = blob_copies.c
-        statement = sa.select(here.sha256, here.store).where(here.outcome != "").order_by(here.sha256, here.store)
+        statement = sa.select(here.sha256, here.store).where(here.outcome != NOTHING).order_by(here.sha256, here.store)
         if after is not None:
             statement = statement.where(here.sha256 > after)
         return [(row["sha256"], row["store"]) for row in self._db.all(statement.limit(limit))]
