@@ -1,9 +1,10 @@
-"""What a restored home keeps of its backup beside the evidence: passwords, settings, findings, how rounds and stores stood.
+"""What a restored home keeps of its backup beside the evidence: passwords, settings, findings, how rounds and the brake stood.
 
-Evidence comes from the log and nowhere else, so that nothing disposed of comes back with an old database. Every other table is
-carried over, also one that this module has never heard of; rows that the rebuilt catalogue has already are left as they are.
+Evidence comes from the log and nowhere else, so that nothing disposed of comes back with an old database. What was under way on
+the day of the backup does not come over either: a removal that was called off since would be carried out. Every table is named in
+exactly one of the three sets below (a test holds it to that); rows that the rebuilt catalogue has already are left as they are.
 
-Source: docs/adr/0010-restore.md.
+Source: docs/adr/0011-restore.md.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import sqlalchemy as sa
 
 from catalogue.catalogue import Catalogue
 from catalogue.db import Db
-from catalogue.dump import LEFT_OUT
-from catalogue.schema import agents, blob_copies, blobs, metadata
+from catalogue.schema import agents, blob_copies, blobs
+from catalogue.schema_base import metadata
 from catalogue.unit_of_work import UnitOfWork
 
 #: Rebuilt from log, manifests and disclosures.
@@ -24,8 +25,16 @@ EVIDENCE: Final = frozenset({
     "units", "agents", "posts", "role_grants", "devices", "offloads", "recordings", "recording_names", "derivatives", "blobs",
     "blob_copies", "blob_holders", "entries", "signers", "disclosures", "log_head",
 })  # fmt: skip
-#: How stores answered on another day, and what the accounts of another machine were: neither is true any more.
-NOT_TRUE_ANY_MORE: Final = frozenset({"store_states", "os_users"})
+#: Comes over.
+CARRIED: Final = (
+    "credentials", "settings", "findings", "clock_marks", "space_samples", "inventories", "fixity_rounds", "fixity_stores",
+    "copy_locks", "blob_holds", "backups", "brakes", "removal_hours",
+)  # fmt: skip
+#: How stores answered and what was under way on another day, accounts of another machine, keys that may be destroyed.
+NOT_TRUE_ANY_MORE: Final = frozenset({
+    "store_states", "os_users", "removals", "blob_claims", "stray_blobs", "store_moves", "blob_keys", "web_sessions", "progress",
+    "recording_texts",
+})  # fmt: skip
 _ROWS_AT_ONCE: Final = 500
 
 
@@ -39,14 +48,12 @@ def carry_over(old: Catalogue, fresh: Catalogue) -> dict[str, int]:
     known = _keys(fresh, sa.select(blobs.c.sha256))
     keep: dict[str, Callable[[Mapping[str, Any]], bool]] = {
         "credentials": lambda row: row["agent"] in people,
-        "blob_keys": lambda row: row["sha256"] in known,
+        "blob_holds": lambda row: row["sha256"] in known,
         "copy_locks": lambda row: row["sha256"] in known,
     }
     came: dict[str, int] = {}
-    for table in metadata.sorted_tables:
-        if table.name in EVIDENCE | LEFT_OUT | NOT_TRUE_ANY_MORE:
-            continue
-        came[table.name] = _copy(old, fresh, table, keep.get(table.name, lambda _row: True))
+    for name in CARRIED:
+        came[name] = _copy(old, fresh, metadata.tables[name], keep.get(name, lambda _row: True))
     came["blob_copies"] = _carry_looks(old, fresh)
     return {name: count for name, count in came.items() if count}
 

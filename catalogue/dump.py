@@ -1,8 +1,7 @@
 """Every row of a catalogue as lines of JSON that either engine can take in again: the database's part of a backup.
 
 The rows are those of one moment: on PostgreSQL one repeatable-read transaction, on SQLite a copy made in one step, so that no
-reader of hours holds the write-ahead log. Left out is what a backup must not or need not hold: log-in sessions, the progress of
-running transfers, and search texts, which follow from the other rows.
+reader of hours holds the write-ahead log. Left out is what a backup must not or need not hold (:data:`LEFT_OUT`).
 
 Lines come in an order in which old rows stay in front (:data:`_ORDER`), so that a later dump repeats most of an earlier one.
 
@@ -27,17 +26,17 @@ from catalogue.backup import backup_sqlite
 from catalogue.engine import Engines, connect
 from catalogue.faults import translated
 from catalogue.migrate import current_revision, make_at
-from catalogue.schema import metadata
+from catalogue.schema_base import metadata
 from evidence.errors import CatalogueError, EntryInvalidError, StoreFullError
 
-#: Not dumped: sessions are no one's but the browser's that holds them; the others follow from what is dumped.
-LEFT_OUT: Final = frozenset({"web_sessions", "progress", "recording_texts"})
+#: Not dumped: sessions are no one's but the browser's that holds them; data keys lie beside the stores, and an old backup that
+#: held them would keep the key of footage that was disposed of; the others follow from what is dumped.
+LEFT_OUT: Final = frozenset({"web_sessions", "blob_keys", "progress", "recording_texts"})
 #: Where the primary key is a digest, rows are ordered by something that grows with time instead.
 _ORDER: Final = {
     "blobs": "(SELECT min(h.holder) FROM blob_holders h WHERE h.sha256 = blobs.sha256), sha256",
     "blob_copies": "(SELECT min(h.holder) FROM blob_holders h WHERE h.sha256 = blob_copies.sha256), sha256, store",
     "blob_holders": "holder, sha256",
-    "blob_keys": "made_at, sha256",
     "disclosures": "entry, digest",
 }
 _ROWS_AT_ONCE: Final = 500

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from catalogue import Catalogue
+from catalogue.carrying import CARRIED, EVIDENCE, NOT_TRUE_ANY_MORE
 from catalogue.dump import LEFT_OUT, row_line, table_line, take_in
 from catalogue.schema import metadata
 from evidence.errors import CatalogueError, ConfigError, EntryInvalidError, EvidenceError
@@ -75,6 +76,11 @@ def test_a_dump_sees_one_moment_while_others_write(catalogue: Catalogue, tmp_pat
 def test_what_is_no_dump_ends_in_an_error_of_ours(tmp_path, lines, error: type[EvidenceError]) -> None:
     with pytest.raises(error):
         take_in(tmp_path / "bad.db", "0002", lines)
+
+
+def test_of_every_table_it_is_said_whether_a_restored_home_keeps_its_rows() -> None:
+    named = [*EVIDENCE, *CARRIED, *NOT_TRUE_ANY_MORE]
+    assert sorted(named) == sorted(metadata.tables)
 
 
 def test_a_dump_of_a_newer_program_is_refused(tmp_path) -> None:
