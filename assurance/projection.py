@@ -142,7 +142,7 @@ def _apply_keeping(state: Projection, event: Event) -> None:
         case events.CopyRemoved():
             _copy_removed(state, event)
         case events.BytesReleased():
-            state.blobs = [blob for blob in state.blobs if blob.holder != event.holder]
+            _bytes_released(state, event)
         case _:
             pass  # looks, refusals and checks state no fact about the recording
 
@@ -232,6 +232,12 @@ def _copy_removed(state: Projection, event: events.CopyRemoved) -> None:
     for blob in state.blobs:
         if blob.sha256.hex == event.blob_sha256:
             blob.copies = tuple(copy for copy in blob.copies if copy.store != event.store)
+
+
+def _bytes_released(state: Projection, event: events.BytesReleased) -> None:
+    """The holder needs them no more, whoever else does; a derivative is gone with its bytes."""
+    state.blobs = [blob for blob in state.blobs if (blob.holder, blob.sha256.hex) != (event.holder, event.blob_sha256)]
+    state.derivatives = [one for one in state.derivatives if f"derivative:{one.id}" != event.holder]
 
 
 def copies_of(stated: Iterable[dict[str, str]]) -> tuple[Copy, ...]:

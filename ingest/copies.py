@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import BinaryIO
 
 from catalogue import UnitOfWork
@@ -13,6 +14,7 @@ from evidence.digest import Digest
 from evidence.errors import DigestMismatchError, EvidenceError, StoreError, StoreUnavailableError
 from evidence.model import Copy
 from evidence.ports import BlobStore
+from ingest.claims import claim
 from ingest.parts import Parts, raise_finding
 
 _log = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ def spread(
     source: Callable[[], BinaryIO],
     stores: tuple[BlobStore, ...],
     beside: str = "",
+    retain_until: datetime | None = None,
 ) -> Spread:
     """Put the bytes into every store and read each copy back. One file (or object) under two stores is one copy.
 
@@ -51,16 +54,30 @@ def spread(
         source: Opens the bytes, once per store that lacks them.
         stores: Where to.
         beside: Which very bytes (``BlobStat.bytes_at``) are counted already.
+        retain_until: First lock of every copy (``ingest.locking``).
 
     Returns:
         Copies that are durable and read back, and the stores that failed. A fatal error is raised.
+
+    Raises:
+        BytesGoError: The same bytes are being removed right now.
     """
+    if not beside:  # else they are claimed already
+        claim(parts, sha256)
     done = Spread()
     counted = {beside}
     for store in stores:
         name = store.properties.name
         try:
-            _one(parts, store, sha256, size_bytes=size_bytes, read_back=read_back, source=source)
+            _one(
+                parts,
+                store,
+                sha256,
+                size_bytes=size_bytes,
+                read_back=read_back,
+                source=source,
+                retain_until=retain_until,
+            )
             if store.stat(sha256).bytes_at in counted:
                 _make_its_own(store, sha256, size_bytes=size_bytes, read_back=read_back, source=source)
             if (bytes_at := store.stat(sha256).bytes_at) in counted:
@@ -83,10 +100,13 @@ def _one(
     size_bytes: int,
     read_back: Digest,
     source: Callable[[], BinaryIO],
+    retain_until: datetime | None,
 ) -> None:
     if not store.exists(sha256):
         with source() as stream:
-            store.put(stream, sha256=sha256, size_bytes=size_bytes)
+            store.put(stream, sha256=sha256, size_bytes=size_bytes, retain_until=retain_until)
+    elif retain_until is not None:
+        store.extend_retention(sha256, retain_until)
     try:
         store.verify(sha256, read_back)
     except (DigestMismatchError, StoreError) as error:

@@ -24,6 +24,7 @@ from evidence.clock import to_text
 from evidence.digest import Digest, sha256_of
 from evidence.errors import (
     BlobConflictError,
+    BlobLockedError,
     BlobNotFoundError,
     DigestMismatchError,
     EvidenceError,
@@ -36,7 +37,9 @@ from evidence.ids import RecordingId
 from evidence.model import RecordingState
 from ingest import manifests
 from ingest.acquire import say_interrupted
+from ingest.claims import claim
 from ingest.copies import Spread, as_facts, hold, read_back_copy, spread
+from ingest.locking import first_date
 from ingest.parts import Parts, raise_finding
 from ingest.states import HANDED_IN
 from storage.reading import CHUNK_BYTES, ReadBack
@@ -82,13 +85,19 @@ def _kept_before(parts: Parts, row: RecordingRow) -> RecordingRow | None:
         return None
     with parts.catalogue.read() as uow:
         return next(
-            (kept for kept in uow.recordings.kept_with(row.sha256) if kept.state in _KEPT and kept.id != row.id), None
+            (kept for kept in uow.recordings.kept_with(row.sha256) if kept.id != row.id and _keeps(uow, kept)), None
         )
+
+
+def _keeps(uow: UnitOfWork, row: RecordingRow) -> bool:
+    """Whether a recording still has its bytes: those that were lawfully removed and come back are stored anew."""
+    return row.state in _KEPT and row.sha256 is not None and uow.references.holds_bytes(row.sha256, f"recording:{row.id}")
 
 
 # --- the ordinary way -------------------------------------------------------------------------------------------------
 def _store(parts: Parts, row: RecordingRow) -> RecordingRow:
     sha256, read_back = _digests(row)
+    claim(parts, sha256)
     try:
         _adopt(parts, row, sha256)
         copies = _copy_everywhere(parts, row, sha256, read_back)
@@ -104,6 +113,7 @@ def _store(parts: Parts, row: RecordingRow) -> RecordingRow:
         read_back=sha256_of(manifest),
         source=lambda: io.BytesIO(manifest),
         stores=parts.stores.all,
+        retain_until=first_date(parts, row),
     )
     _require_enough(parts, manifest_copies)
     return _say_stored(
@@ -137,9 +147,11 @@ def _copy_everywhere(parts: Parts, row: RecordingRow, sha256: Digest, read_back:
         source=from_medium,
         stores=parts.stores.others,
         beside=primary.stat(sha256).bytes_at,
+        retain_until=(locked := first_date(parts, row)),
     )
     if not any(read.matched for read in passes):  # no store needed the bytes, or none read them to their end
         primary.verify(sha256, read_back)
+    primary.extend_retention(sha256, locked)  # only now: bytes that do not read back must be able to go
     copies.copies.insert(0, read_back_copy(parts, primary, sha256))
     return copies
 
@@ -150,15 +162,23 @@ def _adopt(parts: Parts, row: RecordingRow, sha256: Digest) -> None:
         primary.adopt(partial, sha256=sha256, size_bytes=row.size_bytes)
     except BlobConflictError as error:
         # Damaged bytes stand under our digest. Nobody's: they go, ours come. Somebody's: a person must look, ours wait.
-        if _is_held(parts, sha256):
+        if _is_held(parts, sha256) or not _gone(parts, sha256):
             with parts.catalogue.begin() as uow:
                 store = primary.properties.name
                 raise_finding(
                     parts, uow, "copy-bad", recording=row.id, store=store, detail=error.what, at=parts.clock.now()
                 )
             raise
-        primary.delete(sha256, now=parts.clock.now().wall)
         primary.adopt(partial, sha256=sha256, size_bytes=row.size_bytes)
+
+
+def _gone(parts: Parts, sha256: Digest) -> bool:
+    """Remove bytes that nobody was ever told of; False where they are locked already (a crash just before they were told of)."""
+    try:
+        parts.stores.primary.delete(sha256, now=parts.clock.now().wall)
+    except BlobLockedError:
+        return False
+    return True
 
 
 def _is_held(parts: Parts, sha256: Digest) -> bool:
@@ -192,7 +212,7 @@ def _say_stored(
         now = uow.recordings.lock(row.id)
         if now.state is not RecordingState.ACQUIRED:  # another process was faster; its entry stands
             return now
-        if row.size_bytes and any(kept.state in _KEPT for kept in uow.recordings.kept_with(sha256)):
+        if row.size_bytes and any(_keeps(uow, kept) for kept in uow.recordings.kept_with(sha256)):
             raise StateConflictError(f"the bytes of {row.id} were stored meanwhile; it joins them at the next run")
         hold(
             uow,
@@ -242,7 +262,7 @@ def _read_again(parts: Parts, row: RecordingRow, error: EvidenceError) -> Record
     if isinstance(error, DigestMismatchError) and not _is_held(parts, sha256):
         # If we crash after this the row is still ``acquired``: the next run finds neither partial nor blob, and comes here.
         with contextlib.suppress(BlobNotFoundError):
-            parts.stores.primary.delete(sha256, now=parts.clock.now().wall)
+            _gone(parts, sha256)
     parts.stores.primary.discard_partial(parts.partial(row.id))
     return say_interrupted(parts, row, at_byte=0, reason=reason, offload=row.offload)
 
@@ -279,7 +299,9 @@ def _require_kept_copies(parts: Parts, kept: RecordingRow) -> None:
 def _say_duplicate(parts: Parts, uow: UnitOfWork, row: RecordingRow, kept: RecordingId) -> RecordingRow:
     at = parts.clock.now()
     first = uow.recordings.lock(kept)
-    if first.state not in _KEPT or uow.recordings.lock(row.id).state is not RecordingState.ACQUIRED:
+    if row.sha256 is not None:
+        uow.references.require_staying(row.sha256)
+    if not _keeps(uow, first) or uow.recordings.lock(row.id).state is not RecordingState.ACQUIRED:
         raise StateConflictError(f"{row.id} cannot join {kept}: one of them changed meanwhile")
     uow.recordings.add_name(
         NameRow(
