@@ -12,6 +12,7 @@ import contextlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import BinaryIO, Final
 
 from assurance.findings import FindingBook
@@ -39,6 +40,8 @@ BAD: Final = "bad"
 MISSING: Final = "missing"
 UNREADABLE: Final = "unreadable"
 ABSENT: Final = "absent"
+#: For so long nobody removes bytes of which a copy is being made.
+CLAIMED: Final = timedelta(hours=6)
 
 
 def _nobody() -> None:

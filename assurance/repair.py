@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from assurance.copies import (
+    CLAIMED,
     GOOD,
     MISSING,
     CopyLook,
@@ -35,6 +36,7 @@ from assurance.copies import (
 )
 from catalogue import UnitOfWork
 from catalogue.records import BlobRow, FindingRow
+from catalogue.references import BytesGoError
 from evidence.clock import TimeReading
 from evidence.digest import Digest
 from evidence.errors import DigestMismatchError, EvidenceError, NotFoundError
@@ -122,12 +124,22 @@ def repair_blob(parts: KeepingParts, sha256: Digest, *, actor: str = "") -> Repa
             raise NotFoundError(f"no copy of {sha256} is known")
         found = Repair(sha256=sha256, looks=[look(parts.store(copy.store), copy.store, sha256) for copy in blob.copies])
         _say_found(parts, blob, found, actor)
-        if found.outcome is not Mended.LOST:
+        if found.outcome is not Mended.LOST and _claimed(parts, blob):
             for one in found.looks:
                 if one.damaged:
                     _mend(parts, blob, found, one, actor)
             _settle_read(parts, blob, [one.store for one in found.looks if one.outcome == GOOD] + found.repaired, actor)
         return found
+
+
+def _claimed(parts: KeepingParts, blob: BlobRow) -> bool:
+    """Whether nobody removes the bytes below our hands; False when they are going already."""
+    try:
+        with parts.catalogue.begin() as uow:
+            uow.references.claim(blob.sha256, until=parts.clock.now().wall + CLAIMED)
+    except BytesGoError:
+        return False
+    return True
 
 
 # --- saying what was found --------------------------------------------------------------------------------------------

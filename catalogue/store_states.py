@@ -14,7 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from catalogue.db import CHUNK, Db
-from catalogue.schema import NOTHING, blob_copies, blob_holders, blobs
+from catalogue.schema import blob_copies, blob_holders, blobs
+from catalogue.schema_base import NOTHING
 from catalogue.schema_of_keeping import store_states
 from evidence.digest import Digest
 

@@ -123,15 +123,16 @@ class AssuredHome:
         self.catalogue.close()
 
 
-def make_home(root: Path) -> AssuredHome:
-    """Lay out and open a home under ``root``."""
+def make_home(root: Path, *, more_stores: tuple[str, ...] = ()) -> AssuredHome:
+    """Lay out and open a home under ``root``; more stores than two are local ones with these names."""
     root.mkdir(parents=True, exist_ok=True)
     clock = TickingClock()
     catalogue = Catalogue.open(f"sqlite:///{root}/app.db", migrate=True)
     recorder = EntryRecorder(fixed_key("station"), station="station-1")
     primary = local_store(root / "stores/primary", "primary", clock=clock)
     second = local_store(root / "stores/second", "second", clock=clock)
-    stores = StoreSet(primary, [second])
+    more = [local_store(root / "stores" / name, name, clock=clock) for name in more_stores]
+    stores = StoreSet(primary, [second, *more])
     published = [root / "log/public", root / "stores/second/log"]
     sealer = Sealer(
         catalogue.outbox_transactions(), log_key=fixed_key("log"), origin=ORIGIN, published=published, clock=clock

@@ -1,0 +1,339 @@
+"""Catching up: a store that was away, full or new gets what it lacks, and stands level with the others again.
+
+What a store lacks is derived from the catalogue at every look: bytes that somebody holds without a copy there. Nothing is queued
+apart, so nothing can be forgotten. Oldest first; a store that does not take its copies is asked again later and later, and the
+others do not wait for it.
+
+Order for one copy: read from a sound copy's medium, compared while it is read | written | read back from the new medium | one
+transaction: row, ``copy.made`` for each recording, the finding that it lacked closed. Crash, at any point: bytes may lie there
+without a row; the next look finds them and only reads them back.
+
+Source: docs/invariants.md 1, 2; docs/runbooks/store-down.md.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import BinaryIO, Final
+
+from assurance.copies import ABSENT, CLAIMED, KeepingParts, copy_facts, from_medium, outcome_of, say_copy
+from assurance.repair import close_settled, settled
+from catalogue.records import BlobRow
+from catalogue.references import BytesGoError
+from catalogue.store_states import Lacking, StoreStateRow
+from evidence.digest import Digest
+from evidence.errors import (
+    DigestMismatchError,
+    EvidenceError,
+    IntegrityError,
+    StoreError,
+    StoreUnavailableError,
+)
+from evidence.ports import BlobStore
+from storage.reading import CHUNK_BYTES
+
+_log = logging.getLogger(__name__)
+_AS_CATCH_UP: Final = "catch-up"
+_SLICE_S: Final = 50.0
+_AT_ONCE: Final = 2
+_ASKED_AT_ONCE: Final = 500
+#: After so many refusals in a row it is the store that fails, not the bytes.
+_REFUSALS_MAX: Final = 3
+#: Without any sign that something lacks, the catalogue is asked this often all the same.
+_LOOK_EVERY: Final = timedelta(minutes=10)
+#: Counting takes at most this share of the time.
+_COUNT_SHARE: Final = 0.02
+_COUNT_EVERY_S: Final = 60.0
+
+
+class CatchUp:
+    """The duty: one slice at a time, resumed from the catalogue.
+
+    Args:
+        parts: Catalogue, recorder, stores.
+        hint: Told of bytes of which a copy turned out bad while it was read; a repair looks at them.
+        slice_s: How long one slice works before it returns (the copy in hand is finished).
+        at_once: Copies made at the same time.
+        elapsed_s: A clock that only runs forward.
+    """
+
+    def __init__(
+        self,
+        parts: KeepingParts,
+        *,
+        hint: Callable[[Digest], None],
+        slice_s: float = _SLICE_S,
+        at_once: int = _AT_ONCE,
+        elapsed_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._parts = parts
+        self._hint = hint
+        self._slice_s = slice_s
+        self._at_once = at_once
+        self._elapsed_s = elapsed_s
+        self._looked: dict[str, float] = {}
+        self._count_after: dict[str, float] = {}
+
+    def run(self) -> int:
+        """Work for one slice; returns how many copies were made.
+
+        Raises:
+            EvidenceError: A fatal one (a failed fsync), or the database does not answer.
+        """
+        end = self._elapsed_s() + self._slice_s
+        made = 0
+        for store in self._parts.stores:
+            if self._due(store.properties.name):
+                made += _Round(self._parts, store, self._hint, lambda: self._elapsed_s() < end).run(self._at_once)
+                self._count_after.pop(store.properties.name, None)
+        for store in self._parts.stores:
+            self._count(store.properties.name)
+        return made
+
+    def _due(self, name: str) -> bool:
+        """Whether to ask the catalogue what this store lacks: there is a sign that it does, or it was not asked for long."""
+        now = self._parts.clock.now().wall
+        with self._parts.catalogue.read() as uow:
+            state = uow.store_states.of(name)
+        if state.next_try_at is not None and now < state.next_try_at:
+            return False
+        looked = self._looked.get(name)
+        signs = state.behind_objects > 0 or state.failing_since is not None or _failed_since_counted(state)
+        if looked is not None and not signs and self._elapsed_s() - looked < _LOOK_EVERY.total_seconds():
+            return False
+        self._looked[name] = self._elapsed_s()
+        return True
+
+    def _count(self, name: str) -> None:
+        """Count anew when the last figures are old, measured by how long counting takes."""
+        began = self._elapsed_s()
+        if began < self._count_after.get(name, began):
+            return
+        count_store(self._parts, name)
+        took_s = self._elapsed_s() - began
+        self._count_after[name] = self._elapsed_s() + max(_COUNT_EVERY_S, took_s / _COUNT_SHARE)
+
+
+def count_store(parts: KeepingParts, name: str) -> StoreStateRow:
+    """Count what the catalogue knows of a store, now, and keep it with its time."""
+    at = parts.clock.now().wall
+    with parts.catalogue.read() as uow:
+        figures = uow.store_states.figures(name)
+    with parts.catalogue.begin() as uow:
+        uow.store_states.keep(name, figures, at)
+        return uow.store_states.of(name)
+
+
+def _failed_since_counted(state: StoreStateRow) -> bool:
+    return state.failed_at is not None and (state.counted_at is None or state.failed_at >= state.counted_at)
+
+
+class _Round:
+    """What one slice does for one store.
+
+    Args:
+        parts: Catalogue, recorder, stores.
+        target: The store.
+        hint: Told of bytes whose copy elsewhere is bad.
+        goes_on: Whether there is time for another copy.
+    """
+
+    def __init__(
+        self, parts: KeepingParts, target: BlobStore, hint: Callable[[Digest], None], goes_on: Callable[[], bool]
+    ) -> None:
+        self._parts = parts
+        self._target = target
+        self._name = target.properties.name
+        self._hint = hint
+        self._goes_on = goes_on
+        self._stopped = threading.Event()
+        self._guard = threading.Lock()
+        self._saying = threading.Lock()
+        self._made = self._refusals = 0
+        self._why: StoreError | None = None
+
+    def run(self, at_once: int) -> int:
+        with self._parts.catalogue.read() as uow:
+            lacking = uow.store_states.lacking(self._name, limit=_ASKED_AT_ONCE)
+            state = uow.store_states.of(self._name)
+        if not lacking:
+            if state.failing_since is not None:
+                self._ask()
+            return 0
+        with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="catch-up") as pool:
+            for done in [pool.submit(self._one, lack) for lack in lacking]:
+                done.result()
+        self._note(state)
+        return self._made
+
+    def _ask(self) -> None:
+        """Nothing lacks, but it failed the last time: whether it answers again."""
+        try:
+            next(iter(self._target.list()), None)
+        except StoreError as error:
+            self._why = error
+        at = self._parts.clock.now().wall
+        with self._parts.catalogue.begin() as uow:
+            if self._why is None:
+                uow.store_states.worked(self._name, at)
+            else:
+                uow.store_states.failed(self._name, at, code=self._why.code, error=self._why.what)
+
+    def _note(self, before: StoreStateRow) -> None:
+        at = self._parts.clock.now().wall
+        with self._parts.catalogue.begin() as uow:
+            if self._why is not None and (self._stopped.is_set() or self._made == 0):
+                uow.store_states.failed(self._name, at, code=self._why.code, error=self._why.what)
+            elif self._made and (before.failing_since is not None or before.ok_at is None or before.ok_at < at):
+                uow.store_states.worked(self._name, at)
+
+    def _one(self, lack: Lacking) -> None:
+        if self._stopped.is_set() or not self._goes_on():
+            return
+        try:
+            with self._parts.catalogue.begin() as uow:
+                uow.references.claim(lack.sha256, until=self._parts.clock.now().wall + CLAIMED)
+                blob = uow.blobs.get(lack.sha256)
+        except BytesGoError:
+            return  # they are being removed
+        if blob is None or not blob.holders or any(copy.store == self._name for copy in blob.copies):
+            return
+        try:
+            made = self._copy(blob)
+        except StoreError as error:
+            if error.fatal:
+                self._stopped.set()
+                raise
+            self._refused(blob, error)
+            return
+        if made:
+            self._say(blob)
+            with self._guard:
+                self._made += 1
+                self._refusals = 0
+
+    def _refused(self, blob: BlobRow, error: StoreError) -> None:
+        _log.warning("store %s does not catch up on %s: %s", self._name, blob.sha256, error.what)
+        with self._guard:
+            self._why = error
+            self._refusals += 1
+            if isinstance(error, StoreUnavailableError) or self._refusals >= _REFUSALS_MAX:
+                self._stopped.set()
+
+    def _copy(self, blob: BlobRow) -> bool:
+        """Bring the bytes there and read them back; False where no store gives them now.
+
+        Raises:
+            StoreError: The target does not take them.
+        """
+        if self._stands(blob):
+            return True
+        for source in self._sources(blob):
+            try:
+                self._give(source, blob)
+            except _SourceError as error:
+                _log.warning("store %s cannot give %s: %s", source.properties.name, blob.sha256, error.what)
+                if error.damaged:
+                    self._hint(blob.sha256)
+                continue
+            self._read_back(blob)
+            return True
+        return False
+
+    def _give(self, source: BlobStore, blob: BlobRow) -> None:
+        """Let the target have what the source's medium gives; whose fault it is when that fails is told apart."""
+        act = self._target.repair if self._target.exists(blob.sha256) else self._target.put
+        reading: _Watched | None = None
+        try:
+            with from_medium(source, blob) as inner:
+                reading = _Watched(inner)
+                act(io.BufferedReader(reading, CHUNK_BYTES), sha256=blob.sha256, size_bytes=blob.size_bytes)
+        except EvidenceError as error:
+            if error.fatal:
+                raise
+            if reading is None or reading.failed or isinstance(error, DigestMismatchError):
+                raise _SourceError(error.what, damaged=outcome_of(error) != ABSENT) from error
+            raise _as_store_error(error) from error
+
+    def _stands(self, blob: BlobRow) -> bool:
+        """Whether the bytes lie there already, sound and in a file of their own: a crash left them without a row."""
+        if not self._target.exists(blob.sha256):
+            return False
+        try:
+            self._read_back(blob)
+        except StoreUnavailableError:
+            raise
+        except StoreError:
+            return False
+        return True
+
+    def _read_back(self, blob: BlobRow) -> None:
+        try:
+            self._target.verify(blob.sha256, blob.blake3 or blob.sha256)
+        except IntegrityError as error:
+            raise _as_store_error(error) from error
+        bytes_at = self._target.stat(blob.sha256).bytes_at
+        for source in self._sources(blob):
+            try:
+                same = source.stat(blob.sha256).bytes_at == bytes_at
+            except EvidenceError:
+                continue
+            if same:
+                raise StoreError(
+                    f"store {self._name} has no copy of its own: its file is that of {source.properties.name}"
+                )
+
+    def _sources(self, blob: BlobRow) -> Sequence[BlobStore]:
+        stores = [self._parts.store(copy.store) for copy in blob.copies if copy.store != self._name]
+        return [store for store in self._parts.stores if store in stores]
+
+    def _say(self, blob: BlobRow) -> None:
+        at = self._parts.clock.now()
+        copy = copy_facts(self._target, blob.sha256, at)
+        with self._saying:  # else the last two copies of a recording, said at once, would each take the other for lacking
+            over = settled(self._parts, blob, [self._name])
+            with self._parts.catalogue.begin() as uow:
+                now = uow.blobs.get(blob.sha256)
+                if now is None or not now.holders or any(one.store == self._name for one in now.copies):
+                    return  # released, or another process was faster: its entry stands
+                say_copy(self._parts, uow, now, copy, reason=_AS_CATCH_UP, at=at)
+                close_settled(self._parts, uow, over, reason="caught-up")
+
+
+class _SourceError(EvidenceError):
+    """A copy elsewhere cannot be read, or is not what it should be; the target is not to blame."""
+
+    def __init__(self, what: str, *, damaged: bool) -> None:
+        super().__init__(what)
+        self.damaged = damaged
+
+
+def _as_store_error(error: EvidenceError) -> StoreError:
+    return error if isinstance(error, StoreError) else StoreError(error.what, kept=error.kept, todo=error.todo)
+
+
+class _Watched(io.RawIOBase):
+    """A stream that remembers whether reading it failed: the bytes' fault, not the receiver's."""
+
+    def __init__(self, inner: BinaryIO) -> None:
+        super().__init__()
+        self._inner = inner
+        self.failed = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        try:
+            data = self._inner.read(len(buffer))
+        except BaseException:
+            self.failed = True
+            raise
+        buffer[: len(data)] = data
+        return len(data)
