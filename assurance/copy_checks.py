@@ -27,6 +27,7 @@ from evidence.errors import (
 from evidence.ids import DerivativeId, EntryId
 from evidence.model import Copy
 from evidence.ports import BlobStore
+from evidence.transfer import Progress
 
 _AT_ONCE: Final = 2
 _AHEAD: Final = 16
@@ -100,14 +101,14 @@ def check_copies(catalogue: Catalogue, *, stores: Iterable[BlobStore], progress:
     return facts
 
 
-def _read_all(blobs: Iterable[BlobRow], stores: Mapping[str, BlobStore]) -> Iterator[tuple[BlobRow, Copy, _Read]]:
+def _read_all(blobs: Iterable[BlobRow], stores: Mapping[str, BlobStore]) -> Iterator[tuple[BlobRow, Copy, CopyReading]]:
     """Every copy with what its reading ended in, in order; only a few wait at a time, however many there are."""
-    waiting: deque[tuple[BlobRow, Copy, Future[_Read]]] = deque()
+    waiting: deque[tuple[BlobRow, Copy, Future[CopyReading]]] = deque()
     with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="verify") as pool:
         try:
             for blob in blobs:
                 for copy in blob.copies:
-                    waiting.append((blob, copy, pool.submit(_read, stores.get(copy.store), blob.sha256)))
+                    waiting.append((blob, copy, pool.submit(examine_copy, stores.get(copy.store), blob.sha256)))
                     if len(waiting) > _AHEAD:
                         first, where, result = waiting.popleft()
                         yield first, where, result.result()
@@ -119,7 +120,7 @@ def _read_all(blobs: Iterable[BlobRow], stores: Mapping[str, BlobStore]) -> Iter
             )  # whoever stops the check waits for two files, not for all that were asked for
 
 
-class _Read(NamedTuple):
+class CopyReading(NamedTuple):
     """How reading one copy ended: the error or None, where its very bytes lie, and what is open about its file."""
 
     error: EvidenceError | None
@@ -129,19 +130,29 @@ class _Read(NamedTuple):
 
 def read_copy(store: BlobStore | None, sha256: Digest) -> EvidenceError | None:
     """Read one copy from its medium and its lock records; the error it ended in, or None when all is well."""
-    return _read(store, sha256).error
+    return examine_copy(store, sha256).error
 
 
-def _read(store: BlobStore | None, sha256: Digest) -> _Read:
+def examine_copy(
+    store: BlobStore | None, sha256: Digest, *, expected: Digest | None = None, progress: Progress | None = None
+) -> CopyReading:
+    """Read one copy from its medium and its lock records.
+
+    Args:
+        store: Where it lies; None for a store this home does not have.
+        sha256: Its name.
+        expected: What its bytes are compared with, another digest of the same bytes; its name by default.
+        progress: Told of the bytes read; what it raises ends the reading and goes to the caller.
+    """
     try:
         if store is None:
             raise StoreUnavailableError("this store is not configured here")
         loose = _loose(store, sha256)  # first: verifying freezes again what lost its flag
-        store.verify(sha256, sha256)
+        store.verify(sha256, expected or sha256, progress=progress)
         found = store.stat(sha256)  # walks the chain of lock records
     except EvidenceError as error:
-        return _Read(error)
-    return _Read(None, found.bytes_at, loose)
+        return CopyReading(error)
+    return CopyReading(None, found.bytes_at, loose)
 
 
 def _loose(store: BlobStore, sha256: Digest) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -134,7 +135,15 @@ class Fixity:
         held = sa.select(here.sha256).where(sa.or_(here.holder.in_(named), here.holder.in_(mine)))
         copies = blob_copies.c
         found = sa.select(copies.store, copies.sha256, copies.checked_at).where(copies.sha256.in_(held))
-        rows = self._db.all(found.order_by(copies.store, copies.sha256))
+        return self._of_stores(self._db.all(found.order_by(copies.store, copies.sha256)))
+
+    def of_blob(self, sha256: Digest) -> list[DueCopy]:
+        """Every copy of some bytes, by store."""
+        here = blob_copies.c
+        found = sa.select(here.store, here.sha256, here.checked_at).where(here.sha256 == sha256)
+        return self._of_stores(self._db.all(found.order_by(here.store)))
+
+    def _of_stores(self, rows: list[Mapping[str, Any]]) -> list[DueCopy]:
         return [one for store in dict.fromkeys(row["store"] for row in rows) for one in self._full(
             store, [{"sha256": row["sha256"], "checked_at": row["checked_at"]} for row in rows if row["store"] == store]
         )]  # fmt: skip
@@ -198,8 +207,17 @@ class Fixity:
         }
 
     # --- what came of it ----------------------------------------------------------------------------------------------
-    def looked(self, found: Looked, *, at: datetime, number: int, started_at: datetime) -> bool:
+    def looked(
+        self, found: Looked, *, at: datetime, number: int, started_at: datetime, noted: bool = False
+    ) -> bool:  # fmt: skip
         """Write down one look; counts it in the round unless the copy was looked at since the round began.
+
+        Args:
+            found: What came of it.
+            at: When.
+            number: The round; 0 for none.
+            started_at: When the round began.
+            noted: The look was written down already (by a repair) and is only to be counted.
 
         Returns:
             Whether the catalogue still states this copy.
@@ -209,7 +227,11 @@ class Fixity:
         if not found.outcome:
             values["read_back_at"] = at
         mine = blob_copies.update().where(here.sha256 == found.sha256, here.store == found.store).values(**values)
-        first = self._db.count(mine.where(sa.or_(here.checked_at.is_(None), here.checked_at < started_at)))
+        first = 1 if noted else self._db.count(
+            mine.where(sa.or_(here.checked_at.is_(None), here.checked_at < started_at))
+        )  # fmt: skip
+        if noted and not self.still_there(found.sha256, found.store):
+            return False
         if first == 0 and self._db.count(mine) == 0:
             return False
         if first and number:
@@ -249,8 +271,7 @@ class Fixity:
         """Copies whose last look ended badly and that were not read well since."""
         here = blob_copies.c
         found = sa.select(here.store, here.sha256, here.checked_at).where(here.outcome != NOTHING).limit(limit)
-        rows = self._db.all(found.order_by(here.store, here.sha256))
-        return [one for row in rows for one in self._full(row["store"], [row])]
+        return self._of_stores(self._db.all(found.order_by(here.store, here.sha256)))
 
     # --- rounds -------------------------------------------------------------------------------------------------------
     def current(self) -> RoundRow | None:

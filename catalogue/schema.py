@@ -15,7 +15,7 @@ from catalogue.schema_base import NOTHING, metadata
 from catalogue.schema_base import count as _count
 from catalogue.schema_base import flag as _flag
 from catalogue.schema_base import text as _text
-from catalogue.schema_of_keeping import (  # noqa: F401 - every table of the catalogue is found here
+from catalogue.schema_of_keeping import (
     backups,
     blob_claims,
     blob_holds,
@@ -36,6 +36,51 @@ from catalogue.types import SERIAL, TOKENS, CanonicalJson, DigestText, EnumText,
 from evidence.digest import BLAKE3, SHA256, SM3
 from evidence.ids import AgentId, DerivativeId, DeviceId, EntryId, FindingId, OffloadId, RecordingId, UnitId
 from evidence.model import DeviceState, OffloadState, RecordingKind, RecordingState, Verdict
+
+#: Every table of the catalogue is found here.
+__all__ = [
+    "NOTHING",
+    "agents",
+    "backups",
+    "blob_claims",
+    "blob_copies",
+    "blob_holders",
+    "blob_holds",
+    "blob_keys",
+    "blobs",
+    "brakes",
+    "clock_marks",
+    "copy_locks",
+    "credentials",
+    "derivatives",
+    "devices",
+    "disclosures",
+    "entries",
+    "findings",
+    "fixity_rounds",
+    "fixity_stores",
+    "inventories",
+    "log_head",
+    "metadata",
+    "offloads",
+    "os_users",
+    "posts",
+    "progress",
+    "recording_names",
+    "recording_texts",
+    "recordings",
+    "removal_hours",
+    "removals",
+    "role_grants",
+    "settings",
+    "signers",
+    "space_samples",
+    "store_moves",
+    "store_states",
+    "stray_blobs",
+    "units",
+    "web_sessions",
+]
 
 # --- people -----------------------------------------------------------------------------------------------------------
 units = Table(

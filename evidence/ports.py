@@ -344,6 +344,10 @@ class CustodyRecorder(Protocol):
         """Sign the event and add it to the outbox; durable when the caller's transaction commits."""
         ...
 
+    def record_many(self, outbox: Outbox, events: Sequence[Event], *, at: TimeReading) -> list[EntryId]:
+        """As :meth:`record` for several events in their order; nothing of them was added when one cannot be."""
+        ...
+
 
 # --- devices ----------------------------------------------------------------------------------------------------------
 class DeviceSession(Protocol):
