@@ -32,6 +32,9 @@ _SERVED_BY: dict[str, Callable[[str], str]] = {
 }
 
 
+_FORGETS = {"tmpfs", "ramfs"}
+
+
 class _Mount(NamedTuple):
     kind: str
     source: str
@@ -51,6 +54,79 @@ def disks_below(path: Path) -> set[str]:
     while partners := [volume for volume in spread if volume & things and not volume <= things]:
         things = things.union(*partners)
     return things
+
+
+def why_readable(path: Path) -> str:
+    """Why somebody who carries the machine's disks away could read what lies in a folder; empty where they could not.
+
+    Memory (tmpfs, ramfs) and volumes of dm-crypt (LUKS, plain) keep it from them, also below LVM, arrays, loop files and btrfs.
+    What cannot be told counts as readable: ZFS, network mounts, disks that encrypt by themselves. Memory may be swapped out:
+    see :func:`open_swap`.
+
+    Raises:
+        OSError: The path cannot be looked at.
+    """
+    device = path.stat().st_dev
+    if os.major(device) == _NO_DEVICE:
+        mount = _mount_of(path)
+        if mount is None:
+            return "it cannot be told what it lies on"
+        if mount.kind in _FORGETS:
+            return ""
+        if mount.kind == "btrfs":
+            devices = _btrfs_devices(path)
+            return "" if devices is not None and _all_encrypted(devices) else "its btrfs is not encrypted"
+        if mount.kind == "overlay":
+            options = dict(option.partition("=")[::2] for option in mount.options.split(","))
+            return why_readable(Path(options["upperdir"])) if "upperdir" in options else "it is an overlay"
+        return f"its file system ({mount.kind}) is not known to be encrypted"
+    node = _SYS / "dev/block" / f"{os.major(device)}:{os.minor(device)}"
+    return "" if _encrypted(node.resolve()) else f"its disk ({node.resolve().name}) is not encrypted"
+
+
+def open_swap() -> list[str]:
+    """Swap areas from which pages of memory could be read on another machine: all but encrypted ones and those in memory."""
+    found = []
+    try:
+        areas = [line.split()[:2] for line in Path("/proc/swaps").read_text("utf-8").splitlines()[1:]]
+    except OSError:
+        return []
+    for name, kind in areas:
+        path = Path(name.replace("\\040", " "))
+        try:
+            if kind == "partition":
+                closed = path.name.startswith("zram") or _encrypted(
+                    (_SYS / "class/block" / path.resolve().name).resolve()
+                )
+            else:
+                closed = not why_readable(path)
+        except OSError:
+            closed = False
+        if not closed:
+            found.append(str(path))
+    return found
+
+
+def _encrypted(node: Path) -> bool:
+    """Whether a block device, or everything it is made of, is a mapping of dm-crypt."""
+    try:
+        if (node / "dm/uuid").read_text("ascii").startswith("CRYPT-"):
+            return True
+    except OSError:
+        pass
+    if (node / "slaves").is_dir() and any((node / "slaves").iterdir()):
+        return _all_encrypted(node / "slaves")
+    if (node / "partition").exists():
+        return _encrypted(node.parent)
+    try:
+        return not why_readable(Path((node / "loop/backing_file").read_text("utf-8").rstrip("\n")))
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _all_encrypted(links: Path) -> bool:
+    devices = [link.resolve() for link in links.iterdir()]
+    return bool(devices) and all(_encrypted(device) for device in devices)
 
 
 def _things(path: Path) -> set[str]:
@@ -113,19 +189,23 @@ def _below_mount(path: Path) -> set[str]:
 
 def _below_btrfs(path: Path) -> set[str]:
     """Every subvolume has a device number of its own; the file system's identity leads to its disks."""
+    devices = _btrfs_devices(path)
+    try:
+        return _all_below(devices) if devices is not None else set()
+    except OSError:
+        return set()
+
+
+def _btrfs_devices(path: Path) -> Path | None:
     info = bytearray(1024)
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         fcntl.ioctl(fd, _BTRFS_IOC_FS_INFO, info)
     except OSError:
-        return set()
+        return None
     finally:
         os.close(fd)
-    devices = _SYS / "fs/btrfs" / str(uuid.UUID(bytes=bytes(info[16:32]))) / "devices"
-    try:
-        return _all_below(devices)
-    except OSError:
-        return set()
+    return _SYS / "fs/btrfs" / str(uuid.UUID(bytes=bytes(info[16:32]))) / "devices"
 
 
 def _below_overlay(mount: _Mount) -> set[str]:
