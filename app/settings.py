@@ -70,15 +70,36 @@ class S3StoreSettings(_Section):
     domain: str = ""
     prefix: str = ""
     first_retention_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    capacity_bytes: Annotated[int, Field(ge=0)] = 0
 
 
 StoreSettings = Annotated[LocalStoreSettings | S3StoreSettings, Field(discriminator="kind")]
 
 
+class EncryptionSettings(_Section):
+    """Encryption at rest: every byte of footage that this home writes is ciphertext wherever it lies.
+
+    ``master`` says where the master key is: a ``file`` (with ``passphrase_file``, or bare and mode 0600), a ``systemd``
+    credential, or a token (``pkcs11``). ``plain_scratch`` must be memory or an encrypted volume: media programs get plain files there.
+    """
+
+    enabled: bool = False
+    master: Literal["file", "systemd", "pkcs11"] = "file"
+    master_file: Path = Path("keys/master.key")
+    passphrase_file: Path | None = None
+    credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "liuhen-master"
+    pkcs11_module: Path | None = None
+    pkcs11_token: str = ""
+    pkcs11_label: str = "liuhen-master"
+    pin_file: Path | None = None
+    plain_scratch: Path = Path("/dev/shm")  # noqa: S108 - a memory file system; a folder of our own is made below it
+
+
 class StorageSettings(_Section):
     """Copies and where they go. The first store must be local: recordings are acquired on its file system.
 
-    ``single_domain`` allows release from recorders on fewer failure domains than ``domains``; every page shows it.
+    ``single_domain`` allows release from recorders on fewer failure domains than ``domains``; every page shows it. Locks
+    are renewed when half of ``lock_days`` is over, and one that ends within ``lock_alarm_days`` is an alarm.
     """
 
     copies: Annotated[int, Field(ge=1, le=8)] = 2
@@ -86,6 +107,11 @@ class StorageSettings(_Section):
     single_domain: bool = False
     free_floor_bytes: Annotated[int, Field(ge=0)] = FREE_SPACE_FLOOR_BYTES
     protect: Literal["auto", "mode-only"] = "auto"
+    lock_days: Annotated[int, Field(ge=14, le=3650)] = 90
+    lock_alarm_days: Annotated[int, Field(ge=1, le=365)] = 7
+    space_warn_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    space_alarm_days: Annotated[int, Field(ge=1, le=3650)] = 7
+    encryption: EncryptionSettings = EncryptionSettings()
     stores: tuple[StoreSettings, ...] = (
         LocalStoreSettings(name="primary", path=Path("stores/primary")),
         LocalStoreSettings(name="second", path=Path("stores/second")),
@@ -116,6 +142,31 @@ class WebSettings(_Section):
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
 
 
+class BackupS3Settings(_Section):
+    """How to reach the bucket of ``backup.to``. The two key files hold one line each."""
+
+    endpoint: str
+    access_key_file: Path
+    secret_key_file: Path
+    region: str = "us-east-1"
+    ca_file: Path | None = None
+    domain: str = ""
+
+
+class BackupSettings(_Section):
+    """Backups of database, keys, settings and log that the service makes by itself; none while ``to`` is empty."""
+
+    to: str = ""
+    every_hours: Annotated[int, Field(ge=1, le=8760)] = 24
+    keep: Annotated[int, Field(ge=1, le=1000)] = 14
+    alarm_hours: Annotated[int, Field(ge=1, le=8760)] = 48
+    encrypt: Literal["no", "passphrase", "recipient"] = "no"
+    passphrase_file: Path | None = None
+    recipient_file: Path | None = None
+    with_bare_keys: bool = False
+    s3: BackupS3Settings | None = None
+
+
 class Settings(_Section):
     """Everything in ``config.toml``."""
 
@@ -124,6 +175,7 @@ class Settings(_Section):
     storage: StorageSettings = StorageSettings()
     docks: DockSettings = DockSettings()
     web: WebSettings = WebSettings()
+    backup: BackupSettings = BackupSettings()
 
 
 def home_from(option: str | None) -> Path:
@@ -192,9 +244,40 @@ def parse(data: dict[str, object]) -> Settings:
             "storage.domains below 2 needs storage.single_domain",
             todo="Add a store on another disk, or set storage.single_domain = true and accept the warning on every page.",
         )
+    _check_encryption(settings.storage.encryption)
+    if settings.storage.lock_alarm_days * 2 >= settings.storage.lock_days:
+        raise ConfigError(
+            "storage.lock_alarm_days is not less than half of storage.lock_days",
+            todo="Locks are renewed when half of lock_days is over: an alarm before that would always ring.",
+        )
+    _check_backup(settings.backup)
     if settings.storage.copies > len(names):
         raise ConfigError(f"storage.copies is {settings.storage.copies}, but only {len(names)} stores are configured")
     return settings
+
+
+def _check_encryption(wanted: EncryptionSettings) -> None:
+    if wanted.master == "pkcs11" and (
+        wanted.pkcs11_module is None or not wanted.pkcs11_token or wanted.pin_file is None
+    ):
+        raise ConfigError(
+            "storage.encryption.master is pkcs11, but pkcs11_module, pkcs11_token or pin_file is not given",
+            todo="Name the library of the token, its label, and a file that holds its PIN (mode 0600).",
+        )
+    if not wanted.plain_scratch.is_absolute():
+        raise ConfigError("storage.encryption.plain_scratch must be an absolute path")
+
+
+def _check_backup(wanted: BackupSettings) -> None:
+    if wanted.to and not wanted.to.startswith("s3://") and not Path(wanted.to).is_absolute():
+        raise ConfigError("backup.to is no absolute path", todo="Write /path/of/a/folder or s3://bucket/prefix.")
+    if wanted.to.startswith("s3://") and wanted.s3 is None:
+        raise ConfigError("backup.to is a bucket, but [backup.s3] does not say how to reach it")
+    for how, file in (("passphrase", wanted.passphrase_file), ("recipient", wanted.recipient_file)):
+        if wanted.encrypt == how and file is None:
+            raise ConfigError(f"backup.encrypt is {how}, but backup.{how}_file is not given")
+    if wanted.alarm_hours < wanted.every_hours:
+        raise ConfigError("backup.alarm_hours is below backup.every_hours: the alarm would never rest")
 
 
 def _holds_password(address: str) -> bool:

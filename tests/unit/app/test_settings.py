@@ -68,7 +68,7 @@ def test_every_default_on_the_page_is_the_programs():
                 assert value in shown, (key, value, shown)
 
 
-@pytest.mark.parametrize("section", ["", "station", "database", "storage", "docks", "web"])
+@pytest.mark.parametrize("section", ["", "station", "database", "storage", "docks", "web", "backup"])
 def test_an_unknown_key_is_refused_by_name(section):
     data = {"colour": "red"} if not section else {section: {"colour": "red"}}
     with pytest.raises(ConfigError, match="colour"):
