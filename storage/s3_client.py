@@ -78,6 +78,7 @@ class S3Settings:
         part_bytes: Size of multipart parts and limit for a single request, at least 5 MiB.
         connect_timeout_s: Limit for reaching the server.
         read_timeout_s: Limit for one silence of the server.
+        attempts: How often one request is tried before the store counts as not answering.
 
     Raises:
         ConfigError: A value makes no sense.
@@ -96,6 +97,7 @@ class S3Settings:
     part_bytes: int = 16 << 20
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 60.0
+    attempts: int = 4
 
     def __post_init__(self) -> None:
         """Check every value once, here."""
@@ -138,8 +140,8 @@ def _is_this_machine(host: str) -> bool:
     return True
 
 
-def connect(settings: S3Settings, *, attempts: int = 4) -> S3Client:
-    """Make a client that tries each request so many times; none is sent yet."""
+def connect(settings: S3Settings) -> S3Client:
+    """Make a client; no request is sent yet."""
     return boto3.client(
         "s3",
         endpoint_url=settings.endpoint,
@@ -152,7 +154,7 @@ def connect(settings: S3Settings, *, attempts: int = 4) -> S3Client:
             s3={"addressing_style": "path"},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            retries={"mode": "standard", "max_attempts": attempts},
+            retries={"mode": "standard", "max_attempts": settings.attempts},
             connect_timeout=settings.connect_timeout_s,
             read_timeout=settings.read_timeout_s,
             max_pool_connections=16,

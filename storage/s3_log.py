@@ -39,10 +39,15 @@ class S3Log:
     remote = True
 
     def __init__(self, settings: S3Settings, *, name: str) -> None:
-        quick = replace(settings, connect_timeout_s=min(settings.connect_timeout_s, _CONNECT_S), read_timeout_s=_READ_S)
+        quick = replace(
+            settings,
+            connect_timeout_s=min(settings.connect_timeout_s, _CONNECT_S),
+            read_timeout_s=min(settings.read_timeout_s, _READ_S),
+            attempts=min(settings.attempts, _ATTEMPTS),
+        )
         self._settings = quick
         self._name = name
-        self._client = connect(quick, attempts=_ATTEMPTS)
+        self._client = connect(quick)
 
     def __str__(self) -> str:
         """Store and folder, for messages."""
