@@ -15,7 +15,8 @@ import structlog
 
 from api.verification import GOOD, TAMPERED, UNKNOWN, LastVerification, Verification, of_report
 from assurance.auditor import Auditor, CopyCheck
-from assurance.health import Health, HealthParts
+from assurance.health import Health
+from assurance.health_facts import HealthParts
 from catalogue.records import FindingRow
 from evidence.clock import Clock
 from evidence.errors import EvidenceError, StateConflictError

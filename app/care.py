@@ -15,7 +15,10 @@ from datetime import timedelta
 from typing import Final
 
 from app.wiring import House
+from assurance.catch_up import CatchUp
 from assurance.findings import FindingBook
+from assurance.renewal import RenewalParts, renew_locks
+from assurance.space import sample_space
 from assurance.sweep import sweep_deadlines
 from flow import DbosEngine, Schedule
 from ingest import clock_watch
@@ -30,6 +33,10 @@ _KEEP_AT_ONCE: Final = 2
 SWEEP_JOB: Final = "deadline-sweep"
 DISCLOSURES_JOB: Final = "disclosures"
 CLOCK_JOB: Final = "clock-mark"
+SPACE_JOB: Final = "space-sample"
+LOCKS_JOB: Final = "lock-renewal"
+CATCH_UP_JOB: Final = "catch-up"
+REPAIR_JOB: Final = "repair"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +58,22 @@ def duties(house: House, parts: Parts) -> list[Duty]:
     """
     book = FindingBook(house.catalogue, recorder=house.recorder, clock=house.clock)
     minute = timedelta(minutes=1)
+    renewal = RenewalParts(
+        catalogue=house.catalogue,
+        recorder=house.recorder,
+        clock=house.clock,
+        stores=house.stores.all,
+        policy=house.locks,
+    )
+    catch_up = CatchUp(house.keeping, hint=house.healing.hint)
     return [
         Duty(job=SWEEP_JOB, every=minute, run=lambda: sweep_deadlines(house.catalogue, book=book, clock=house.clock)),
         Duty(job=DISCLOSURES_JOB, every=minute, run=lambda: house.archive.sync(house.catalogue)),
         Duty(job=CLOCK_JOB, every=timedelta(minutes=5), run=lambda: clock_watch.look(parts)),
+        Duty(job=SPACE_JOB, every=timedelta(hours=1), run=lambda: sample_space(house.space)),
+        Duty(job=LOCKS_JOB, every=timedelta(minutes=5), run=lambda: renew_locks(renewal, book=book), queue=KEEP_QUEUE),
+        Duty(job=CATCH_UP_JOB, every=minute, run=catch_up.run, queue=KEEP_QUEUE),
+        Duty(job=REPAIR_JOB, every=minute, run=house.healing.run, queue=KEEP_QUEUE),
     ]
 
 

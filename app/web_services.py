@@ -12,7 +12,7 @@ from api.verification import LastVerification
 from app.proofs import ProofDesk
 from app.wiring import House
 from assurance.auditor import Auditor, AuditorParts
-from assurance.health import HealthParts
+from assurance.health_facts import HealthParts
 from catalogue import Catalogue
 from catalogue.records import RecordingRow
 from evidence.errors import StoreUnavailableError
@@ -45,6 +45,8 @@ def health_parts_of(house: House, jobs: JobEngine | None) -> HealthParts:
     return HealthParts(
         catalogue=house.catalogue, stores=house.stores.all, published=house.published, verifier=house.sealer.verifier,
         clock=house.clock, policy=house.policy, jobs=jobs, floor_bytes=house.settings.storage.free_floor_bytes,
+        locks=house.locks, capacities=house.capacities, space_warn_days=house.settings.storage.space_warn_days,
+        space_alarm_days=house.settings.storage.space_alarm_days,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import blake3
@@ -16,7 +17,10 @@ from access import Administration, Gate, Identity, Reading
 from access.directory import Directory
 from app.home import Home
 from app.settings import LocalStoreSettings, S3StoreSettings, Settings
+from assurance.copies import KeepingParts
 from assurance.disclosures import DisclosureArchive, load_key
+from assurance.healing import Healing
+from assurance.space import SpaceParts
 from assurance.verify import CopyPolicy
 from catalogue import Catalogue
 from catalogue.migrate import CatalogueLostError
@@ -38,6 +42,7 @@ from evidence.errors import (
     StoreUnavailableError,
 )
 from evidence.ids import AgentId
+from evidence.lock_dates import LockPolicy
 from evidence.log_place import LogPlace
 from evidence.model import Action, Actor
 from evidence.ports import BlobStore, DeviceDriver, JobEngine, LogHead
@@ -69,10 +74,10 @@ def _secret(path: os.PathLike[str]) -> str:
 def build_stores(
     home: Home, settings: Settings, *, suite: DigestSuite, clock: Clock, absent_ok: bool = False
 ) -> StoreSet:
-    """Open the configured stores, the primary first; with ``absent_ok`` also those that are not there.
+    """Open the configured stores, the primary first. Others that are not there are opened all the same: they come back later.
 
     Raises:
-        StoreUnavailableError: A local store is not there (not mounted). ConfigError: settings contradict.
+        StoreUnavailableError: The primary is not there (not mounted), unless ``absent_ok``. ConfigError: settings contradict.
     """
     stores: list[BlobStore] = []
     for wanted in settings.storage.stores:
@@ -81,7 +86,7 @@ def build_stores(
                 LocalStore(
                     home.store_path(wanted.path), name=wanted.name, suite=suite, clock=clock,
                     free_floor_bytes=settings.storage.free_floor_bytes, protect=settings.storage.protect,
-                    absent_ok=absent_ok,
+                    absent_ok=absent_ok or bool(stores),
                 )
             )  # fmt: skip
         else:
@@ -161,6 +166,12 @@ class House:
     directory: Directory
     registry: DriverRegistry
     wake_sealer: threading.Event
+    healing: Healing
+
+    @property
+    def keeping(self) -> KeepingParts:
+        """What catching up, repair and whatever else makes copies of kept bytes works with."""
+        return self.healing.parts
 
     @property
     def published(self) -> list[Path | LogPlace]:
@@ -177,6 +188,28 @@ class House:
         """How many copies in how many domains the settings ask for."""
         storage = self.settings.storage
         return CopyPolicy(copies=storage.copies, domains=1 if storage.single_domain else storage.domains)
+
+    @property
+    def locks(self) -> LockPolicy:
+        """How far the locks of copies reach."""
+        storage = self.settings.storage
+        return LockPolicy(cap=timedelta(days=storage.lock_days), alarm=timedelta(days=storage.lock_alarm_days))
+
+    @property
+    def capacities(self) -> dict[str, int]:
+        """Stated capacity of buckets, by store."""
+        stores = self.settings.storage.stores
+        return {
+            one.name: one.capacity_bytes for one in stores if isinstance(one, S3StoreSettings) and one.capacity_bytes
+        }
+
+    @property
+    def space(self) -> SpaceParts:
+        """What the look at the stores' room works with."""
+        return SpaceParts(
+            catalogue=self.catalogue, stores=self.stores.all, clock=self.clock,
+            floor_bytes=self.settings.storage.free_floor_bytes, capacities=self.capacities,
+        )  # fmt: skip
 
     def service_actor(self) -> Actor:
         """The program itself as an actor: what the dock does alone is entered under this identity."""
@@ -195,7 +228,7 @@ class House:
                 station=self.settings.station.name, copies=storage.copies,
                 domains_required=1 if storage.single_domain else storage.domains,
                 single_domain_allowed=storage.single_domain, clearing=docks.clearing, set_clock=docks.set_clock,
-                free_floor_bytes=storage.free_floor_bytes,
+                free_floor_bytes=storage.free_floor_bytes, locks=self.locks,
             ),
             scratch=self.home.scratch, wake_sealer=self.wake_sealer.set,
         )  # fmt: skip
@@ -305,7 +338,7 @@ def build(
         clock: The time; the machine's by default.
         migrate: Bring the database's schema up to date.
         new: The home is being set up: make the database.
-        absent_ok: Build it although a local store is not there, for whoever examines the rest and tells of it.
+        absent_ok: Build it although the primary store is not there, for whoever examines the rest and tells of it.
 
     Raises:
         ConfigError, KeyUnavailableError, StoreUnavailableError, CatalogueError: What is missing is named.
@@ -321,6 +354,10 @@ def build(
         catalogue = open_catalogue(home, settings, migrate=migrate)
     gate = Gate(catalogue, recorder=recorder, clock=clock)
     local = stores.local
+    wake_sealer = threading.Event()
+    keeping = KeepingParts(
+        catalogue=catalogue, recorder=recorder, clock=clock, stores=stores.all, wake_sealer=wake_sealer.set
+    )  # fmt: skip
     sealer = Sealer(
         catalogue.outbox_transactions(), log_key=keys.load(home.log_key), origin=settings.station.origin,
         published=published_places(home, stores), clock=clock,
@@ -332,7 +369,8 @@ def build(
         gate=gate, identity=Identity(catalogue, recorder=recorder, clock=clock),
         administration=Administration(catalogue, gate=gate, recorder=recorder, clock=clock),
         reading=Reading(catalogue, gate=gate, clock=clock, files={store.properties.name: store for store in local}),
-        directory=Directory(catalogue), registry=build_drivers(settings), wake_sealer=threading.Event(),
+        directory=Directory(catalogue), registry=build_drivers(settings), wake_sealer=wake_sealer,
+        healing=Healing(keeping),
     )  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from assurance.auditor import Auditor, AuditorParts, CopyCheck
 from assurance.disclosures import DisclosureArchive
 from assurance.facts import evidence_facts
 from assurance.findings import FindingBook
-from assurance.health import Check, Health, HealthParts, Level, health
+from assurance.health import Health, health
+from assurance.health_facts import Check, HealthParts, Level
 from assurance.rebuild import RebuildReport, rebuild
 from assurance.report import Finding, Verdict, VerifyReport
 from assurance.sweep import sweep_deadlines

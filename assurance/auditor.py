@@ -11,7 +11,8 @@ from pathlib import Path
 from assurance.copy_checks import kind_of, read_copy
 from assurance.disclosures import DisclosureArchive
 from assurance.findings import FindingBook
-from assurance.health import Health, HealthParts, health
+from assurance.health import Health, health
+from assurance.health_facts import HealthParts
 from assurance.projection import Projection, project, timeline_events
 from assurance.report import Finding, VerifyProgress, VerifyReport
 from assurance.verify import CopyPolicy, verify_home

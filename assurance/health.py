@@ -9,24 +9,20 @@ Source: docs/invariants.md 1, 7, 9; RULES R2, R4.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from assurance.verify import CopyPolicy
-from catalogue import Catalogue
-from chain_of_custody.checkpoint import NoteVerifier
+from assurance.health_facts import Check, HealthParts, Level
+from assurance.health_of_locks import locks
+from assurance.health_of_space import space
 from chain_of_custody.entry import parse
 from chain_of_custody.reader import LogReader
-from evidence.clock import Clock
 from evidence.durable import free_bytes
 from evidence.errors import BlobNotFoundError, EvidenceError, StoreUnavailableError
-from evidence.limits import FREE_SPACE_FLOOR_BYTES
-from evidence.log_place import LogPlace
-from evidence.ports import BlobStore, JobEngine
+from evidence.ports import BlobStore
 from evidence.time_line import Belief, judge
 from media.tools import installed
 
@@ -43,27 +39,7 @@ _FLOOR_WARN: Final = 4
 SQLITE_MIN: Final = (3, 51, 3)
 
 
-class Level(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"
-    WARN = "warn"
-    BAD = "bad"
-    UNKNOWN = "unknown"
-
-
 _ORDER: Final = (Level.OK, Level.WARN, Level.UNKNOWN, Level.BAD)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One fact. ``subject`` is what it is about (a store's name); ``values`` are the measured numbers and words."""
-
-    name: str
-    level: Level
-    reason: str
-    subject: str = ""
-    values: Mapping[str, str | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,20 +53,6 @@ class Health:
     def level(self) -> Level:
         """The worst of all; unknown is worse than a warning, for it may hide anything."""
         return max((check.level for check in self.checks), key=_ORDER.index, default=Level.UNKNOWN)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthParts:
-    """What is looked at. ``jobs`` is None where no engine runs (a command beside a stopped service)."""
-
-    catalogue: Catalogue
-    stores: Sequence[BlobStore]
-    published: Sequence[Path | LogPlace]
-    verifier: NoteVerifier
-    clock: Clock
-    policy: CopyPolicy
-    jobs: JobEngine | None = None
-    floor_bytes: int = FREE_SPACE_FLOOR_BYTES
 
 
 def health(parts: HealthParts) -> Health:
@@ -266,6 +228,8 @@ def _findings(parts: HealthParts) -> Iterator[Check]:
 _LOOKS: Final[dict[str, Callable[[HealthParts], Iterable[Check]]]] = {
     "store": lambda parts: list(_stores(parts)),
     "domains": lambda parts: list(_domains(parts)),
+    "locks": lambda parts: list(locks(parts)),
+    "space": lambda parts: list(space(parts)),
     "log": lambda parts: list(_log(parts)),
     "clock": lambda parts: list(_clock(parts)),
     "database": lambda parts: list(_database(parts)),

@@ -23,6 +23,8 @@ from evidence.lock_dates import LockFacts
 #: Sources of a recording's times that rest on a recorder's clock which was read and found plausible.
 _TRUSTED: Final = frozenset({"name-corrected"})
 _AT_ONCE: Final = utc_from_ms(0)
+_OF_RECORDINGS: Final = frozenset({"recording", "manifest"})
+_ENDLESS: Final = LockFacts(accession=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,23 +124,32 @@ class CopyLocks:
         )
 
     def facts_of(self, digests: Collection[Digest]) -> dict[Digest, list[LockFacts]]:
-        """For whose sake each of these bytes are kept; bytes that nobody holds have an empty list."""
+        """For whose sake each of these bytes are kept; bytes that nobody holds have an empty list.
+
+        A holder that is not understood keeps them without an end: who reads its rule wrong must not be who lets them go.
+        """
         wanted: dict[Digest, set[RecordingId]] = {digest: set() for digest in digests}
+        foreign: set[Digest] = set()
         derived: dict[DerivativeId, set[Digest]] = {}
         for part in chunks(sorted(digests)):
             for row in self._db.all(sa.select(blob_holders).where(blob_holders.c.sha256.in_(part))):
                 kind, _, identity = row["holder"].partition(":")
                 if kind == "derivative":
                     derived.setdefault(DerivativeId(identity), set()).add(row["sha256"])
-                else:
+                elif kind in _OF_RECORDINGS:
                     wanted[row["sha256"]].add(RecordingId(identity))
+                else:
+                    foreign.add(row["sha256"])
         for part in chunks(sorted(derived)):
             found = sa.select(derivatives.c.id, derivatives.c.recording).where(derivatives.c.id.in_(part))
             for row in self._db.all(found):
                 for digest in derived[row["id"]]:
                     wanted[digest].add(row["recording"])
         facts = self._facts({one for some in wanted.values() for one in some})
-        return {digest: [facts[one] for one in sorted(some) if one in facts] for digest, some in wanted.items()}
+        return {
+            digest: [facts.get(one, _ENDLESS) for one in sorted(some)] + [_ENDLESS] * (digest in foreign)
+            for digest, some in wanted.items()
+        }
 
     def _facts(self, identities: Collection[RecordingId]) -> dict[RecordingId, LockFacts]:
         here = recordings.c

@@ -20,6 +20,7 @@ from catalogue.records import TimelineRow
 from catalogue.references import References
 from catalogue.running import ClockMarks, Findings, ProgressRows, Settings, WebSessions
 from catalogue.search_index import SearchIndex
+from catalogue.space import SpaceSamples
 from catalogue.store_moves import StoreMoves
 from catalogue.store_states import StoreStates
 from catalogue.timeline import timeline_of
@@ -51,6 +52,7 @@ class UnitOfWork:
         self.settings = Settings(db)
         self.clock_marks = ClockMarks(db)
         self.copy_locks = CopyLocks(db)
+        self.space_samples = SpaceSamples(db)
         self.backups = Backups(db)
         self.store_states = StoreStates(db)
         self.brakes = Brakes(db)

@@ -43,10 +43,12 @@ class LockPolicy:
     Attributes:
         cap: Longest lock that is given at once; it is renewed when half of it is over.
         months: Period of ordinary footage in calendar months.
+        alarm: A lock that is to be kept up and ends sooner than this is an alarm.
     """
 
     cap: timedelta = timedelta(days=90)
     months: int = MONTHS
+    alarm: timedelta = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from api.web.i18n import translate
 from api.web.once import Told
 from api.web.rendering import language_of, render
 from api.web.session import PageSession
-from assurance.health import Check, Level
+from assurance.health_facts import Check, Level
 from catalogue.records import UnitRow
 from evidence.errors import EvidenceError, InvalidInputError, PolicyUnmetError, StateConflictError
 from evidence.ids import AgentId, DeviceId, UnitId

@@ -13,7 +13,7 @@ from access.damage import KINDS as DAMAGE
 from access.damage import OF_COPIES
 from access.deadlines import HandIn
 from access.views import DayState, DayVerdict
-from assurance.health import Level
+from assurance.health_facts import Level
 from catalogue.records import FindingRow, RecordingRow
 from evidence.model import Copy, DeviceState, OffloadState, RecordingState, Verdict
 

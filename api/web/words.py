@@ -93,6 +93,7 @@ FINDINGS: Final = {
     "disclosure-differs": "A personal value was changed",
     "copy-damaged": "A copy has other bytes",
     "copy-missing": "A copy is missing",
+    "lock-not-renewed": "A lock could not be renewed",
     "lock-record": "A lock record was changed",
     "catalogue-differs": "The catalogue contradicts the log",
     "recording-unknown": "A recording the log does not know",
@@ -130,6 +131,8 @@ HEALTH: Final = {
     "room": "Free space",
     "domains": "Failure domains",
     "copies": "Copies",
+    "locks": "Locks of copies",
+    "space": "Space forecast",
     "log": "Custody log",
     "log-directory": "Published log",
     "clock": "Clock",
@@ -169,6 +172,16 @@ HEALTH_REASONS: Final = {
     "open": "open",
     "none": "none",
     "damage": "tamper or loss found",
+    "locks-kept": "no lock lapses; renewed in time",
+    "not-locked": "some copies have no lock",
+    "lock-lapses": "a lock lapses soon and was not renewed",
+    "renewal-stalled": "locks were not renewed for days",
+    "clock-not-believed": "waits: the clock is not believed",
+    "forecast-unknown": "forecast unknown: too few measurements",
+    "not-filling": "is not filling up",
+    "room-for-long": "room for a long time",
+    "full-soon": "full within weeks",
+    "full-very-soon": "full within days",
 }
 #: Names of measured values on the system page; a name in seconds or bytes is shown with its unit.
 HEALTH_VALUES: Final = {
@@ -190,6 +203,12 @@ HEALTH_VALUES: Final = {
     "live": "waiting or running",
     "open": "open",
     "damage": "of them tamper or loss",
+    "unlocked": "without a lock",
+    "due": "waiting to be looked at",
+    "soonest": "first lock ends",
+    "days": "days left",
+    "per_day": "filled per day",
+    "copies": "copies",
 }
 HEALTH_VALUE_WORDS: Final = {
     "local": "local disk",

@@ -16,6 +16,7 @@ from app.cli.common import (
     terminal,
     the_home,
 )
+from app.cli.storage_reports import locks, space
 from app.settings import LocalStoreSettings
 from app.web_services import auditor_of, health_parts_of
 from app.wiring import open_catalogue, opened, require_action
@@ -29,6 +30,10 @@ from storage.s3 import S3Store
 @click.group()
 def storage() -> None:
     """Stores and copies."""
+
+
+storage.add_command(locks)
+storage.add_command(space)
 
 
 @storage.command()

@@ -17,7 +17,7 @@ from api.web import custody_lines, marks, rendering, words
 from api.web.custody_lines import entry_line, note_lines
 from api.web.dock_view import slot_view
 from api.web.units import as_text, duration_text, signed_seconds, size_text
-from assurance.health import Level
+from assurance.health_facts import Level
 from assurance.report import KINDS, Severity
 from catalogue.records import OffloadRow, RecordingRow, TimelineRow
 from evidence.ids import DeviceId, EntryId, OffloadId, RecordingId

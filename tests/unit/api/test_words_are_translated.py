@@ -210,8 +210,8 @@ def test_every_code_of_the_lower_rooms_has_a_word_of_its_own() -> None:
         "notices": (_named(r'notices\.append\("([a-z-]+)"\)', "app/web_services.py"), words.NOTICES),
         "notes": (_named(r'notes\.append\(f?"([a-z-]+):', "media/verdict.py"), custody_words.NOTES),
         "notes on viewing copies": (_named(r'f"([a-z]+-[a-z]+): \{error', "media/describe.py"), custody_words.NOTES),
-        "health": (_named(r'reason="([a-z-]+)"', "assurance/health.py"), words.HEALTH_REASONS),
-        "checks": (_named(r'name="([a-z-]+)"', "assurance/health.py"), words.HEALTH),
+        "health": (_named(r'reason="([a-z-]+)"', "assurance/health*.py"), words.HEALTH_REASONS),
+        "checks": (_named(r'name="([a-z-]+)"', "assurance/health*.py"), words.HEALTH),
         "pictures": (PICTURES, custody_words.LOOKS),
         "looks": (
             _named(r'_gate\.allowed\([^"]*detail="([a-z ]+)"', "access/reading.py", "app/*.py"),

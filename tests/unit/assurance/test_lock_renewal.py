@@ -1,0 +1,222 @@
+"""Locks of copies are renewed before they lapse, as far as the law says and no further; what fails is told; on real stores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from assurance import FindingBook, Level
+from assurance.health_facts import HealthParts
+from assurance.health_of_locks import locks
+from assurance.renewal import NOT_RENEWED, RenewalParts, renew_locks
+from assurance.report import Verdict
+from assurance.verify import CopyPolicy
+from evidence.clock import utc_from_ms
+from evidence.digest import SHA256, Digest
+from evidence.errors import StoreError, StoreUnavailableError
+from evidence.lock_dates import LockPolicy, due_at
+from support.assured_home import AssuredHome
+from support.recorders import gb_name
+
+NAME, MARKED = f"DCIM/{gb_name(counter=1)}", f"DCIM/{gb_name(counter=2, mark='_IMP')}"
+POLICY = LockPolicy()
+DAY = timedelta(days=1)
+
+
+def parts(home: AssuredHome) -> RenewalParts:
+    return RenewalParts(
+        catalogue=home.catalogue, recorder=home.recorder, clock=home.clock, stores=home.stores.all, policy=POLICY
+    )
+
+
+def renew(home: AssuredHome):
+    book = FindingBook(home.catalogue, recorder=home.recorder, clock=home.clock)
+    return renew_locks(parts(home), book=book)
+
+
+def pass_days(home: AssuredHome, days: float) -> None:
+    """Time goes by; the home sees it going by."""
+    home.clock.unix_ms += int(timedelta(days=days) / timedelta(milliseconds=1))
+    with home.catalogue.begin() as uow:
+        uow.clock_marks.raise_to(now(home))
+
+
+def now(home: AssuredHome):
+    return utc_from_ms(home.clock.unix_ms)
+
+
+def until(home: AssuredHome, sha256: Digest, store: str = "primary"):
+    return home.stores.named(store).stat(sha256).retain_until
+
+
+def told(home: AssuredHome):
+    with home.catalogue.read() as uow:
+        return {name: uow.copy_locks.summary(name, now(home)) for name in home.stores.names}
+
+
+def tile(home: AssuredHome) -> dict[str, tuple[Level, str]]:
+    looked = HealthParts(
+        catalogue=home.catalogue, stores=home.stores.all, published=home.published, verifier=home.sealer.verifier,
+        clock=home.clock, policy=CopyPolicy(copies=2, domains=1), locks=POLICY,
+    )  # fmt: skip
+    return {check.subject: (check.level, check.reason) for check in locks(looked)}
+
+
+def test_r10_every_copy_is_locked_when_it_is_stored_and_the_renewal_learns_what_the_stores_keep(
+    home: AssuredHome,
+) -> None:
+    (row,) = home.ingest({NAME: b"footage" * 1000})
+    manifest = Digest(SHA256, row.manifest_sha256)
+    for store in ("primary", "second"):
+        for sha256 in (row.sha256, manifest):
+            assert abs(until(home, sha256, store) - (row.acquired_at + POLICY.cap)) < timedelta(minutes=1)
+    assert told(home)["second"].unlocked == 2
+    done = renew(home)
+    assert {name: (one.renewed, one.failed, one.complete) for name, one in done.items()} == {
+        "primary": (0, 0, True), "second": (0, 0, True),
+    }  # fmt: skip
+    assert (told(home)["second"].unlocked, told(home)["second"].due) == (0, 0)
+    assert home.entries("locks.renewed") == []
+    assert set(tile(home).values()) == {(Level.OK, "locks-kept")}
+    assert home.verify().verdict is Verdict.GOOD
+
+
+def test_r10_a_lock_is_moved_when_half_of_it_is_over_up_to_the_lawful_date_and_not_beyond(home: AssuredHome) -> None:
+    (row,) = home.ingest({NAME: b"footage" * 1000})
+    renew(home)
+    due, given = due_at(row.acquired_at), []
+    for _ in range(40):
+        pass_days(home, 6)
+        renew(home)
+        given.append(until(home, row.sha256))
+        assert given[-1] <= due
+        if now(home) < due:
+            assert given[-1] > min(now(home) + 37 * DAY, due - timedelta(seconds=1))
+            assert set(tile(home).values()) == {(Level.OK, "locks-kept")}
+    assert given[-1] == due, "past its date it gets no further one"
+    assert now(home) > due
+    assert home.stores.primary.exists(row.sha256), "and stays"
+    records = len(list((home.root / "stores/primary/locks").glob(f"*/{row.sha256.hex}/*.json")))
+    assert records <= 5, "one record per renewal, and few renewals"
+    assert {entry["store"] for entry in home.entries("locks.renewed")} == {"primary", "second"}
+    assert set(tile(home).values()) == {(Level.OK, "locks-kept")}, "what is due is no lock that lapses unnoticed"
+    assert home.verify().verdict is Verdict.GOOD
+
+
+def test_r11_footage_with_the_device_mark_is_locked_for_as_long_as_somebody_renews(home: AssuredHome) -> None:
+    (row,) = home.ingest({MARKED: b"marked" * 1000})
+    assert row.important
+    for _ in range(10):
+        pass_days(home, 40)
+        renew(home)
+        assert until(home, row.sha256) > now(home) + 44 * DAY
+    assert now(home) > due_at(row.acquired_at) + 200 * DAY
+
+
+def test_a_mark_that_comes_later_is_heeded_within_a_week(home: AssuredHome) -> None:
+    (row,) = home.ingest({NAME: b"footage" * 1000})
+    for _ in range(18):
+        pass_days(home, 6)
+        renew(home)
+    pass_days(home, 60)
+    renew(home)
+    assert until(home, row.sha256) == due_at(row.acquired_at)
+    with home.catalogue.begin() as uow:
+        uow.recordings.update(row.id, important=True)
+        uow.copy_locks.look_again(row.sha256)
+    renew(home)
+    assert until(home, row.sha256) > due_at(row.acquired_at)
+
+
+def test_p09_a_clock_that_jumped_renews_nothing_and_gives_new_footage_no_date(home: AssuredHome, monkeypatch) -> None:
+    (row,) = home.ingest({NAME: b"footage" * 1000})
+    with home.catalogue.begin() as uow:
+        uow.clock_marks.raise_to(now(home))
+    home.clock.unix_ms += int(9_000 * DAY / timedelta(milliseconds=1))
+    unsynchronised = replace(home.clock.now(), source="unsynchronised")
+    monkeypatch.setattr(home.clock, "now", lambda: unsynchronised)
+    before = until(home, row.sha256)
+    assert renew(home) == {}
+    assert until(home, row.sha256) == before
+    assert tile(home) == {"": (Level.UNKNOWN, "clock-not-believed")}
+    (late,) = home.ingest({f"DCIM/{gb_name(counter=3)}": b"in 2051" * 1000}, card="card2")
+    assert late.deadline_at is None
+    assert until(home, late.sha256) is None
+    assert until(home, late.sha256, "second") is None
+
+
+def test_a_lock_that_cannot_be_moved_is_told_once_and_alarms_before_it_lapses(home: AssuredHome, monkeypatch) -> None:
+    (row,) = home.ingest({NAME: b"footage" * 1000})
+    renew(home)
+
+    def refuse(*_, **__):
+        raise StoreError("the server refuses")
+
+    monkeypatch.setattr(home.stores.named("second"), "extend_retention", refuse)
+    pass_days(home, 60)
+    assert (renew(home)["second"].failed, renew(home)["primary"].renewed) == (2, 0)
+    pass_days(home, 1)
+    renew(home)
+    with home.catalogue.read() as uow:
+        assert [(one.kind, one.store) for one in uow.findings.open()] == [(NOT_RENEWED, "second")]
+    assert tile(home)["second"] == (Level.OK, "locks-kept"), "the finding is told; the lock still stands for a month"
+    pass_days(home, 23)
+    renew(home)
+    assert tile(home) == {"primary": (Level.OK, "locks-kept"), "second": (Level.BAD, "lock-lapses")}
+    assert until(home, row.sha256, "primary") > now(home) + 30 * DAY
+
+
+def test_a_server_that_says_it_moved_a_lock_and_did_not_is_a_failure(home: AssuredHome, monkeypatch) -> None:
+    home.ingest({NAME: b"footage" * 1000})
+    renew(home)
+    monkeypatch.setattr(home.stores.named("second"), "extend_retention", lambda *_, **__: None)
+    pass_days(home, 60)
+    assert renew(home)["second"].failed == 2
+    with home.catalogue.read() as uow:
+        (finding,) = uow.findings.open()
+    assert "does not keep it" in finding.detail
+
+
+def test_a_store_that_is_away_keeps_no_other_waiting_and_its_renewal_counts_as_stalled(
+    home: AssuredHome, monkeypatch
+) -> None:
+    home.ingest({NAME: b"footage" * 1000})
+    renew(home)
+
+    def away(*_, **__):
+        raise StoreUnavailableError("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(home.stores.named("second"), "extend_retention", away)
+        for days in (50, 4):
+            pass_days(home, days)
+            done = renew(home)
+            assert (done["primary"].complete, done["second"].complete) == (True, False)
+        assert tile(home) == {"primary": (Level.OK, "locks-kept"), "second": (Level.BAD, "renewal-stalled")}
+    done = renew(home)
+    assert (done["second"].renewed, done["second"].complete) == (2, True)
+    assert tile(home)["second"] == (Level.OK, "locks-kept")
+
+
+def test_a_renewal_that_was_killed_before_it_was_remembered_asks_for_nothing_again(
+    home: AssuredHome, monkeypatch
+) -> None:
+    (row,) = home.ingest({NAME: b"footage" * 1000})
+    renew(home)
+    pass_days(home, 60)
+    with monkeypatch.context() as patch:
+        from assurance import renewal
+
+        def killed(*_):
+            raise KeyboardInterrupt
+
+        patch.setattr(renewal, "_commit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            renew(home)
+    moved = until(home, row.sha256)
+    assert moved > now(home) + 80 * DAY
+    renew(home)
+    assert until(home, row.sha256) - moved < timedelta(minutes=1)
+    assert told(home)["primary"].due == 0
