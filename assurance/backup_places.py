@@ -23,6 +23,7 @@ from evidence.errors import (
     BlobLockedError,
     BlobNotFoundError,
     HomeLockedError,
+    NotDurableError,
     NotFoundError,
     StoreError,
     StoreUnavailableError,
@@ -120,7 +121,15 @@ class FolderPlace:
     def write(self, files: Sequence[tuple[str, bytes]]) -> None:
         """Temporary names, fsync, rename, fsync of the folders."""
         self._require()
-        durable.publish_many([(self._root / path, data) for path, data in files], mode=_MODE)
+        try:
+            durable.publish_many([(self._root / path, data) for path, data in files], mode=_MODE)
+        except (
+            NotDurableError
+        ) as error:  # of this disk nothing else depends: the service goes on, the next backup writes anew
+            raise StoreUnavailableError(
+                f"the disk below {self._root} failed: {error.what}", kept="Earlier backups were not touched.",
+                todo="Use another disk for backups.",
+            ) from error  # fmt: skip
 
     def paths(self, folder: str) -> Iterator[str]:
         """Files; what a crash left under a temporary name is removed on the way."""
