@@ -86,7 +86,8 @@ class Reading:
         catalogue: Where the facts stand.
         gate: Asked at every call.
         clock: Injected time.
-        files: Stores whose blobs have a path an auditor can open, by store name (for :meth:`locate`).
+        files: Stores that are folders on this machine, by name, as they are (not what encrypts on the way to them), for
+            :meth:`locate`.
     """
 
     def __init__(
@@ -290,16 +291,21 @@ class Reading:
             )
 
     def locate(self, actor: Actor, recording: RecordingId) -> list[CopyPlace]:
-        """Where each copy of the original lies: a path where the store has files, else its key and version."""
+        """Where each copy of the original lies: a path where the store has files, else its key and version.
+
+        Where it is encrypted, the ciphertext lies there, under the digest of the ciphertext.
+        """
         row = self._row(recording)
         self._gate.allowed(actor, Action.RECORDING_SHOW, self.scope(row), detail="locate", sha256=_hex(row))
         with self._catalogue.read() as uow:
             copies = _copies(uow, row.sha256)
         places = []
         for copy in copies:
-            files = self._files.get(copy.store)
-            where = str(files.locate(row.sha256)) if files is not None and row.sha256 is not None else copy.key
-            places.append(CopyPlace(store=copy.store, path_or_key=where, version=copy.version))
+            files, kept = self._files.get(copy.store), Digest(SHA256, copy.key.rpartition("/")[2])
+            where = str(files.locate(kept)) if files is not None else copy.key
+            places.append(
+                CopyPlace(store=copy.store, path_or_key=where, version=copy.version, encrypted=kept != row.sha256)
+            )
         return places
 
     def open_viewing(self, actor: Actor, recording: RecordingId) -> viewings.Viewing:

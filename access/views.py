@@ -93,6 +93,7 @@ class CopyPlace:
 
     store: str
     path_or_key: str
+    encrypted: bool
     version: str
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import asdict
 
 import click
 
@@ -13,6 +14,7 @@ from app.cli.common import (
     json_option,
     password_for,
     print_json,
+    say,
     terminal,
     the_home,
 )
@@ -46,10 +48,11 @@ def locate(recording: str, *, home: str | None, as_json: bool, login: str) -> No
     with acting(home, login) as (house, actor):
         places = house.reading.locate(actor, RecordingId(recording))
     if as_json:
-        print_json([{"store": p.store, "path_or_key": p.path_or_key, "version": p.version} for p in places])
+        print_json([asdict(place) for place in places])
         return
     for place in places:
-        click.echo(f"{place.store}\t{place.path_or_key}\t{place.version}")
+        mark = say("(ciphertext)") if place.encrypted else ""
+        click.echo(f"{place.store}\t{place.path_or_key}\t{place.version}\t{mark}".rstrip())
 
 
 @storage.command("init")

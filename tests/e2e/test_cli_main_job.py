@@ -139,7 +139,7 @@ def test_every_copy_lies_where_it_is_said_to_lie(station):
     places = station.program.json("storage", "locate", talk["id"])
     assert {place["store"] for place in places} == {"primary", "second"}
     for place in places:
-        assert set(place) == {"store", "path_or_key", "version"}
+        assert set(place) == {"store", "path_or_key", "version", "encrypted"}
         assert hashlib.sha256(Path(place["path_or_key"]).read_bytes()).hexdigest() == talk["sha256"]
 
 
