@@ -37,10 +37,11 @@ from evidence.errors import (
 )
 from evidence.model import BlobStat, PutReceipt, StoreProperties
 from evidence.transfer import Progress
-from storage import layout, s3_bucket, s3_resume, s3_upload
+from storage import layout, s3_bucket, s3_check, s3_resume, s3_upload
 from storage.locks import check_reference
 from storage.reading import CHUNK_BYTES, StreamRange, check_size, checked_chunks, checked_range
 from storage.s3_bucket import ProbeReport
+from storage.s3_check import StoreCheck
 from storage.s3_claims import UploadClaims
 from storage.s3_client import RACED, S3Settings, code_of, connect, pages, s3_errors
 from storage.s3_holds import HoldReferences
@@ -50,6 +51,8 @@ from storage.tree import check_name
 
 _GUARDS = 64
 _STALE_UPLOAD = timedelta(days=2)
+#: How long a probe's outcome is believed.
+_PROVED_FOR, _UNPROVED_FOR = timedelta(days=1), timedelta(hours=1)
 
 
 class S3Store:
@@ -78,6 +81,7 @@ class S3Store:
         #: The copy of the published log beside the blobs.
         self.log = S3Log(settings, name=name)
         self._protected = False
+        self._probe_again: datetime | None = None
         self._guards = [threading.Lock() for _ in range(_GUARDS)]
 
     def close(self) -> None:
@@ -98,6 +102,11 @@ class S3Store:
             versions=True,
         )
 
+    @property
+    def settings(self) -> S3Settings:
+        """How to reach the bucket, for what lies beside its objects."""
+        return self._settings
+
     # --- the bucket -------------------------------------------------------------------------------------------------
     def ensure_bucket(self) -> None:
         """Make the bucket with versions, Object Lock and default retention, or bring an existing one into that shape."""
@@ -107,9 +116,10 @@ class S3Store:
         """Prove that the bucket refuses removal; ``properties`` tells the outcome from then on. Sweeps stale uploads.
 
         Raises:
-            StoreUnavailableError: The server does not answer; the store counts as unprotected.
+            StoreUnavailableError: The server does not answer; what was proved before in this process stands, and without such
+                a proof the store counts as unprotected.
         """
-        self._protected = False
+        self._probe_again = None
         now = self._clock.now().wall
         report = s3_bucket.probe(self._client, self._settings, now=now)
         self._protected = report.protected
@@ -120,7 +130,18 @@ class S3Store:
             now=now,
             older_than=_STALE_UPLOAD,
         )
+        self._probe_again = now + (_PROVED_FOR if report.protected else _UNPROVED_FOR)
         return report
+
+    def probe_is_due(self) -> bool:
+        """Whether nothing was proved yet (the bucket was away), or the last outcome is a day old, an unprotected one an hour."""
+        return self._probe_again is None or self._clock.now().wall >= self._probe_again
+
+    def check(self) -> list[StoreCheck]:
+        """What is right and wrong with bucket, account and settings, item by item; leaves only probe objects. Never raises."""
+        checks, protected = s3_check.check_bucket(self._client, self._settings, clock=self._clock)
+        self._protected = protected if protected is not None else self._protected
+        return checks
 
     # --- writing ----------------------------------------------------------------------------------------------------
     def put(
@@ -292,6 +313,10 @@ class S3Store:
             hold=found.hold,
             bytes_at=f"{self.properties.location}#{self._versions.key(sha256)}#{found.id}",
         )
+
+    def lock_of(self, sha256: Digest) -> Version:
+        """The newest version as the server states it in one HEAD request: mode, date, hold. BlobNotFoundError without one."""
+        return self._require(sha256)
 
     def exists(self, sha256: Digest) -> bool:
         """Whether a version exists; StoreUnavailableError when the server does not answer."""
