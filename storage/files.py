@@ -80,6 +80,16 @@ class BlobFiles:
         """
         return ReadBack(self._read_back(sha256, expected))
 
+    def from_medium(self, sha256: Digest) -> Generator[memoryview, None, None]:
+        """Every byte from the medium, never from a cache; what they should be is the caller's question.
+
+        Whoever reads to the end has a missing immutable flag set again. A chunk is valid until the next one is asked for.
+        """
+        with os_errors("read a blob back"), self._file(sha256) as fd:
+            with self._tree.folder(layout.blob_folder(sha256)) as folder:
+                yield from read_from_medium(Path(f"/proc/self/fd/{folder}") / sha256.hex)
+            self._protect(fd)
+
     def _read_back(self, sha256: Digest, expected: Digest) -> Generator[memoryview, None, None]:
         hasher = self._suite.new(expected.algorithm)
         with os_errors("read a blob back"), self._file(sha256) as fd:

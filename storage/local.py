@@ -12,6 +12,7 @@ Source: docs/formats/store.md; DESIGN "storage"; open(2), linkat(2).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import os
 import re
@@ -90,19 +91,31 @@ class LocalStore(BlobFiles):
         absent_ok: bool = False,
     ) -> None:
         store_tree = StoreTree(root, name=name, absent_ok=absent_ok)
-        strength, domain = protection.MODE_ONLY, f"absent:{name}"
-        if store_tree.present:
-            with os_errors("find out what the store's disk can do"):
-                strength = protection.probe(store_tree.staging) if protect == "auto" else protection.MODE_ONLY
-                domain = failure_domain(store_tree.root)
-        super().__init__(store_tree, suite=suite, immutable=strength == protection.IMMUTABLE)
+        super().__init__(store_tree, suite=suite, immutable=False)
         self._clock = clock
         self._floor_bytes = free_floor_bytes
-        self._locks = LockRecords(store_tree, clock=clock, immutable=self._immutable)
+        self._locks = LockRecords(store_tree, clock=clock, immutable=False)
         self._properties = StoreProperties(
-            name=name, kind="local", domain=domain, location=str(store_tree.root), protection=strength, versions=False
-        )
+            name=name, kind="local", domain=f"absent:{name}", location=str(store_tree.root),
+            protection=protection.MODE_ONLY, versions=False,
+        )  # fmt: skip
         self._guards = [threading.Lock() for _ in range(_GUARDS)]
+        self._protect_how = protect
+        if store_tree.present:
+            self._appraise()
+        store_tree.arrived = self._appraise
+
+    def _appraise(self) -> None:
+        """Find out what the disk is and can do: when the store is opened, and when its disk is there again."""
+        with os_errors("find out what the store's disk can do"):
+            strength = protection.MODE_ONLY
+            if self._protect_how == "auto":
+                strength = protection.probe(self._tree.staging)
+            domain = failure_domain(self._tree.root)
+        self._immutable = self._locks.immutable = strength == protection.IMMUTABLE
+        self._properties = dataclasses.replace(
+            self._properties, domain=domain, protection=strength, location=str(self._tree.root)
+        )
 
     @staticmethod
     def create(root: Path, name: str) -> None:
@@ -120,13 +133,20 @@ class LocalStore(BlobFiles):
 
     @property
     def present(self) -> bool:
-        """Whether the store was there when it was opened."""
+        """Whether the store is there now."""
+        with contextlib.suppress(StoreError):
+            self._tree.require()
         return self._tree.present
 
     @property
     def root(self) -> Path:
         """The store's folder."""
         return self._tree.root
+
+    @property
+    def tree(self) -> StoreTree:
+        """The store's folder, for what lies beside its objects."""
+        return self._tree
 
     # --- room -------------------------------------------------------------------------------------------------------
     def free_bytes(self) -> int:

@@ -45,7 +45,7 @@ def checked_chunks(
     """
     hasher = suite.new(SHA256)
     done = 0
-    with _beside(hasher, size_bytes) as update:
+    with beside(hasher, size_bytes) as update:
         while chunk := _read(source, chunk_bytes):
             done += len(chunk)
             if done > size_bytes:
@@ -59,10 +59,10 @@ def checked_chunks(
 
 
 @contextlib.contextmanager
-def _beside(hasher: Hasher, size_bytes: int) -> Iterator[Callable[[bytes], object]]:
+def beside(hasher: Hasher, size_bytes: int) -> Iterator[Callable[[bytes | memoryview], object]]:
     """Digest one chunk while the caller writes it and reads the next; small blobs are not worth a thread.
 
-    Every chunk has been digested when the block ends without an exception.
+    Every chunk has been digested when the block ends without an exception, and the one before when ``update`` returns.
     """
     if size_bytes < _WORTH_A_THREAD_BYTES:
         yield hasher.update
@@ -70,7 +70,7 @@ def _beside(hasher: Hasher, size_bytes: int) -> Iterator[Callable[[bytes], objec
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="digest") as lane:
         last: list[Future[object]] = []
 
-        def update(chunk: bytes) -> None:
+        def update(chunk: bytes | memoryview) -> None:
             while last:
                 last.pop().result()
             last.append(lane.submit(hasher.update, chunk))
