@@ -6,7 +6,7 @@ own entries alone (:mod:`assurance.projection`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -20,7 +20,6 @@ from evidence.digest import SHA256, Digest
 from evidence.errors import ClockJumpedError, ClockWentBackError, EvidenceError
 from evidence.events import (
     BytesReleased,
-    CopyMade,
     CopyRemoved,
     RecordingDiscovered,
     RecordingDuplicate,
@@ -53,21 +52,6 @@ def _concerned(uow: UnitOfWork, blob: BlobRow) -> list[tuple[str, str]]:
         sha256 = uow.recordings.get(RecordingId(recording)).sha256
         found.append((recording, sha256.hex if sha256 is not None else ""))
     return found or [("", "")]
-
-
-def enter_copies_made(
-    uow: UnitOfWork, recorder: CustodyRecorder, blob: BlobRow, copies: Sequence[Copy], *, reason: str, at: TimeReading,
-    actor: str = "",
-) -> None:  # fmt: skip
-    """Enter new copies of held bytes (each was read back) and give them their rows, in the running transaction."""
-    for copy in copies:
-        uow.blobs.put_copy(blob.sha256, copy)
-    for recording, sha256 in _concerned(uow, blob):
-        event = CopyMade(
-            actor=actor, recording=recording, sha256=sha256, blob_sha256=blob.sha256.hex, copies=facts_of(copies),
-            reason=reason, at=to_text(at.wall),
-        )  # fmt: skip
-        recorder.record(uow.outbox, event, at=at)
 
 
 def enter_copy_removed(

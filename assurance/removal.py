@@ -347,12 +347,12 @@ class Remover:
             if going is None or going.state != REMOVING:  # another thread has ended it
                 return Released(outcome=Outcome.REMOVED)
             until, troubles = self._empty_stores(going)
+            key = "" if troubles else self._destroy_key(sha256, troubles)
             if troubles:
                 why = "; ".join(troubles)
                 with self._parts.catalogue.begin() as uow:
                     uow.references.put_removal(replace(going, until=until, error=why))
                 return Released(outcome=Outcome.REMOVING, until=until, why=why)
-            key = self._destroy_key(sha256)
             now = self._parts.clock.now()
             with self._parts.catalogue.begin() as uow:
                 uow.references.lock(sha256)
@@ -387,10 +387,15 @@ class Remover:
                 troubles.append(f"store {name}: {error.what}")
         return until, troubles
 
-    def _destroy_key(self, sha256: Digest) -> str:
+    def _destroy_key(self, sha256: Digest, troubles: list[str]) -> str:
         """Destroy the data key where the bytes were encrypted; the digest of what was destroyed, empty where there was none."""
-        destroy: Callable[[Digest], str] | None = getattr(self._parts.stores, "destroy_key", None)
-        return destroy(sha256) if destroy is not None else ""
+        try:
+            return self._parts.stores.destroy_key(sha256)
+        except EvidenceError as error:
+            if error.fatal:
+                raise
+            troubles.append(f"its data key: {error.what}")
+            return ""
 
     def _say_released(self, uow: UnitOfWork, row: RemovalRow, now: TimeReading, *, removed: bool) -> None:
         subject = ""

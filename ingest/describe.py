@@ -104,7 +104,7 @@ def keep_product(parts: Parts, row: RecordingRow, product: Product) -> KeptProdu
         size_bytes=size_bytes,
         read_back=sha256,
         source=lambda: product.path.open("rb"),
-        stores=parts.stores.all,
+        stores=parts.stores.taking,
         retain_until=first_date(parts, row),
     )
     if not done.copies:

@@ -112,7 +112,7 @@ def _store(parts: Parts, row: RecordingRow) -> RecordingRow:
         size_bytes=len(manifest),
         read_back=sha256_of(manifest),
         source=lambda: io.BytesIO(manifest),
-        stores=parts.stores.all,
+        stores=parts.stores.taking,
         retain_until=first_date(parts, row),
     )
     _require_enough(parts, manifest_copies)
@@ -193,7 +193,7 @@ def _digests(row: RecordingRow) -> tuple[Digest, Digest]:
 
 
 def _require_enough(parts: Parts, done: Spread) -> None:
-    if len(done.copies) < min(parts.settings.copies, len(parts.stores)) or not done.copies:
+    if len(done.copies) < min(parts.settings.copies, len(parts.stores.taking)) or not done.copies:
         raise next(iter(done.failed.values()), StoreError("no store took a copy"))
 
 
@@ -282,6 +282,8 @@ def _require_kept_copies(parts: Parts, kept: RecordingRow) -> None:
         blob = uow.blobs.get(sha256)
     good: set[str] = set()
     for copy in blob.copies if blob else ():
+        if copy.store in parts.stores.old:
+            continue
         try:
             store = parts.stores.named(copy.store)
             store.verify(sha256, read_back)
@@ -292,7 +294,7 @@ def _require_kept_copies(parts: Parts, kept: RecordingRow) -> None:
                     parts, uow, "copy-bad", recording=kept.id, store=copy.store, detail=error.what, at=parts.clock.now()
                 )
             raise
-    if len(good) < min(parts.settings.copies, len(parts.stores)):
+    if len(good) < min(parts.settings.copies, len(parts.stores.taking)):
         raise StoreError(f"{kept.id} has {len(good)} copies, too few to drop the same bytes elsewhere")
 
 
