@@ -88,7 +88,7 @@ class CatchUp:
         """
         end = self._elapsed_s() + self._slice_s
         made = 0
-        for store in self._parts.stores:
+        for store in self._parts.taking:
             if self._due(store.properties.name):
                 made += _Round(self._parts, store, self._hint, lambda: self._elapsed_s() < end).run(self._at_once)
                 self._count_after.pop(store.properties.name, None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import BinaryIO, Final
@@ -58,6 +58,7 @@ class KeepingParts:
         clock: The time.
         stores: Every store of the home, the primary first; each speaks of plain bytes.
         wake_sealer: Called after every commit that added an entry.
+        old: Tells which stores were moved away from: they are read and mended, but get nothing new.
     """
 
     catalogue: Catalogue
@@ -65,11 +66,18 @@ class KeepingParts:
     clock: Clock
     stores: Sequence[BlobStore]
     wake_sealer: Callable[[], None] = _nobody
+    old: Callable[[], Collection[str]] = frozenset
 
     @property
     def book(self) -> FindingBook:
         """Raises and closes findings."""
         return FindingBook(self.catalogue, recorder=self.recorder, clock=self.clock)
+
+    @property
+    def taking(self) -> list[BlobStore]:
+        """Stores that are to have a copy of everything."""
+        old = self.old()
+        return [store for store in self.stores if store.properties.name not in old]
 
     def store(self, name: str) -> BlobStore | None:
         """The store of that name; None where this home has none (any more)."""

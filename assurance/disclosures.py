@@ -41,6 +41,7 @@ from evidence.errors import (
 )
 from evidence.limits import SEAL_BATCH_MAX
 from evidence.ports import Disclosure
+from storage import layout
 
 FOLDER: Final = "disclosures"
 #: Entries whose disclosures one segment holds: a few hundred kilobytes, rewritten at most that often.
@@ -219,7 +220,7 @@ class DisclosureArchive:
 
     # --- one root -----------------------------------------------------------------------------------------------------
     def _bring_up(self, catalogue: Catalogue, root: Path, size: int) -> int:
-        if not root.is_dir():
+        if not (root / layout.MARKER).is_file():  # an empty mount point is a folder, too: nothing is written into it
             raise StoreUnavailableError(f"{root.name} is not there")
         last = self._last(root)
         start = last.end if last is not None else 0

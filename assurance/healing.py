@@ -42,7 +42,7 @@ class Healing:
     def __init__(
         self, parts: KeepingParts, *, slice_s: float = _SLICE_S, elapsed_s: Callable[[], float] = time.monotonic
     ) -> None:
-        self._parts = parts
+        self.parts = parts
         self._slice_s = slice_s
         self._elapsed_s = elapsed_s
         self._hints: dict[Digest, None] = {}
@@ -72,7 +72,7 @@ class Healing:
                 continue
             seen.add(sha256)
             try:
-                found = repair_blob(self._parts, sha256)
+                found = repair_blob(self.parts, sha256)
             except NotFoundError:  # released meanwhile, or never kept
                 continue
             self._note(found)
@@ -88,18 +88,18 @@ class Healing:
             yield sha256
         after: Digest | None = None
         while True:
-            with self._parts.catalogue.read() as uow:
+            with self.parts.catalogue.read() as uow:
                 marked = uow.store_states.bad_copies(after=after)
             if not marked:
                 break
             yield from (sha256 for sha256, _ in marked)
             after = marked[-1][0]
-        with self._parts.catalogue.read() as uow:
+        with self.parts.catalogue.read() as uow:
             findings = uow.findings.open_within(Visibility(everything=True), MENDABLE)
         for finding in findings:
             if finding.recording is None:
                 continue
-            with self._parts.catalogue.read() as uow:
+            with self.parts.catalogue.read() as uow:
                 try:
                     blobs = bytes_of(uow, finding.recording)
                 except NotFoundError:

@@ -79,13 +79,13 @@ class LockRecords:
     Args:
         tree: The store's folder.
         clock: Read for the time that is written into records.
-        immutable: Set the kernel's flag on records.
+        immutable: Set the kernel's flag on records; may be changed when the disk turns out to be able to.
     """
 
     def __init__(self, tree: StoreTree, *, clock: Clock, immutable: bool) -> None:
         self._tree = tree
         self._clock = clock
-        self._immutable = immutable
+        self.immutable = immutable
 
     def state(self, sha256: Digest) -> LockState:
         """Sum up the records of one blob (none: nothing stands).
@@ -155,7 +155,7 @@ class LockRecords:
             with self._tree.made_folder(layout.lock_folder(sha256)) as folder:
                 made = link_open(file.fd, f"{state.count:06d}.json", directory=folder)
             file.drop_name()
-            if made and self._immutable:
+            if made and self.immutable:
                 protection.make_immutable(file.fd)
         return made
 

@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,6 +117,10 @@ class Scratch:
             self.temporary = None
 
 
+def _nothing() -> None:
+    return None
+
+
 class StoreTree:
     """An existing store's folder.
 
@@ -126,33 +130,62 @@ class StoreTree:
         absent_ok: Take the folder although the store is not there; whoever asks it for something is told so.
 
     Attributes:
-        present: Whether the store was there.
+        present: Whether the store was there when it was last asked for.
+        arrived: Called when a store that was not there is there again: what was found out about its disk is void.
 
     Raises:
         StoreUnavailableError: Marker missing, unreadable or of another store.
     """
 
     def __init__(self, root: Path, *, name: str, absent_ok: bool = False) -> None:
+        self._wanted = root.absolute()
         self.root = Path(os.path.realpath(root))
         self.name = check_name(name)
-        self.staging = self.root / "staging"
+        self.arrived: Callable[[], None] = _nothing
+        self._arrival = threading.RLock()
         #: Folders whose own entry this process knows to be durable (a crashed process may have left one that is not).
         self._durable: set[tuple[str, ...]] = set()
         self._durable_guard = threading.Lock()
-        self.present, self.nameless = True, False
+        self.present, self.nameless = False, False
         try:
             self.require()
         except StoreUnavailableError:
             if not absent_ok:
                 raise
-            self.present = False
-            self.root = root.absolute()  # never the place of another store to which a link leads
-            return
-        self._sweep()
-        self.nameless = self._can_be_nameless()
+            self.root = self._wanted  # never the place of another store to which a link leads
+
+    @property
+    def staging(self) -> Path:
+        """Where files grow."""
+        return self.root / "staging"
 
     def require(self) -> None:
-        """Return when the store is there; StoreUnavailableError when its disk is not."""
+        """Return when the store is there; StoreUnavailableError when its disk is not.
+
+        What was found out about a disk that was away is void: it is looked at anew.
+        """
+        try:
+            self._require_marker()
+        except StoreUnavailableError:
+            self.present = False
+            raise
+        if not self.present:
+            self._arrive()
+
+    def _arrive(self) -> None:
+        with self._arrival:
+            if self.present:
+                return
+            self.root = Path(os.path.realpath(self._wanted))
+            self._require_marker()
+            with self._durable_guard:
+                self._durable.clear()
+            self._sweep()
+            self.nameless = self._can_be_nameless()
+            self.arrived()
+            self.present = True
+
+    def _require_marker(self) -> None:
         todo = "Mount the store's disk; a new store is only made by an explicit command."
         try:
             with (self.root / layout.MARKER).open("rb") as file:

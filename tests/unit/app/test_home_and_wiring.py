@@ -102,12 +102,29 @@ def test_a_missing_key_is_named_with_the_way_out(home, key):
     assert "escrow" in caught.value.todo
 
 
-def test_a_store_whose_disk_is_away_is_named_and_never_made_anew(home):
-    marker = home.root / "stores/second/0=liuhen_store_1"
+def test_a_primary_store_whose_disk_is_away_is_named_and_never_made_anew(home):
+    marker = home.root / "stores/primary/0=liuhen_store_1"
     marker.unlink()
-    with pytest.raises(StoreUnavailableError, match="second"), opened(home):
+    with pytest.raises(StoreUnavailableError, match="primary"), opened(home):
         pass
     assert not marker.exists()
+
+
+def test_another_store_whose_disk_is_away_stops_nothing_is_never_made_anew_and_comes_back_by_itself(home):
+    root = home.root / "stores/second"
+    root.rename(home.root / "away")
+    root.mkdir()  # the empty mount point
+    with opened(home) as house:
+        second = house.stores.named("second")
+        assert second.properties.domain == "absent:second"
+        house.seal_pending()
+        with pytest.raises(StoreUnavailableError):
+            house.archive.sync(house.catalogue)
+        assert list(root.iterdir()) == []
+        root.rmdir()
+        (home.root / "away").rename(root)
+        assert list(second.list()) == []
+        assert not second.properties.domain.startswith("absent:")
 
 
 def test_what_a_command_entered_is_sealed_when_it_ends_also_after_an_error(home):
