@@ -33,6 +33,8 @@ from evidence.ports import CustodyRecorder
 
 FINDING: Final = "brake-pulled"
 WINDOW: Final = timedelta(hours=24)
+#: Counts are kept for so long: an inventory asks how much of a difference was removed on purpose.
+REMEMBERED: Final = timedelta(days=60)
 #: Why the brake was pulled.
 BY_PERSON: Final = "person"
 BY_VOLUME: Final = "volume"
@@ -126,7 +128,7 @@ class Brake:
                 kept="Nothing was removed.",
                 todo="Remove fewer at once, or have the allowance raised in the settings (brake).",
             )
-        uow.brakes.forget_counts(now - 2 * WINDOW)
+        uow.brakes.drop_counts(now - REMEMBERED)
         uow.brakes.count(now, objects=objects, size_bytes=size_bytes)
         if after.objects >= limit.objects or after.size_bytes >= limit.size_bytes:
             detail = f"{_told(after)} were removed within 24 hours; {_told(limit)} may go"
@@ -171,7 +173,7 @@ class Brake:
                 raise AccessDeniedError(
                     "who pulled the brake cannot release it", kept="Removals stay stopped.", todo="Ask another person."
                 )
-            uow.brakes.forget_counts()
+            uow.brakes.begin_anew()
             self._change(uow, pulled=False, cause=RELEASED, agent=agent, detail=detail)
 
     def state(self) -> BrakeState:

@@ -73,11 +73,15 @@ class Brakes:
         """Add to the hour of ``at``."""
         hour = at.replace(minute=0, second=0, microsecond=0)
         here = removal_hours.c
-        self._db.insert_new(removal_hours, {"hour": hour, "objects": 0, "size_bytes": 0})
+        self._db.insert_new(removal_hours, {"hour": hour, "objects": 0, "size_bytes": 0, "all_objects": 0})
         self._db.execute(
             removal_hours.update()
             .where(here.hour == hour)
-            .values(objects=here.objects + objects, size_bytes=here.size_bytes + size_bytes)
+            .values(
+                objects=here.objects + objects,
+                size_bytes=here.size_bytes + size_bytes,
+                all_objects=here.all_objects + objects,
+            )
         )
 
     def removed_since(self, since: datetime) -> Removed:
@@ -91,7 +95,16 @@ class Brakes:
         )
         return Removed(0, 0) if row is None else Removed(int(row["objects"]), int(row["size_bytes"]))
 
-    def forget_counts(self, before: datetime | None = None) -> None:
-        """Forget what was counted before a moment, or all of it (a person looked and lets removals go on)."""
-        statement = removal_hours.delete()
-        self._db.execute(statement if before is None else statement.where(removal_hours.c.hour < before))
+    def all_since(self, since: datetime) -> int:
+        """Objects that went since then, whatever was released meanwhile; the hour in which ``since`` lies counts whole."""
+        here = removal_hours.c
+        statement = sa.select(sa.func.coalesce(sa.func.sum(here.all_objects), 0))
+        return int(self._db.scalar(statement.where(here.hour > since - timedelta(hours=1))))
+
+    def begin_anew(self) -> None:
+        """Count towards the day's allowance from nothing (a person looked and lets removals go on)."""
+        self._db.execute(removal_hours.update().values(objects=0, size_bytes=0))
+
+    def drop_counts(self, before: datetime) -> None:
+        """Remove what was counted before a moment."""
+        self._db.execute(removal_hours.delete().where(removal_hours.c.hour < before))

@@ -160,6 +160,8 @@ removal_hours = Table(
     Column("hour", UtcMs, primary_key=True, autoincrement=False),
     count("objects"),
     count("size_bytes"),
+    # As ``objects``, never set back to nothing.
+    count("all_objects"),
 )
 
 # --- references: who brings bytes in, who keeps them from going, what goes; no evidence -------------------------------

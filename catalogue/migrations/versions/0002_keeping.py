@@ -153,6 +153,7 @@ def upgrade() -> None:
         sa.Column("hour", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("objects", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("all_objects", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("hour", name="pk_removal_hours"),
     )
     op.create_table(
