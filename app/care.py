@@ -9,14 +9,18 @@ To add one: a function that does a slice, and a row in :func:`duties`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from app.encryption import Encryption
+from app.moving import migration_of, remover_of
 from app.wiring import House
 from assurance.catch_up import CatchUp
 from assurance.findings import FindingBook
+from assurance.fixity import Scrub
 from assurance.renewal import RenewalParts, renew_locks
 from assurance.space import sample_space
 from assurance.sweep import sweep_deadlines
@@ -30,13 +34,22 @@ CARE_QUEUE: Final = "care"
 #: Duties that read and copy for minutes.
 KEEP_QUEUE: Final = "keep"
 _KEEP_AT_ONCE: Final = 2
+#: The scrub, which reads whenever it is behind and must not be in the way of a repair.
+SCRUB_QUEUE: Final = "scrub"
+_SLICE_S: Final = 45.0
 SWEEP_JOB: Final = "deadline-sweep"
 DISCLOSURES_JOB: Final = "disclosures"
 CLOCK_JOB: Final = "clock-mark"
 SPACE_JOB: Final = "space-sample"
 LOCKS_JOB: Final = "lock-renewal"
 CATCH_UP_JOB: Final = "catch-up"
+MOVE_JOB: Final = "store-move"
+REMOVAL_JOB: Final = "removals"
 REPAIR_JOB: Final = "repair"
+PROBE_JOB: Final = "store-probe"
+SCRUB_JOB: Final = "scrub"
+INVENTORY_JOB: Final = "inventory"
+KEYS_JOB: Final = "keys"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +62,13 @@ class Duty:
     queue: str = CARE_QUEUE
 
 
-def duties(house: House, parts: Parts) -> list[Duty]:
+def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: False) -> list[Duty]:
     """What this home does regularly.
 
     Args:
         house: The home.
         parts: The parts of intake.
+        stop: Whether the service ends: a duty that reads for long leaves off then.
     """
     book = FindingBook(house.catalogue, recorder=house.recorder, clock=house.clock)
     minute = timedelta(minutes=1)
@@ -65,7 +79,9 @@ def duties(house: House, parts: Parts) -> list[Duty]:
         stores=house.stores.all,
         policy=house.locks,
     )
+    keys = [] if house.encryption is None else [_keys(house.encryption)]
     catch_up = CatchUp(house.keeping, hint=house.healing.hint)
+    moving, removing = migration_of(house), remover_of(house)
     return [
         Duty(job=SWEEP_JOB, every=minute, run=lambda: sweep_deadlines(house.catalogue, book=book, clock=house.clock)),
         Duty(job=DISCLOSURES_JOB, every=minute, run=lambda: house.archive.sync(house.catalogue)),
@@ -74,13 +90,29 @@ def duties(house: House, parts: Parts) -> list[Duty]:
         Duty(job=LOCKS_JOB, every=timedelta(minutes=5), run=lambda: renew_locks(renewal, book=book), queue=KEEP_QUEUE),
         Duty(job=CATCH_UP_JOB, every=minute, run=catch_up.run, queue=KEEP_QUEUE),
         Duty(job=REPAIR_JOB, every=minute, run=house.healing.run, queue=KEEP_QUEUE),
+        Duty(job=SCRUB_JOB, every=minute, run=Scrub(house.keeping, house.fixity, stop=stop).tick, queue=SCRUB_QUEUE),
+        Duty(job=INVENTORY_JOB, every=timedelta(minutes=10), run=house.inventory.tick, queue=KEEP_QUEUE),
+        Duty(job=MOVE_JOB, every=minute, run=moving.work, queue=KEEP_QUEUE),
+        Duty(job=REMOVAL_JOB, every=minute, run=removing.go_on, queue=KEEP_QUEUE),
+        *keys,
     ]
+
+
+def _keys(encryption: Encryption) -> Duty:
+    """Keys that a place had lost, or that were destroyed while it was away."""
+
+    def run() -> None:
+        until = time.monotonic() + _SLICE_S
+        encryption.care(stop=lambda: time.monotonic() > until)
+
+    return Duty(job=KEYS_JOB, every=timedelta(hours=1), run=run, queue=KEEP_QUEUE)
 
 
 def declare(engine: DbosEngine, regular: list[Duty]) -> None:
     """Register the duties' jobs with an engine that is not started yet."""
     engine.declare_queue(CARE_QUEUE, concurrency=1)
     engine.declare_queue(KEEP_QUEUE, concurrency=_KEEP_AT_ONCE)
+    engine.declare_queue(SCRUB_QUEUE, concurrency=1)
     for duty in regular:
         engine.register(duty.job, _job(duty))
 

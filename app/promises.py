@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from app.settings import Settings, StorageSettings
+from app.settings import BrakeSettings, FixitySettings, Settings, StorageSettings
 from catalogue import Catalogue, UnitOfWork
 from evidence.clock import Clock, to_text
 from evidence.events import SettingsApplied
@@ -26,9 +26,12 @@ def promised(settings: Settings) -> dict[str, Any]:
     return {
         "station.name": settings.station.name, "storage.copies": storage.copies, "storage.domains": storage.domains,
         "storage.single_domain": storage.single_domain, "storage.protect": storage.protect,
+        "storage.encryption.enabled": storage.encryption.enabled,
         "storage.free_floor_bytes": str(storage.free_floor_bytes),  # may be larger than an entry's integers
         "storage.stores": [f"{store.kind}:{store.name}" for store in storage.stores],
         "docks.clearing": docks.clearing.value, "docks.set_clock": docks.set_clock,
+        "fixity.period_days": settings.fixity.period_days, "fixity.rate_mb_s": settings.fixity.rate_mb_s,
+        **{f"brake.{key}": str(value) for key, value in settings.brake},
     }  # fmt: skip
 
 
@@ -39,6 +42,8 @@ def weakened(settings: Settings) -> list[str]:
         "storage.copies": storage.copies < usual.copies, "storage.domains": storage.domains < usual.domains,
         "storage.single_domain": storage.single_domain, "storage.protect": storage.protect != usual.protect,
         "docks.clearing": settings.docks.clearing is not ClearingMode.NEVER,
+        "fixity.period_days": settings.fixity.period_days > FixitySettings().period_days,
+        **{f"brake.{key}": value > getattr(BrakeSettings(), key) for key, value in settings.brake},
     }  # fmt: skip
     values = promised(settings)
     return [f"{key} = {json.dumps(values[key])}" for key, weak in found.items() if weak]

@@ -112,6 +112,8 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
         with house.catalogue.begin() as uow:
             house.recorder.require_turn(uow.outbox)
         house.sealer.start_up()
+        if house.encryption is not None:
+            house.encryption.start_up()
         house.probe_stores()
         stack.callback(house.sealer.close)
         stack.callback(_seal_the_rest, house, trouble)
@@ -123,7 +125,7 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
             _log.warning("a setting has changed since the last start: %s", change)
         viewings = ViewingCopies(offloads.parts, jobs=engine, gate=house.gate, scope=house.reading.scope)
         viewings.declare_jobs()
-        regular = care.duties(house, offloads.parts)
+        regular = care.duties(house, offloads.parts, stop=stop.is_set)
         care.declare(engine, regular)
         offloads.start_up()
         engine.start()

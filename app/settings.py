@@ -80,7 +80,8 @@ class EncryptionSettings(_Section):
     """Encryption at rest: every byte of footage that this home writes is ciphertext wherever it lies.
 
     ``master`` says where the master key is: a ``file`` (with ``passphrase_file``, or bare and mode 0600), a ``systemd``
-    credential, or a token (``pkcs11``). ``plain_scratch`` must be memory or an encrypted volume: media programs get plain files there.
+    credential, or a token (``pkcs11``). ``plain_scratch`` must be memory or an encrypted volume: media programs get plain
+    files there.
     """
 
     enabled: bool = False
@@ -167,6 +168,28 @@ class BackupSettings(_Section):
     s3: BackupS3Settings | None = None
 
 
+class FixitySettings(_Section):
+    """How often every copy is read from its medium, and how much that may ask of disks and machine."""
+
+    period_days: Annotated[int, Field(ge=1, le=365)] = 30
+    rate_mb_s: Annotated[int, Field(ge=0, le=100_000)] = 0
+    load_per_core_max: Annotated[float, Field(ge=0, le=1000)] = 1.5
+
+
+class BrakeSettings(_Section):
+    """How many objects, and how much of them, may be removed within 24 hours before removals stop.
+
+    The larger of the fixed number and the share of what the fullest store holds counts; ``drop_`` tells from when on an inventory
+    that finds fewer objects than the day before stops them.
+    """
+
+    day_objects: Annotated[int, Field(ge=1)] = 500
+    day_gib: Annotated[int, Field(ge=1, le=1 << 32)] = 500
+    day_percent: Annotated[float, Field(ge=0, le=100)] = 2.0
+    drop_objects: Annotated[int, Field(ge=0)] = 10
+    drop_percent: Annotated[float, Field(ge=0, le=100)] = 1.0
+
+
 class Settings(_Section):
     """Everything in ``config.toml``."""
 
@@ -175,6 +198,8 @@ class Settings(_Section):
     storage: StorageSettings = StorageSettings()
     docks: DockSettings = DockSettings()
     web: WebSettings = WebSettings()
+    fixity: FixitySettings = FixitySettings()
+    brake: BrakeSettings = BrakeSettings()
     backup: BackupSettings = BackupSettings()
 
 

@@ -15,11 +15,15 @@ import blake3
 
 from access import Administration, Gate, Identity, Reading
 from access.directory import Directory
+from app.encryption import Encryption, encrypting, make_scratch
 from app.home import Home
 from app.settings import LocalStoreSettings, S3StoreSettings, Settings
+from assurance.brake import Brake, BrakeLimits
 from assurance.copies import KeepingParts
 from assurance.disclosures import DisclosureArchive, load_key
+from assurance.fixity import FixityPolicy
 from assurance.healing import Healing
+from assurance.inventory import DropPolicy, Inventory
 from assurance.space import SpaceParts
 from assurance.verify import CopyPolicy
 from catalogue import Catalogue
@@ -167,11 +171,39 @@ class House:
     registry: DriverRegistry
     wake_sealer: threading.Event
     healing: Healing
+    encryption: Encryption | None = None
 
     @property
     def keeping(self) -> KeepingParts:
         """What catching up, repair and whatever else makes copies of kept bytes works with."""
         return self.healing.parts
+
+    @property
+    def brake(self) -> Brake:
+        """Stops removals."""
+        wanted = self.settings.brake
+        limits = BrakeLimits(
+            objects=wanted.day_objects, size_bytes=wanted.day_gib << 30, share_percent=wanted.day_percent
+        )  # fmt: skip
+        return Brake(self.catalogue, recorder=self.recorder, clock=self.clock, limits=limits)
+
+    @property
+    def fixity(self) -> FixityPolicy:
+        """How the scrub works."""
+        wanted = self.settings.fixity
+        return FixityPolicy(
+            period=timedelta(days=wanted.period_days), cap_bytes_s=wanted.rate_mb_s * 1_000_000,
+            load_per_core_max=wanted.load_per_core_max,
+        )  # fmt: skip
+
+    @property
+    def inventory(self) -> Inventory:
+        """Counts the stores."""
+        wanted = self.settings.brake
+        return Inventory(
+            self.keeping, brake=self.brake,
+            policy=DropPolicy(objects=wanted.drop_objects, percent=wanted.drop_percent),
+        )  # fmt: skip
 
     @property
     def published(self) -> list[Path | LogPlace]:
@@ -230,8 +262,18 @@ class House:
                 single_domain_allowed=storage.single_domain, clearing=docks.clearing, set_clock=docks.set_clock,
                 free_floor_bytes=storage.free_floor_bytes, locks=self.locks,
             ),
-            scratch=self.home.scratch, wake_sealer=self.wake_sealer.set,
+            scratch=self.scratch, ready_scratch=self._ready_scratch, wake_sealer=self.wake_sealer.set,
         )  # fmt: skip
+
+    @property
+    def scratch(self) -> Path:
+        """Where media programs get plain files: in the home, or where footage is encrypted in a protected place."""
+        return self.encryption.scratch if self.encryption is not None else self.home.scratch
+
+    def _ready_scratch(self) -> None:
+        """Refuse media work while plain files would lie on a disk; its recordings are kept and sealed (StoreError)."""
+        if self.encryption is not None:
+            make_scratch(self.encryption.scratch)
 
     def offloads(self, jobs: JobEngine) -> OffloadService:
         """The offload service over an engine; its jobs are declared."""
@@ -268,14 +310,17 @@ class House:
         except LogLockedError:
             _log.debug("another process seals this log")
 
-    def probe_stores(self) -> None:
+    def probe_stores(self, *, due_only: bool = False) -> None:
         """Prove that buckets keep what they hold: for whoever tells or relies on their protection for long.
 
-        It takes a dozen requests and leaves locked objects for a while. Without it a bucket calls itself unprotected; what is put
-        there is locked all the same.
+        It takes two dozen requests and leaves locked objects for a while. Without it a bucket calls itself unprotected; what is
+        put there is locked all the same.
+
+        Args:
+            due_only: Only buckets that were away at the last try, and those whose proof is old.
         """
         for store in self.stores.raw:
-            if isinstance(store, S3Store):
+            if isinstance(store, S3Store) and (store.probe_is_due() or not due_only):
                 try:
                     store.probe()
                 except StoreError as error:  # intake goes on
@@ -352,11 +397,16 @@ def build(
         catalogue = Catalogue.open(home.database_url(settings), migrate=True)
     else:
         catalogue = open_catalogue(home, settings, migrate=migrate)
+    stores, encryption = encrypting(
+        stores, home=home, settings=settings, catalogue=catalogue, recorder=recorder, clock=clock, suite=suite
+    )  # fmt: skip
+    _retire(stores, catalogue, absent_ok=absent_ok)
     gate = Gate(catalogue, recorder=recorder, clock=clock)
     local = stores.local
     wake_sealer = threading.Event()
     keeping = KeepingParts(
-        catalogue=catalogue, recorder=recorder, clock=clock, stores=stores.all, wake_sealer=wake_sealer.set
+        catalogue=catalogue, recorder=recorder, clock=clock, stores=stores.all, wake_sealer=wake_sealer.set,
+        old=lambda: stores.old,
     )  # fmt: skip
     sealer = Sealer(
         catalogue.outbox_transactions(), log_key=keys.load(home.log_key), origin=settings.station.origin,
@@ -370,8 +420,15 @@ def build(
         administration=Administration(catalogue, gate=gate, recorder=recorder, clock=clock),
         reading=Reading(catalogue, gate=gate, clock=clock, files={store.properties.name: store for store in local}),
         directory=Directory(catalogue), registry=build_drivers(settings), wake_sealer=wake_sealer,
-        healing=Healing(keeping),
+        healing=Healing(keeping), encryption=encryption,
     )  # fmt: skip
+
+
+def _retire(stores: StoreSet, catalogue: Catalogue, *, absent_ok: bool) -> None:
+    """Tell the stores which of them were moved away from. Who only examines goes on also where one of them stands first."""
+    with catalogue.read() as uow:
+        old = uow.moves.old()
+    stores.retire(old - {stores.primary.properties.name} if absent_ok else old)
 
 
 def require_action(
