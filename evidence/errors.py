@@ -225,10 +225,11 @@ class BlobLockedError(StoreError):
 
 
 class StoreFullError(StoreError):
-    """The free-space floor is reached; recorders keep their footage."""
+    """The free-space floor is reached; recorders keep their footage. ``stores`` names the full ones, where that is known."""
 
     code = "store-full"
     retry = Retry.AFTER_HUMAN
+    stores: tuple[str, ...] = ()
 
 
 class StoreUnavailableError(StoreError):

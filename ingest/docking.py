@@ -20,6 +20,7 @@ from evidence.errors import (
     LimitExceededError,
     MediumError,
     StoreError,
+    StoreFullError,
 )
 from evidence.events import ClockSet, OffloadEnded, OffloadStarted
 from evidence.ids import DeviceId, OffloadId, RecordingId
@@ -30,6 +31,7 @@ from ingest.acquire import acquire
 from ingest.discover import Discovery, Docking, ParseName, Pending, discover
 from ingest.parts import Parts
 from ingest.progress import OnProgress, Progress
+from ingest.room import require_room
 
 _log = logging.getLogger(__name__)
 #: A recorder that fails this often in a row is not asked for the rest: a person should look at it.
@@ -227,6 +229,12 @@ class DockingRun:
         progress.plan(files=len(pending), total_bytes=sum(item.row.size_bytes for item in pending))
         failures = 0
         for item in pending:
+            try:
+                require_room(self._parts, item.row)
+            except StoreFullError as error:
+                _log.warning("%s is not begun: %s", item.row.id, error.what)
+                result.error, result.outcome = error, OffloadState.INTERRUPTED.value
+                return
             try:
                 self._read_one(result, item, progress)
                 failures = 0

@@ -20,7 +20,14 @@ from devices import file_names
 from devices.registry import DriverRegistry
 from devices.session import Leases, recorder_key
 from evidence.clock import unix_ms
-from evidence.errors import DeviceBusyError, EvidenceError, InvalidInputError, JobError, PolicyUnmetError
+from evidence.errors import (
+    DeviceBusyError,
+    EvidenceError,
+    InvalidInputError,
+    JobError,
+    PolicyUnmetError,
+    StoreFullError,
+)
 from evidence.ids import AgentId, DeviceId, RecordingId, UnitId
 from evidence.log_place import LogPlace
 from evidence.model import Action, Actor, ClearingMode, ObjectScope, RecordingState
@@ -393,7 +400,8 @@ class OffloadService:
                 self._slots.keep(docked, replace(before, at_monotonic_ns=now_ns), times_left=times_left)
 
     def _failed(self, error: EvidenceError) -> DockOutcome:
-        return DockOutcome(self.parts.clock.now().monotonic_ns, error.code, error.retry)
+        full = error.stores if isinstance(error, StoreFullError) else ()
+        return DockOutcome(self.parts.clock.now().monotonic_ns, error.code, error.retry, full=full)
 
     def _outcome_of(self, result: OffloadResult) -> DockOutcome:
         ended = self._failed(result.error) if result.error else DockOutcome(self.parts.clock.now().monotonic_ns)

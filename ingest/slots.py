@@ -30,6 +30,7 @@ class DockOutcome:
         device: The recorder, once known.
         offload: The docking, where there was one.
         waiting: Whether files were left that are still being written.
+        full: Stores whose lack of room stopped it.
     """
 
     at_monotonic_ns: int
@@ -38,6 +39,7 @@ class DockOutcome:
     device: DeviceId | None = None
     offload: OffloadId | None = None
     waiting: bool = False
+    full: tuple[str, ...] = ()
 
 
 def _slot(docked: DockedDevice) -> Slot:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from api.web import marks, words
@@ -28,7 +28,7 @@ _ERRORS: Final = {
     "device-gone": "The recorder was unplugged. What was read is kept; it goes on at the same byte.",
     "device-busy": "Another program or another recorder with the same serial number holds it.",
     "device-timeout": "The recorder did not answer in time.",
-    "store-full": "A store is full: the recorder keeps its footage.",
+    "store-full": "A store is full: the recorder keeps its footage. Make room; reading goes on by itself.",
     "device-not-registered": "A person must register this recorder first.",
     "medium": "The recorder's card cannot be read in places.",
 }
@@ -60,7 +60,7 @@ def slot_view(card: DockCard, language: str, offered: Collection[Action]) -> dic
         "model": f"{device.vendor} {device.model}".strip() if device else say(driver),
         "officer": card.officer_name,
         "state": {"code": card.state, "tone": mark.tone, "icon": mark.icon, "word": say(mark.word)},
-        "message": say(_ERRORS.get(error) or words.ERRORS.get(error, error)) if error else "",
+        "message": why(error, card.outcome.full if card.outcome else (), say),
         "battery_percent": offload.battery_percent if offload else None,
         "clock_offset_ms": offload.clock_offset_ms if offload and offload.clock_known else None,
         "free_bytes": offload.free_bytes if offload else None,
@@ -81,6 +81,20 @@ def slot_view(card: DockCard, language: str, offered: Collection[Action]) -> dic
         "may_unplug": "unknown" if card.state == "unregistered" else card.may_unplug,
         "action": _action(card, offered, say),
     }
+
+
+def why(error: str, full: Sequence[str], say: Callable[[str], str]) -> str:
+    """Why an offload stopped and what to do, and which stores are full where that is why; empty where nothing stopped it.
+
+    Args:
+        error: Stable code.
+        full: Stores without room.
+        say: Translates.
+    """
+    if not error:
+        return ""
+    told = say(_ERRORS.get(error) or words.ERRORS.get(error, error))
+    return f"{told} ({', '.join(full)})" if full else told
 
 
 def place_of(slot: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from api.web import words
+from api.web.dock_view import why
 from app.cli.common import (
     acting,
     code_of,
@@ -42,7 +43,8 @@ def _show(result: dict[str, Any]) -> None:
     for name in result["waiting"]:
         click.echo(f"  {name}  " + say("Still being written on the recorder, dock again:"))
     if result["message"]:
-        click.secho(result["message"], fg="yellow")
+        told = why(result["code"], (), say)
+        click.secho(f"{told} {result['message']}", fg="yellow")
     click.echo(
         say(
             "Newly taken in: {new} (sealed: {sealed}), duplicates of kept recordings: {twins}", new=len(new),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -273,13 +274,80 @@ def test_a_full_disk_stops_cleanly_and_the_rest_comes_when_there_is_room(tmp_pat
             assert (first.outcome, type(first.error)) == ("interrupted", StoreFullError)
             assert 1 <= len(first.acquired) < 4
             assert free_bytes(disk) >= floor - (1 << 20), "the floor is for the database and the log"
-            stopped = home.row(first.interrupted[0])
-            assert (stopped.state, stopped.interrupted_reason) == (RecordingState.INTERRUPTED, "store-full")
+            assert first.interrupted == [], "what does not fit is not begun"
+            assert {row.state for row in home.rows()} == {RecordingState.STORED, RecordingState.DISCOVERED}
             home.check()
             subprocess_remount(disk, "96m")
             assert home.offload(card).outcome == "complete"
             assert {row.state for row in home.rows()} == {RecordingState.STORED}
             home.check()
+
+
+@pytest.mark.root
+def test_nothing_is_read_that_a_store_which_must_get_a_copy_cannot_take(tmp_path: Path) -> None:
+    card = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(counter=n)}": os.urandom(6 << 20) for n in range(4)})
+    with tmpfs(tmp_path / "disk", size="20m") as disk:
+        settings = IngestSettings(free_floor_bytes=4 << 20)
+        with Home(tmp_path / "home", second=disk / "second", settings=settings) as home:
+            first = home.offload(card)
+            assert first.outcome == "interrupted"
+            assert isinstance(first.error, StoreFullError)
+            assert first.error.stores == ("second",)
+            assert (len(first.acquired), first.interrupted) == (2, [])
+            again = home.offload(card)
+            assert (len(again.acquired), again.outcome) == (0, "interrupted"), "nothing new is begun, and nothing lost"
+            states = Counter(row.state for row in home.rows())
+            assert states == {RecordingState.STORED: 2, RecordingState.DISCOVERED: 2}
+            assert sum(path.is_file() for path in card.rglob("*.mp4")) == 4
+            home.check()
+            subprocess_remount(disk, "96m")
+            assert home.offload(card).outcome == "complete"
+            assert {row.state for row in home.rows()} == {RecordingState.STORED}
+            home.check()
+
+
+@pytest.mark.root
+def test_two_stores_on_one_disk_share_its_room(tmp_path: Path) -> None:
+    card = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(counter=n)}": os.urandom(6 << 20) for n in range(2)})
+    with tmpfs(tmp_path / "disk", size="12m") as disk:
+        settings = IngestSettings(free_floor_bytes=2 << 20)
+        with Home(disk / "home", second=disk / "second", settings=settings) as home:
+            first = home.offload(card)
+            assert (type(first.error), first.acquired) == (StoreFullError, []), "one copy would fit, two do not"
+            subprocess_remount(disk, "96m")
+            assert home.offload(card).outcome == "complete"
+            home.check()
+
+
+def test_a_third_store_that_is_full_stops_nothing_that_has_enough_copies(tmp_path: Path) -> None:
+    from ingest import room
+
+    card = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name()}": os.urandom(1 << 20)})
+    with Home(tmp_path / "home", settings=IngestSettings(copies=1, free_floor_bytes=0)) as home:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(room, "_takes", lambda _parts, store, _size, _left: store is home.primary)
+            assert home.offload(card).outcome == "complete"
+        home.check()
+
+
+def test_a_disk_that_another_program_fills_in_the_middle_is_an_ordinary_stop(home: Home, card: FaultyCard) -> None:
+    written = 0
+
+    def no_space(fd: int, data: memoryview) -> None:
+        nonlocal written
+        if (written := written + len(data)) > 3_000_000:
+            raise StoreFullError("no space left on the store")
+        os.write(fd, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(partial_module, "write_all", no_space)
+        stopped = home.offload(card.docked)
+    assert isinstance(stopped.error, StoreFullError)
+    row = home.row(stopped.interrupted[0])
+    assert (row.state, row.interrupted_reason) == (RecordingState.INTERRUPTED, "store-full")
+    home.check()
+    assert home.offload(card.docked).outcome == "complete"
+    home.check()
 
 
 def subprocess_remount(disk: Path, size: str) -> None:

@@ -86,6 +86,7 @@ class Home:
 
     Args:
         root: Folder of the home.
+        primary: Folder of the primary store.
         second: Folder of the second store (another file system makes it another failure domain).
         drivers: Device drivers besides mass storage.
         jobs: Engine; the default runs jobs when ``drain`` is called.
@@ -98,6 +99,7 @@ class Home:
         self,
         root: Path,
         *,
+        primary: Path | None = None,
         second: Path | None = None,
         drivers: Sequence[DeviceDriver] = (),
         jobs: JobEngine | None = None,
@@ -110,7 +112,7 @@ class Home:
         self.clock = clock or RunningClock()
         second = second or root / "stores/second"
         self.catalogue = Catalogue.open(f"sqlite:///{root}/app.db", migrate=True)
-        self.primary = self._store(root / "stores/primary", "primary", free_floor_bytes)
+        self.primary = self._store(primary or root / "stores/primary", "primary", free_floor_bytes)
         self.second = self._store(second, "second", 0)
         self.stores = StoreSet(self.primary, [self.second])
         self.recorder = EntryRecorder(SigningKey.from_seed(bytes([7]) * 32), station="station-1")

@@ -1,0 +1,103 @@
+"""Whether a recording fits before it is read: in the primary store, and in as many others as must get a copy.
+
+Intake stops here, cleanly, while recorders still have everything: a recording that was read and cannot be copied would wait in
+the first store and never be safe. What is on its way is counted: recordings that are being read, and those that are here and not
+yet copied. Two stores on one disk share its room.
+
+Asked before each recording and by nobody in between; the disk may fill all the same (other programs), and running out of room in
+the middle stays an ordinary stop (``ingest.acquire``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from catalogue.records import RecordingRow
+from catalogue.space import SpaceSample
+from evidence.durable import free_bytes
+from evidence.errors import StoreFullError
+from evidence.model import RecordingState
+from evidence.ports import BlobStore
+from ingest.parts import Parts
+
+_ON_THE_WAY: Final = (RecordingState.ACQUIRING, RecordingState.ACQUIRED)
+#: A measurement of a bucket's room older than this says nothing.
+_STALE: Final = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Bytes on their way: still to be read into the primary store, and to be copied into each other one."""
+
+    to_read: int
+    to_copy: int
+
+
+def require_room(parts: Parts, row: RecordingRow) -> None:
+    """Return when a recording may be begun.
+
+    Raises:
+        StoreFullError: It does not fit; ``stores`` names those that are full. Nothing was read and nothing changed.
+    """
+    waiting = _waiting(parts, row)
+    left: dict[int, int] = {}
+    primary, others = parts.stores.primary, parts.stores.others
+    more_bytes = row.size_bytes - min(row.bytes_acquired, row.size_bytes) + waiting.to_read
+    if not _takes(parts, primary, more_bytes, left):
+        raise _full([primary.properties.name], row)
+    full = [
+        store.properties.name for store in others if not _takes(parts, store, row.size_bytes + waiting.to_copy, left)
+    ]
+    must = min(parts.settings.copies, 1 + len(others)) - 1
+    if full and len(others) - len(full) < must:
+        raise _full(full, row)
+
+
+def _waiting(parts: Parts, row: RecordingRow) -> _Waiting:
+    with parts.catalogue.read() as uow:
+        rows = [other for other in uow.recordings.by_state(_ON_THE_WAY, limit=10_000) if other.id != row.id]
+    reading = [other for other in rows if other.state is RecordingState.ACQUIRING]
+    return _Waiting(
+        to_read=sum(max(0, other.size_bytes - other.bytes_acquired) for other in reading),
+        to_copy=sum(other.size_bytes for other in rows),
+    )
+
+
+def _takes(parts: Parts, store: BlobStore, size_bytes: int, left: dict[int, int]) -> bool:
+    """Whether a store has that much room; takes it from its disk's share. One whose room cannot be told is not full."""
+    properties = store.properties
+    if properties.kind != "local":
+        with parts.catalogue.read() as uow:
+            sample = uow.space_samples.newest(properties.name)
+        return not _is_full(parts, sample, size_bytes)
+    try:
+        disk = Path(properties.location).stat().st_dev
+        free = left.get(disk)
+        if free is None:
+            free = free_bytes(Path(properties.location)) - parts.settings.free_floor_bytes
+    except OSError:  # it is away: its copies wait, and it is told elsewhere
+        return True
+    if size_bytes > max(0, free):
+        left[disk] = free
+        return False
+    left[disk] = free - size_bytes
+    return True
+
+
+def _is_full(parts: Parts, sample: SpaceSample | None, size_bytes: int) -> bool:
+    if sample is None or parts.clock.now().wall - sample.at > _STALE:
+        return False
+    return size_bytes > sample.free_bytes
+
+
+def _full(stores: list[str], row: RecordingRow) -> StoreFullError:
+    error = StoreFullError(
+        f"no room for {row.size_bytes} bytes above the floor of {', '.join(stores)}",
+        kept="The recorder keeps its footage; what was read before is kept here.",
+        todo="Make room on that disk or give the store a larger one; reading goes on by itself.",
+    )
+    error.stores = tuple(stores)
+    return error
