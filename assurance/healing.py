@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from assurance.copies import KeepingParts, bytes_of
-from assurance.repair import COPY_MISSING, MENDABLE, Mended, Repair, repair_blob
+from assurance.repair import COPY_BEHIND, COPY_MISSING, MENDABLE, Mended, Repair, repair_blob
 from catalogue.records import BlobRow
 from evidence.digest import Digest
 from evidence.errors import NotFoundError
@@ -104,7 +104,9 @@ class Healing:
                     blobs = bytes_of(uow, finding.recording)
                 except NotFoundError:
                     continue
-            lacking = finding.kind == COPY_MISSING and not all(_is_in(blob, finding.store) for blob in blobs)
+            lacking = finding.kind in {COPY_MISSING, COPY_BEHIND} and not all(
+                _is_in(blob, finding.store) for blob in blobs
+            )
             if not lacking:  # else the store catches up, and that closes it
                 yield from (blob.sha256 for blob in blobs if not finding.store or _is_in(blob, finding.store))
 

@@ -48,11 +48,12 @@ _log = logging.getLogger(__name__)
 COPY_BAD: Final = "copy-bad"
 COPY_DAMAGED: Final = "copy-damaged"
 COPY_MISSING: Final = "copy-missing"
+COPY_BEHIND: Final = "copy-behind"
 ALL_BAD: Final = "all-copies-bad"
 REPAIRED: Final = "copy-repaired"
 SOUND_AGAIN: Final = "copy-sound-again"
 #: Open findings that a repair may settle.
-MENDABLE: Final = frozenset({COPY_BAD, COPY_DAMAGED, COPY_MISSING, ALL_BAD})
+MENDABLE: Final = frozenset({COPY_BAD, COPY_DAMAGED, COPY_MISSING, COPY_BEHIND, ALL_BAD})
 _AS_REPAIR: Final = "repair"
 #: One at a time per bytes in this process.
 _LOCKS: Final = tuple(threading.Lock() for _ in range(64))
@@ -263,7 +264,7 @@ def settled(parts: KeepingParts, blob: BlobRow, good: Collection[str]) -> list[F
     """Open findings about copies that no longer hold, given that these bytes are good in these stores now.
 
     A finding speaks of a recording in a store: it is over when everything that recording has there was read since and is good,
-    and nothing of it lacks there (``copy-missing``). What was not read since is read here, outside of any transaction.
+    and nothing of it lacks there (``copy-missing``, ``copy-behind``). What was not read since is read here, in no transaction.
 
     Args:
         parts: Catalogue, recorder, stores.
@@ -309,7 +310,7 @@ def _is_over(parts: KeepingParts, finding: FindingRow, sha256: Digest, good: Col
     for blob, checks in everything:
         made = set(good) if blob.sha256 == sha256 else set()
         names = [name for name in {*checks, *made} if finding.store in {name, ""}]
-        if not names and finding.kind == COPY_MISSING:
+        if not names and finding.kind in {COPY_MISSING, COPY_BEHIND}:
             return False
         unread = [name for name in names if name not in made]
         if any(checks[name].outcome for name in unread):

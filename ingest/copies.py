@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
@@ -11,7 +11,13 @@ from typing import BinaryIO
 from catalogue import UnitOfWork
 from evidence.clock import to_text
 from evidence.digest import Digest
-from evidence.errors import DigestMismatchError, EvidenceError, StoreError, StoreUnavailableError
+from evidence.errors import (
+    BlobNotFoundError,
+    DigestMismatchError,
+    EvidenceError,
+    StoreError,
+    StoreUnavailableError,
+)
 from evidence.model import Copy
 from evidence.ports import BlobStore
 from ingest.claims import claim
@@ -26,7 +32,7 @@ class Spread:
 
     Attributes:
         copies: Copies that were read back and matched.
-        failed: Store name -> why it has none; the bytes are safe in the others.
+        failed: Store name -> why it has none; it catches up (assurance.catch_up), the bytes are safe in the others.
     """
 
     copies: list[Copy] = field(default_factory=list)
@@ -66,8 +72,13 @@ def spread(
         claim(parts, sha256)
     done = Spread()
     counted = {beside}
-    for store in stores:
+    resting = _resting(parts, stores)
+    domains = [parts.stores.primary.properties.domain] if beside else []
+    for store in sorted(stores, key=lambda one: one.properties.name in resting):
         name = store.properties.name
+        if name in resting and enough(parts, [*domains, *(copy.domain for copy in done.copies)]):
+            done.failed[name] = StoreUnavailableError(f"store {name} did not answer and is asked again later")
+            continue
         try:
             _one(
                 parts,
@@ -84,12 +95,40 @@ def spread(
                 raise StoreError(f"store {name} has no copy of its own: its file is the one that another store counts")
             counted.add(bytes_at)
             done.copies.append(read_back_copy(parts, store, sha256))
+            if name in resting:
+                with parts.catalogue.begin() as uow:
+                    uow.store_states.worked(name, parts.clock.now().wall)
         except (StoreError, DigestMismatchError) as error:
             if error.fatal:
                 raise
             _log.warning("store %s has no copy of %s: %s", name, sha256, error.what)
             done.failed[name] = error
+            if isinstance(error, StoreError):  # a hint for who catches up; what lacks is told by the copies themselves
+                with parts.catalogue.begin() as uow:
+                    uow.store_states.failed(name, parts.clock.now().wall, code=error.code, error=error.what)
     return done
+
+
+def enough(parts: Parts, domains: Sequence[str]) -> bool:
+    """Whether copies in these failure domains (one for each copy) suffice for a recording to count as stored.
+
+    That many copies as are configured, in as many domains as are required, both as far as the configured stores allow.
+    """
+    taking = parts.stores.taking
+    reachable = len({store.properties.domain for store in taking})
+    return (
+        bool(domains)
+        and len(domains) >= min(parts.settings.copies, len(taking))
+        and len(set(domains)) >= min(parts.settings.domains_required, reachable)
+    )
+
+
+def _resting(parts: Parts, stores: Sequence[BlobStore]) -> set[str]:
+    """Stores that failed and are not due to be asked again: they are asked last, and only while copies are still too few."""
+    now = parts.clock.now().wall
+    with parts.catalogue.read() as uow:
+        states = [uow.store_states.of(store.properties.name) for store in stores]
+    return {state.store for state in states if state.next_try_at is not None and now < state.next_try_at}
 
 
 def _one(
@@ -146,15 +185,28 @@ def read_back_copy(parts: Parts, store: BlobStore, sha256: Digest) -> Copy:
 def _refuse_if_held(parts: Parts, store: BlobStore, sha256: Digest, error: EvidenceError) -> None:
     """A copy that does not read back (or cannot be read) may be made again if nobody was ever told of it.
 
-    A copy that an entry names is evidence of tampering or decay: it stays for a person to see, and the error is raised. A
-    person is told either way.
+    A copy that an entry names is evidence of tampering or decay: the error is raised, and the repair, which keeps what is
+    there, makes it good. A person is told either way.
     """
+    name = store.properties.name
     with parts.catalogue.begin() as uow:
         held = uow.blobs.get(sha256) is not None
-        kind = "copy-bad" if held else "read-back-failed"
-        raise_finding(parts, uow, kind, store=store.properties.name, detail=error.what, at=parts.clock.now())
+        if held:
+            say_bad(parts, uow, sha256, name, error)
+        else:
+            raise_finding(parts, uow, "read-back-failed", store=name, detail=error.what, at=parts.clock.now())
     if held:
         raise error
+
+
+def say_bad(parts: Parts, uow: UnitOfWork, sha256: Digest, store: str, error: EvidenceError) -> None:
+    """Say in the running transaction that a kept copy was found bad: for the auditor, and for the repair, which looks for it."""
+    at = parts.clock.now()
+    kind = "copy-missing" if isinstance(error, BlobNotFoundError) else "copy-bad"
+    blob = uow.blobs.get(sha256)
+    uow.blobs.mark_bad(sha256, store, at.wall, kind)
+    for recording in list(uow.blobs.recordings_of(blob)) if blob is not None else []:
+        raise_finding(parts, uow, kind, recording=recording, store=store, detail=error.what, at=at)
 
 
 def hold(

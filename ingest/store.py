@@ -31,6 +31,7 @@ from evidence.errors import (
     ManifestInvalidError,
     StateConflictError,
     StoreError,
+    StoreUnavailableError,
 )
 from evidence.events import RecordingDuplicate, RecordingStored
 from evidence.ids import RecordingId
@@ -38,7 +39,7 @@ from evidence.model import RecordingState
 from ingest import manifests
 from ingest.acquire import say_interrupted
 from ingest.claims import claim
-from ingest.copies import Spread, as_facts, hold, read_back_copy, spread
+from ingest.copies import Spread, as_facts, enough, hold, read_back_copy, say_bad, spread
 from ingest.locking import first_date
 from ingest.parts import Parts, raise_finding
 from ingest.states import HANDED_IN
@@ -91,7 +92,9 @@ def _kept_before(parts: Parts, row: RecordingRow) -> RecordingRow | None:
 
 def _keeps(uow: UnitOfWork, row: RecordingRow) -> bool:
     """Whether a recording still has its bytes: those that were lawfully removed and come back are stored anew."""
-    return row.state in _KEPT and row.sha256 is not None and uow.references.holds_bytes(row.sha256, f"recording:{row.id}")
+    return (
+        row.state in _KEPT and row.sha256 is not None and uow.references.holds_bytes(row.sha256, f"recording:{row.id}")
+    )
 
 
 # --- the ordinary way -------------------------------------------------------------------------------------------------
@@ -164,10 +167,7 @@ def _adopt(parts: Parts, row: RecordingRow, sha256: Digest) -> None:
         # Damaged bytes stand under our digest. Nobody's: they go, ours come. Somebody's: a person must look, ours wait.
         if _is_held(parts, sha256) or not _gone(parts, sha256):
             with parts.catalogue.begin() as uow:
-                store = primary.properties.name
-                raise_finding(
-                    parts, uow, "copy-bad", recording=row.id, store=store, detail=error.what, at=parts.clock.now()
-                )
+                say_bad(parts, uow, sha256, primary.properties.name, error)
             raise
         primary.adopt(partial, sha256=sha256, size_bytes=row.size_bytes)
 
@@ -193,7 +193,7 @@ def _digests(row: RecordingRow) -> tuple[Digest, Digest]:
 
 
 def _require_enough(parts: Parts, done: Spread) -> None:
-    if len(done.copies) < min(parts.settings.copies, len(parts.stores.taking)) or not done.copies:
+    if not enough(parts, [copy.domain for copy in done.copies]):
         raise next(iter(done.failed.values()), StoreError("no store took a copy"))
 
 
@@ -237,7 +237,7 @@ def _say_stored(
         )
         entry = parts.enter(uow, event, at=at)
         for store, error in {**copies.failed, **manifest_copies.failed}.items():
-            raise_finding(parts, uow, "copy-missing", recording=row.id, store=store, detail=error.what, at=at)
+            raise_finding(parts, uow, "copy-behind", recording=row.id, store=store, detail=error.what, at=at)
         return uow.recordings.change_state(
             row.id,
             expect={RecordingState.ACQUIRED},
@@ -290,10 +290,10 @@ def _require_kept_copies(parts: Parts, kept: RecordingRow) -> None:
             good.add(store.stat(sha256).bytes_at)  # one file under two stores is one copy
         except (DigestMismatchError, BlobNotFoundError) as error:
             with parts.catalogue.begin() as uow:
-                raise_finding(
-                    parts, uow, "copy-bad", recording=kept.id, store=copy.store, detail=error.what, at=parts.clock.now()
-                )
+                say_bad(parts, uow, sha256, copy.store, error)
             raise
+        except StoreUnavailableError:
+            continue  # nothing is known of that copy: it does not count
     if len(good) < min(parts.settings.copies, len(parts.stores.taking)):
         raise StoreError(f"{kept.id} has {len(good)} copies, too few to drop the same bytes elsewhere")
 
