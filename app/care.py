@@ -94,6 +94,7 @@ def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: Fal
         Duty(job=INVENTORY_JOB, every=timedelta(minutes=10), run=house.inventory.tick, queue=KEEP_QUEUE),
         Duty(job=MOVE_JOB, every=minute, run=moving.work, queue=KEEP_QUEUE),
         Duty(job=REMOVAL_JOB, every=minute, run=removing.go_on, queue=KEEP_QUEUE),
+        Duty(job=PROBE_JOB, every=minute, run=lambda: house.probe_stores(due_only=True), queue=KEEP_QUEUE),
         *keys,
     ]
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 
+from app.cli.command_storage_migrate import migrate
 from app.cli.common import (
     acting,
     home_option,
@@ -18,11 +19,13 @@ from app.cli.common import (
     terminal,
     the_home,
 )
+from app.cli.storage_check import check as check_
 from app.cli.storage_reports import locks, space
 from app.settings import LocalStoreSettings
 from app.web_services import auditor_of, health_parts_of
 from app.wiring import open_catalogue, opened, require_action
 from chain_of_custody import create_published_directory
+from evidence.errors import PolicyUnmetError
 from evidence.ids import RecordingId
 from evidence.model import Action
 from storage.local import LocalStore
@@ -34,8 +37,10 @@ def storage() -> None:
     """Stores and copies."""
 
 
+storage.add_command(migrate)
 storage.add_command(locks)
 storage.add_command(space)
+storage.add_command(check_)
 
 
 @storage.command()
@@ -63,6 +68,7 @@ def init_(home: str | None, *, as_json: bool, login: str) -> None:
     """Make the configured buckets (versions, Object Lock, default retention) and the folders of new local stores.
 
     An existing store is left as it is. Mount every store's disk first: an unmounted one would get a new, empty store below it.
+    Exit status 3 when a bucket does not protect what it stores; `liuhen storage check` tells why.
     """
     target = the_home(home)
     settings = target.require()
@@ -86,9 +92,12 @@ def init_(home: str | None, *, as_json: bool, login: str) -> None:
             told.append({"store": properties.name, "kind": properties.kind, "protection": properties.protection})
     if as_json:
         print_json(told)
-        return
-    for row in told:
-        click.echo(f"{row['store']}\t{row['kind']}\t{row['protection']}")
+    else:
+        for row in told:
+            click.echo(f"{row['store']}\t{row['kind']}\t{row['protection']}")
+    if any(row["kind"] == "s3" and row["protection"] == "none" for row in told):
+        click.echo(say("Not every bucket protects what it stores; `liuhen storage check` tells why."), err=True)
+        raise click.exceptions.Exit(PolicyUnmetError.exit_code)
 
 
 @storage.command()
