@@ -27,7 +27,7 @@ from assurance.repair import close_settled, settled
 from catalogue.records import BlobRow
 from catalogue.references import BytesGoError
 from catalogue.store_states import Lacking, StoreStateRow
-from evidence.digest import Digest
+from evidence.digest import SHA256, Digest
 from evidence.errors import (
     DigestMismatchError,
     EvidenceError,
@@ -37,6 +37,7 @@ from evidence.errors import (
 )
 from evidence.ports import BlobStore
 from storage.reading import CHUNK_BYTES
+from storage.stores import inner_of
 
 _log = logging.getLogger(__name__)
 _AS_CATCH_UP: Final = "catch-up"
@@ -47,6 +48,8 @@ _ASKED_AT_ONCE: Final = 500
 _REFUSALS_MAX: Final = 3
 #: Without any sign that something lacks, the catalogue is asked this often all the same.
 _LOOK_EVERY: Final = timedelta(minutes=10)
+_ASKED_EVERY: Final = timedelta(minutes=2)
+_NOBODYS: Final = Digest(SHA256, "0" * 64)
 #: Counting takes at most this share of the time.
 _COUNT_SHARE: Final = 0.02
 _COUNT_EVERY_S: Final = 60.0
@@ -88,6 +91,8 @@ class CatchUp:
         """
         end = self._elapsed_s() + self._slice_s
         made = 0
+        for store in self._parts.stores:
+            self._look_in(store)
         for store in self._parts.taking:
             if self._due(store.properties.name):
                 made += _Round(self._parts, store, self._hint, lambda: self._elapsed_s() < end).run(self._at_once)
@@ -95,6 +100,15 @@ class CatchUp:
         for store in self._parts.stores:
             self._count(store.properties.name)
         return made
+
+    def _look_in(self, store: BlobStore) -> None:
+        """Ask a store that nobody asked for anything lately whether it answers: no page shows an old answer as a new one."""
+        now = self._parts.clock.now().wall
+        with self._parts.catalogue.read() as uow:
+            state = uow.store_states.of(store.properties.name)
+        waits = state.next_try_at is not None and now < state.next_try_at
+        if not waits and (state.failing_since is not None or state.ok_at is None or now - state.ok_at >= _ASKED_EVERY):
+            look_in(self._parts, store)
 
     def _due(self, name: str) -> bool:
         """Whether to ask the catalogue what this store lacks: there is a sign that it does, or it was not asked for long."""
@@ -118,6 +132,34 @@ class CatchUp:
         count_store(self._parts, name)
         took_s = self._elapsed_s() - began
         self._count_after[name] = self._elapsed_s() + max(_COUNT_EVERY_S, took_s / _COUNT_SHARE)
+
+
+def look_in(parts: KeepingParts, store: BlobStore) -> None:
+    """Ask a store for bytes nobody has, and note whether it answers.
+
+    One that refused copies it lacks is not asked: an answer would not mean that it takes them. The next try to catch up tells.
+
+    Raises:
+        EvidenceError: A fatal one.
+    """
+    name = store.properties.name
+    with parts.catalogue.read() as uow:
+        state = uow.store_states.of(name)
+    if state.failing_since is not None and state.behind_objects:
+        return
+    why: StoreError | None = None
+    try:
+        inner_of(store).exists(_NOBODYS)
+    except StoreError as error:
+        if error.fatal:
+            raise
+        why = error
+    at = parts.clock.now().wall
+    with parts.catalogue.begin() as uow:
+        if why is None:
+            uow.store_states.worked(name, at)
+        else:
+            uow.store_states.failed(name, at, code=why.code, error=why.what)
 
 
 def count_store(parts: KeepingParts, name: str) -> StoreStateRow:
@@ -163,27 +205,12 @@ class _Round:
             lacking = uow.store_states.lacking(self._name, limit=_ASKED_AT_ONCE)
             state = uow.store_states.of(self._name)
         if not lacking:
-            if state.failing_since is not None:
-                self._ask()
             return 0
         with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="catch-up") as pool:
             for done in [pool.submit(self._one, lack) for lack in lacking]:
                 done.result()
         self._note(state)
         return self._made
-
-    def _ask(self) -> None:
-        """Nothing lacks, but it failed the last time: whether it answers again."""
-        try:
-            next(iter(self._target.list()), None)
-        except StoreError as error:
-            self._why = error
-        at = self._parts.clock.now().wall
-        with self._parts.catalogue.begin() as uow:
-            if self._why is None:
-                uow.store_states.worked(self._name, at)
-            else:
-                uow.store_states.failed(self._name, at, code=self._why.code, error=self._why.what)
 
     def _note(self, before: StoreStateRow) -> None:
         at = self._parts.clock.now().wall
@@ -296,7 +323,9 @@ class _Round:
     def _say(self, blob: BlobRow) -> None:
         at = self._parts.clock.now()
         copy = copy_facts(self._target, blob.sha256, at)
-        with self._saying:  # else the last two copies of a recording, said at once, would each take the other for lacking
+        with (
+            self._saying
+        ):  # else the last two copies of a recording, said at once, would each take the other for lacking
             over = settled(self._parts, blob, [self._name])
             with self._parts.catalogue.begin() as uow:
                 now = uow.blobs.get(blob.sha256)

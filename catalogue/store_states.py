@@ -164,6 +164,12 @@ class StoreStates:
             statement = statement.where(here.sha256 > after)
         return [(row["sha256"], row["store"]) for row in self._db.all(statement.limit(limit))]
 
+    def bad_in(self, store: str) -> int:
+        """How many copies there did not match when they were last read."""
+        here = blob_copies.c
+        statement = sa.select(sa.func.count()).select_from(blob_copies)
+        return int(self._db.scalar(statement.where(here.outcome != NOTHING, here.store == store)))
+
     def _set(self, store: str, **values: Any) -> None:
         self._db.insert_new(store_states, {"store": store})
         self._db.execute(store_states.update().where(store_states.c.store == store).values(**values))
