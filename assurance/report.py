@@ -57,6 +57,8 @@ KINDS: Final = {
     "store-unavailable": Severity.UNKNOWN,
     "not-examined": Severity.UNKNOWN,
     "orphan-blob": Severity.NOTE,
+    "being-removed": Severity.NOTE,
+    "store-given-up": Severity.NOTE,
     "foreign-file": Severity.NOTE,
     "file-open": Severity.NOTE,
     "late": Severity.NOTE,

@@ -28,6 +28,7 @@ from assurance.log_checks import check_log
 from assurance.log_entries import LogFacts
 from assurance.report import Finding, VerifyProgress, VerifyReport
 from catalogue import Catalogue
+from catalogue.records import BlobRow
 from chain_of_custody.checkpoint import NoteVerifier
 from evidence.clock import Clock
 from evidence.errors import CatalogueUnavailableError, EvidenceError, HomeLockedError
@@ -86,15 +87,15 @@ def verify_home(
     with _readable("log", unreadable):
         log = check_log(catalogue, published=published, vkey=vkey, now=clock.now().wall, progress=told)
     with _readable("copies", unreadable):
-        copies = check_copies(catalogue, stores=by_name.values(), progress=told)
+        judge = _PolicyJudge(by_name, policy or CopyPolicy(), old=_old(catalogue))
+        copies = check_copies(catalogue, stores=by_name.values(), progress=told, judge=judge.findings)
+        findings += judge.set_up()
     with _readable("facts", unreadable):
         recordings, differing = check_facts(catalogue, log, stores=by_name, progress=told)
         findings += differing
     if disclosures is not None:
         with _readable("disclosures", unreadable):
             findings += check_disclosures(catalogue, disclosures, stores=by_name.values(), now=clock.now().wall)
-    with _readable("policy", unreadable):
-        findings += _check_policy(by_name, copies, policy or CopyPolicy())
     return VerifyReport(
         entries=log.entries,
         recordings=recordings,
@@ -118,25 +119,43 @@ def _readable(part: str, findings: list[Finding]) -> Iterator[None]:
         findings.append(Finding(kind="catalogue-unreadable", detail=f"{part}: {type(error).__name__}"))
 
 
-def _check_policy(stores: dict[str, BlobStore], copies: CopyFacts, policy: CopyPolicy) -> Iterator[Finding]:
-    """Recordings and manifests whose good copies are too few, or lie in too few domains as the stores are now."""
-    domain_of = {name: store.properties.domain for name, store in stores.items()}
-    reachable = len(set(domain_of.values()))
-    if reachable < policy.domains:
-        # A fact of the set-up, not of what is kept: recorders are not cleared (promise 1) and every page says so. Copies that
-        # lie in fewer domains than these stores would allow are a policy unmet, below.
-        detail = f"all stores lie in {reachable} failure domain(s); recorders are cleared only with {policy.domains}"
-        yield Finding(kind="few-domains-here", detail=detail)
-    for blob in copies.blobs:
+def _old(catalogue: Catalogue) -> frozenset[str]:
+    """Stores that were moved away from: their copies count for nothing."""
+    with catalogue.read() as uow:
+        return uow.moves.old()
+
+
+class _PolicyJudge:
+    """Whether recordings and manifests have enough good copies in enough domains as the stores are now."""
+
+    def __init__(self, stores: dict[str, BlobStore], policy: CopyPolicy, *, old: frozenset[str]) -> None:
+        self._policy = policy
+        self._domain_of = {name: store.properties.domain for name, store in stores.items() if name not in old}
+        self._reachable = len(set(self._domain_of.values()))
+
+    def set_up(self) -> Iterator[Finding]:
+        """A fact of the set-up, not of what is kept: recorders are not cleared (promise 1) and every page says so.
+
+        Copies that lie in fewer domains than these stores would allow are a policy unmet.
+        """
+        if self._reachable < self._policy.domains:
+            detail = (
+                f"all stores lie in {self._reachable} failure domain(s); "
+                f"recorders are cleared only with {self._policy.domains}"
+            )
+            yield Finding(kind="few-domains-here", detail=detail)
+
+    def findings(self, blob: BlobRow, good: set[str]) -> Iterator[Finding]:
+        """What one blob lacks."""
         holder = next((holder for holder in blob.holders if not holder.startswith("derivative:")), "")
         if not holder:
-            continue
+            return
         kind, _, recording = holder.partition(":")
-        good = copies.good.get(blob.sha256, set())
-        domains = {domain_of[name] for name in good}
-        if len(good) < policy.copies:
-            detail = f"{kind}: {len(good)} good copies of {policy.copies}"
+        counted = good & self._domain_of.keys()
+        domains = {self._domain_of[name] for name in counted}
+        if len(counted) < self._policy.copies:
+            detail = f"{kind}: {len(counted)} good copies of {self._policy.copies}"
             yield Finding(kind="too-few-copies", recording=recording, detail=detail)
-        elif len(domains) < min(policy.domains, reachable):
-            detail = f"{kind}: good copies in {len(domains)} domains of {policy.domains}"
+        elif len(domains) < min(self._policy.domains, self._reachable):
+            detail = f"{kind}: good copies in {len(domains)} domains of {self._policy.domains}"
             yield Finding(kind="too-few-domains", recording=recording, detail=detail)

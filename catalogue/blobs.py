@@ -9,7 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from catalogue.db import CHUNK, Db
+from catalogue.db import CHUNK, Db, chunks
 from catalogue.records import BlobRow, DerivativeRow
 from catalogue.references import References
 from catalogue.schema import blob_copies, blob_holders, blobs, copy_locks, derivatives, recordings
@@ -133,6 +133,25 @@ class Blobs:
         """One blob with its copies and holders, both in a stable order."""
         found = self._full([sha256])
         return found[0] if found else None
+
+    def page(self, *, after: Digest | None = None, limit: int = CHUNK) -> list[BlobRow]:
+        """Blobs by digest, those after one of them: for who reads all of them and keeps no transaction open meanwhile."""
+        statement = sa.select(blobs.c.sha256).order_by(blobs.c.sha256).limit(limit)
+        if after is not None:
+            statement = statement.where(blobs.c.sha256 > after)
+        return self._full([row["sha256"] for row in self._db.all(statement)])
+
+    def count_copies(self) -> int:
+        """How many copies are known."""
+        return int(self._db.scalar(sa.select(sa.func.count()).select_from(blob_copies)))
+
+    def known(self, digests: list[Digest]) -> set[Digest]:
+        """Those of these bytes that have a row."""
+        found: set[Digest] = set()
+        for part in chunks(digests):
+            statement = sa.select(blobs.c.sha256).where(blobs.c.sha256.in_(part))
+            found.update(row["sha256"] for row in self._db.all(statement))
+        return found
 
     def all(self) -> Iterator[BlobRow]:
         """Every blob by digest, a chunk at a time."""

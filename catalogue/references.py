@@ -146,6 +146,12 @@ class References:
         """All of them, oldest first."""
         return [RemovalRow(**row) for row in self._db.all(sa.select(removals).order_by(removals.c.begun_at))]
 
+    def removals_of(self, recording: str) -> list[RemovalRow]:
+        """Those of a recording's bytes that are past the point of no return."""
+        here = removals.c
+        statement = sa.select(removals).where(here.recording == recording, here.state == REMOVING)
+        return [RemovalRow(**row) for row in self._db.all(statement)]
+
     def put_removal(self, row: RemovalRow) -> None:
         """Write a removal down, in the place of the one these bytes had."""
         self._db.upsert(removals, fields_of(row))

@@ -174,3 +174,31 @@ class BlobFiles:
             if not (self._tree.root / layout.BLOBS).is_dir():
                 raise StoreError(f"store {self._tree.name} has lost its folder {layout.BLOBS}")
         self._tree.require()  # a disk that vanished half-way must not look like a short list
+
+    def foreign_files(self) -> Iterator[str]:
+        """Paths below ``objects`` of whatever is no blob by its name or place; nothing of ours makes such files.
+
+        Raises:
+            StoreUnavailableError: The disk is not there.
+        """
+        self._tree.require()
+        base = layout.BLOBS.split("/")
+        with os_errors("list files"):
+            for first in self._names(base):
+                if not layout.is_fan_out(first):
+                    yield f"{layout.BLOBS}/{first}"
+                    continue
+                for second in self._entries([*base, first]):
+                    if not layout.is_fan_out(second):
+                        yield f"{layout.BLOBS}/{first}/{second}"
+                        continue
+                    for name in self._entries([*base, first, second]):
+                        if layout.digest_of_key(f"{layout.BLOBS}/{first}/{second}/{name}") is None:
+                            yield f"{layout.BLOBS}/{first}/{second}/{name}"
+
+    def _entries(self, parts: Sequence[str]) -> Sequence[str]:
+        """Names in a folder; none where a file stands in the place of one (told by its own name above it)."""
+        try:
+            return self._names(parts)
+        except NotADirectoryError:
+            return ()
