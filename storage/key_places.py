@@ -89,7 +89,7 @@ class LocalKeyPlace:
     """
 
     def __init__(self, store: LocalStore) -> None:
-        self._tree = store.tree
+        self._tree = store.store_tree
 
     @property
     def name(self) -> str:

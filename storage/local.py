@@ -144,7 +144,7 @@ class LocalStore(BlobFiles):
         return self._tree.root
 
     @property
-    def tree(self) -> StoreTree:
+    def store_tree(self) -> StoreTree:
         """The store's folder, for what lies beside its objects."""
         return self._tree
 

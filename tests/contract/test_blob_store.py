@@ -115,6 +115,10 @@ class BlobStoreContract:
     def leftovers(self, kit):
         raise NotImplementedError
 
+    def name_of(self, kit, digest):
+        """The digest under which the store keeps its bytes."""
+        return digest
+
     # --- put and open -----------------------------------------------------------------------------------------------
     @pytest.mark.parametrize("size", [0, 1, (1 << 20) + 1])
     def test_what_was_put_is_what_is_opened(self, kit, size):
@@ -126,7 +130,7 @@ class BlobStoreContract:
             assert stream.read() == data
         stat = kit.store.stat(digest)
         assert (stat.key, stat.size_bytes, stat.version) == (receipt.key, size, receipt.version)
-        assert digest.hex in receipt.key
+        assert self.name_of(kit, digest).hex in receipt.key
         kit.store.verify(digest, digest)
 
     def test_a_blob_larger_than_one_part_is_whole(self, kit):
@@ -194,7 +198,8 @@ class BlobStoreContract:
             receipts = list(pool.map(write, range(8)))
         # Over several stores, each store is made its copy by exactly one writer, which need not be the same one everywhere.
         makers = sum(receipt.created for receipt in receipts)
-        copies = len(kit.store.stores) if isinstance(kit.store, Replicated) else 1
+        whole = getattr(kit.store, "inner", kit.store)
+        copies = len(whole.stores) if isinstance(whole, Replicated) else 1
         assert 1 <= makers <= copies
         assert len({receipt.version for receipt in receipts}) == 1
         kit.store.verify(sha256_of(data), sha256_of(data))
