@@ -68,10 +68,11 @@ DENIALS: Final = {
     "own-rights": "Nobody changes their own rights.",
     "own-password": "Change your own password with the present one.",
     "own-account": "Nobody lets their own account act as somebody else.",
+    "pulled-it-themselves": "Who stopped removals cannot let them go on.",
     "password-change-required": "Change your one-time password first.",
 }
 MODES: Final = {"manual": "by a person", "automatic": "automatically"}
-PARTS: Final = {"recording": "recording", "manifest": "manifest"}
+PARTS: Final = {"recording": "recording", "manifest": "manifest", "derivative": "viewing copy or picture"}
 #: Measurements of the examination; their figures follow as written in the log.
 NOTES: Final = {
     "structure-beyond-end": "The file says it is longer than it is",

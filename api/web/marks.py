@@ -14,6 +14,7 @@ from access.damage import OF_COPIES
 from access.deadlines import HandIn
 from access.views import DayState, DayVerdict
 from assurance.health_facts import Level
+from assurance.store_reports import StoreStand
 from catalogue.records import FindingRow, RecordingRow
 from evidence.model import Copy, DeviceState, OffloadState, RecordingState, Verdict
 
@@ -90,6 +91,15 @@ CHECKS: Final = {
     "copy-damaged": Mark(BAD, "stop", "Bytes differ"),
     "copy-missing": Mark(BAD, "stop", "Missing"),
     "store-unavailable": Mark(UNKNOWN, "question", "Store does not answer"),
+    "lock-record": Mark(BAD, "stop", "A lock record was changed"),
+}
+#: How a store stands.
+STORES: Final = {
+    StoreStand.LEVEL: Mark(GOOD, "check", "Answers, holds all its copies"),
+    StoreStand.BEHIND: Mark(BUSY, "arrow-down", "Catching up"),
+    StoreStand.FAILING: Mark(BAD, "stop", "Fails"),
+    StoreStand.DAMAGED: Mark(BAD, "stop", "Bad copies"),
+    StoreStand.UNKNOWN: NOT_KNOWN,
 }
 QUARANTINE: Final = Mark(WARN, "warn", "Quarantine")
 IMPORTANT: Final = Mark(WARN, "star", "Device mark")
