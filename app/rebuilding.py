@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.encryption import encrypting
 from app.home import Home
 from app.settings import Settings
 from app.wiring import (
@@ -125,7 +126,8 @@ def rebuild_home(
                 _seal_what_waits(old, home, settings, stores)
             fresh = Catalogue.open(f"sqlite:///{fresh_path}", migrate=True)
             try:
-                done = fill(fresh, home, settings, stores, old=old, progress=progress)
+                sealed = readable(stores, home, settings, fresh)
+                done = fill(fresh, home, settings, sealed, old=old, progress=progress)
                 if not check:
                     done.one_time_password = _carry_over(
                         fresh, old, recorder=EntryRecorder(keys.load(home.station_key), station=settings.station.name)
@@ -138,6 +140,23 @@ def rebuild_home(
         if not check:
             done.kept_aside = _swap(path, fresh_path, stamp=unix_ms(clock.now().wall))
         return done
+
+
+def readable(stores: StoreSet, home: Home, settings: Settings, fresh: Catalogue) -> StoreSet:
+    """The stores as they are read: where footage is encrypted, the keys beside them are taken into the new catalogue first.
+
+    Raises:
+        KeyUnavailableError: The master key does not open; nothing was built.
+    """
+    clock = SystemClock()
+    recorder = EntryRecorder(keys.load(home.station_key), station=settings.station.name)
+    opened, encryption = encrypting(
+        stores, home=home, settings=settings, catalogue=fresh, recorder=recorder, clock=clock, suite=digest_suite()
+    )  # fmt: skip
+    if encryption is not None:
+        encryption.master.open()
+        encryption.ring.rebuild_index()
+    return opened
 
 
 @contextlib.contextmanager
@@ -217,10 +236,10 @@ def _names(home: Home, stores: StoreSet, done: Rebuilt) -> list[Disclosure]:
     return list(rescued.disclosures)
 
 
-def copies_of_log(home: Home, stores: StoreSet, verifier: NoteVerifier, done: Rebuilt) -> list[Path | LogPlace]:
+def _by_reach(places: list[Path | LogPlace], verifier: NoteVerifier, done: Rebuilt) -> list[Path | LogPlace]:
     """Copies of the published log, the one that reaches furthest first; the home's own before others as long."""
     reach: list[tuple[int, Path | LogPlace]] = []
-    for place in published_places(home, stores):
+    for place in places:
         try:
             reach.append((LogReader(place, verifier=verifier).checkpoint().size, place))
         except EvidenceError as error:
@@ -239,6 +258,7 @@ def fill(
     progress: Progress | None,
     names: list[Disclosure] | None = None,
     sizes: Mapping[str, int] | None = None,
+    places: list[Path | LogPlace] | None = None,
 ) -> Rebuilt:
     """Fill an empty catalogue from the copy of the log that reaches furthest and is sound.
 
@@ -251,6 +271,7 @@ def fill(
         progress: Told of steps.
         names: Personal values, where the caller has read them already.
         sizes: As ``assurance.rebuild.rebuild``.
+        places: Copies of the log, the home's own first; by default that and those of all stores.
 
     Raises:
         IntegrityError: No copy of the log is sound; nothing was built.
@@ -259,7 +280,7 @@ def fill(
     done = Rebuilt()
     names = _names(home, stores, done) if names is None else names
     trouble: EvidenceError = IntegrityError("no copy of the published log can be read", kept="Nothing was built.")
-    for place in copies_of_log(home, stores, verifier, done):
+    for place in _by_reach(places or published_places(home, stores), verifier, done):
         try:
             report = rebuild(
                 fresh, published=place, vkey=verifier.text(), disclosures=names, stores=stores.all, sizes=sizes,

@@ -163,3 +163,7 @@ class People:
         """The person behind an operating-system user."""
         found: AgentId | None = self._db.scalar(sa.select(os_users.c.agent).where(os_users.c.uid == uid))
         return found
+
+    def os_users(self) -> dict[int, AgentId]:
+        """Every binding of an operating-system user: uid -> person."""
+        return {row["uid"]: row["agent"] for row in self._db.all(sa.select(os_users).order_by(os_users.c.uid))}

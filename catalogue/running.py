@@ -151,6 +151,10 @@ class Settings:
         value: str | None = self._db.scalar(sa.select(settings.c.value).where(settings.c.name == name))
         return value
 
+    def drop(self, name: str) -> None:
+        """Forget a value; nothing when there is none."""
+        self._db.execute(settings.delete().where(settings.c.name == name))
+
     def put(self, name: str, value: str) -> None:
         """Set or replace."""
         self._db.upsert(settings, {"name": name, "value": value})
