@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,12 +14,16 @@ from assurance.health_of_locks import locks
 from assurance.renewal import NOT_RENEWED, RenewalParts, renew_locks
 from assurance.report import Verdict
 from assurance.verify import CopyPolicy
-from evidence.clock import utc_from_ms
+from evidence.clock import SystemClock, utc_from_ms
 from evidence.digest import SHA256, Digest
-from evidence.errors import StoreError, StoreUnavailableError
+from evidence.errors import BlobLockedError, StoreError, StoreUnavailableError
 from evidence.lock_dates import LockPolicy, due_at
+from storage.s3 import S3Store
+from support import seaweed
 from support.assured_home import AssuredHome
-from support.recorders import gb_name
+from support.home import Home
+from support.recorders import gb_name, make_gb_tree
+from support.stores import SUITE
 
 NAME, MARKED = f"DCIM/{gb_name(counter=1)}", f"DCIM/{gb_name(counter=2, mark='_IMP')}"
 POLICY = LockPolicy()
@@ -220,3 +225,29 @@ def test_a_renewal_that_was_killed_before_it_was_remembered_asks_for_nothing_aga
     renew(home)
     assert until(home, row.sha256) - moved < timedelta(minutes=1)
     assert told(home)["primary"].due == 0
+
+
+def test_r13_a_bucket_keeps_what_the_renewal_ordered_and_no_other_copy_is_touched(tmp_path) -> None:
+    """On a real server: a copy that came without a lock gets one, looked at afterwards; the server then refuses removal."""
+    clock = SystemClock()
+    with Home(tmp_path / "home", clock=clock) as whole:
+        whole.offload(make_gb_tree(tmp_path / "card", {NAME: b"footage" * 1000}))
+        (row,) = whole.rows()
+        bucket = S3Store(seaweed.shared().settings(), name="bucket", suite=SUITE, clock=clock)
+        bucket.ensure_bucket()
+        data = b"footage" * 1000
+        receipt = bucket.put(io.BytesIO(data), sha256=row.sha256, size_bytes=len(data))
+        assert bucket.stat(row.sha256).retain_until is None
+        with whole.catalogue.begin() as uow:
+            uow.blobs.put_copy(row.sha256, whole.stores.copy(bucket, receipt, read_back_at=clock.now().wall))
+        looked = RenewalParts(
+            catalogue=whole.catalogue, recorder=whole.recorder, clock=clock, stores=[bucket], policy=POLICY
+        )
+        book = FindingBook(whole.catalogue, recorder=whole.recorder, clock=clock)
+        assert renew_locks(looked, book=book)["bucket"].renewed == 1
+        locked = bucket.stat(row.sha256).retain_until
+        assert abs(locked - (clock.now().wall + POLICY.cap)) < timedelta(minutes=1)
+        assert renew_locks(looked, book=book)["bucket"].renewed == 0
+        with pytest.raises(BlobLockedError):
+            bucket.delete(row.sha256, now=locked)
+        bucket.close()
