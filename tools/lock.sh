@@ -7,10 +7,11 @@ python3 - <<'PY'
 import tomllib
 
 with open("../pyproject.toml", "rb") as file:
-    groups = tomllib.load(file)["dependency-groups"]
-for name, first in (("dev", "-c run.txt\n"), ("interop", "")):
+    project = tomllib.load(file)
+groups = project["dependency-groups"] | project["project"]["optional-dependencies"]
+for name, first in (("dev", "-c run.txt\n"), ("interop", ""), ("pkcs11", "-c run.txt\n")):
     with open(f"{name}.in", "w", encoding="utf-8") as file:
         file.write(first + "\n".join(groups[name]) + "\n")
 PY
 compile ../pyproject.toml -o run.txt
-for name in build demo dev interop; do compile "$name.in" -o "$name.txt"; done
+for name in build demo dev interop pkcs11; do compile "$name.in" -o "$name.txt"; done

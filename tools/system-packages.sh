@@ -5,7 +5,7 @@ set -euo pipefail
 
 run_packages=(python3 python3-venv ffmpeg libusb-1.0-0 libgl1 libglib2.0-0 util-linux e2fsprogs unzip tzdata
   forensics-samples-files opencv-doc)
-test_packages=(chromium fonts-noto-cjk strace xfsprogs postgresql golang-go golang-golang-x-mod-dev openssl systemd udev procps iproute2)
+test_packages=(chromium fonts-noto-cjk strace xfsprogs postgresql golang-go golang-golang-x-mod-dev openssl systemd udev procps iproute2 softhsm2)
 # A second S3 server (RADOS Gateway), for `make test-ceph` only.
 ceph_packages=(ceph-mon ceph-osd radosgw ceph-common)
 
