@@ -18,6 +18,7 @@ from catalogue.records import FindingRow
 #: About one stored copy: the other copies may well be sound.
 OF_COPIES: Final = frozenset({"copy-damaged", "copy-missing", "copy-bad", "lock-record"})
 KINDS: Final = OF_COPIES | {
+    "all-copies-bad",
     "log-invalid",
     "log-replicas-differ",
     "log-not-in-database",

@@ -11,6 +11,7 @@ from typing import Protocol
 from access import Administration, Gate, Identity, Reading
 from access.directory import Directory
 from api.checks import Checks
+from assurance.store_reports import StorageDesk
 from evidence.clock import Clock
 from evidence.ids import RecordingId
 from evidence.model import Actor
@@ -90,3 +91,4 @@ class Services:
     proofs: Proofs
     viewings: ViewingMaker
     notices: Notices
+    storage: StorageDesk

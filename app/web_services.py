@@ -9,10 +9,12 @@ from access import Gate
 from api.checks import Checks
 from api.services import PublishedLog, Services, SystemNotice
 from api.verification import LastVerification
+from app.encryption import key_parts
 from app.proofs import ProofDesk
 from app.wiring import House
 from assurance.auditor import Auditor, AuditorParts
-from assurance.health_facts import HealthParts
+from assurance.health_facts import BackupHope, HealthParts
+from assurance.store_reports import StorageDesk
 from catalogue import Catalogue
 from catalogue.records import RecordingRow
 from evidence.errors import StoreUnavailableError
@@ -45,8 +47,10 @@ def health_parts_of(house: House, jobs: JobEngine | None) -> HealthParts:
     return HealthParts(
         catalogue=house.catalogue, stores=house.stores.all, published=house.published, verifier=house.sealer.verifier,
         clock=house.clock, policy=house.policy, jobs=jobs, floor_bytes=house.settings.storage.free_floor_bytes,
-        locks=house.locks, capacities=house.capacities, space_warn_days=house.settings.storage.space_warn_days,
-        space_alarm_days=house.settings.storage.space_alarm_days,
+        locks=house.locks, fixity=house.fixity, capacities=house.capacities,
+        space_warn_days=house.settings.storage.space_warn_days, space_alarm_days=house.settings.storage.space_alarm_days,
+        keys=key_parts(house.home, house.settings, house.catalogue, house.stores, house.encryption),
+        backup=BackupHope(to=house.settings.backup.to, alarm_hours=house.settings.backup.alarm_hours),
     )  # fmt: skip
 
 
@@ -151,5 +155,5 @@ def web_services(
         docks=DockBoard(offloads, docked=docked, authoriser=house.gate, hint=hint), checks=checks, blobs=blobs_of(house),
         log=PublishedLog(directory=house.home.public_log, vkey=house.vkey),
         proofs=ProofDesk(catalogue, gate=house.gate, published=house.home.public_log, verifier=house.sealer.verifier),
-        viewings=viewings, notices=HouseNotices(house),
+        viewings=viewings, notices=HouseNotices(house), storage=StorageDesk(house.keeping, authoriser=house.gate),
     )  # fmt: skip

@@ -27,7 +27,7 @@ from api.dependencies import (
 )
 from api.routes.session import set_cookie
 from api.security import csrf as forgery
-from api.web import admin_pages, custody_words, recording_view, words
+from api.web import admin_pages, custody_words, recording_view, storage_page, words
 from api.web.dock_view import place_of
 from api.web.i18n import choose_language, translate
 from api.web.rendering import language_of, render
@@ -118,6 +118,7 @@ def router() -> APIRouter:
     whole = APIRouter(include_in_schema=False)
     whole.include_router(_pages)
     whole.include_router(admin_pages.router)
+    whole.include_router(storage_page.router)
     return whole
 
 

@@ -44,6 +44,7 @@ MENU: Final = (
     MenuItem("/devices", "Recorders", Action.DEVICE_LIST),
     MenuItem("/findings", "Findings", Action.FINDING_LIST),
     MenuItem("/people", "People", Action.PEOPLE_LIST),
+    MenuItem("/storage", "Storage", Action.SYSTEM_HEALTH),
     MenuItem("/system", "System", Action.SYSTEM_HEALTH),
 )
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import click
 
 from app.cli.command_storage_migrate import migrate
+from app.cli.command_storage_status import status
 from app.cli.common import (
     acting,
     home_option,
@@ -22,7 +23,6 @@ from app.cli.common import (
 from app.cli.storage_check import check as check_
 from app.cli.storage_reports import locks, space
 from app.settings import LocalStoreSettings
-from app.web_services import auditor_of, health_parts_of
 from app.wiring import open_catalogue, opened, require_action
 from chain_of_custody import create_published_directory
 from evidence.errors import PolicyUnmetError
@@ -41,6 +41,7 @@ storage.add_command(migrate)
 storage.add_command(locks)
 storage.add_command(space)
 storage.add_command(check_)
+storage.add_command(status)
 
 
 @storage.command()
@@ -98,26 +99,3 @@ def init_(home: str | None, *, as_json: bool, login: str) -> None:
     if any(row["kind"] == "s3" and row["protection"] == "none" for row in told):
         click.echo(say("Not every bucket protects what it stores; `liuhen storage check` tells why."), err=True)
         raise click.exceptions.Exit(PolicyUnmetError.exit_code)
-
-
-@storage.command()
-@home_option
-@json_option
-@identity_options
-def status(home: str | None, *, as_json: bool, login: str) -> None:
-    """Tell how each store is: domain, protection, room."""
-    with acting(home, login) as (house, actor):
-        house.probe_stores()
-        found = auditor_of(house).health(actor, health_parts_of(house, None))
-    checks = [check for check in found.checks if check.name in {"store", "room", "domains", "copies"}]
-    if as_json:
-        print_json(
-            [
-                {"name": c.name, "subject": c.subject, "level": c.level, "reason": c.reason, "values": dict(c.values)}
-                for c in checks
-            ]
-        )
-        return
-    for check in checks:
-        values = " ".join(f"{name}={value}" for name, value in check.values.items())
-        click.echo(f"{check.level:<8} {check.name:<8} {check.subject:<12} {check.reason} {values}")

@@ -291,7 +291,7 @@ def test_health_is_told_with_the_fix(station):
     assert "serve" in checks["service"]["fix"]
     assert checks["domains"]["level"] == "ok"
     stores = station.program.json("storage", "status")
-    assert {row["subject"] for row in stores if row["name"] == "store"} == {"primary", "second"}
+    assert {row["store"]: row["stand"] for row in stores} == {"primary": "level", "second": "level"}
 
 
 def test_people_act_in_their_own_name_and_only_as_far_as_their_roles_reach(station):

@@ -275,7 +275,7 @@ OPERATIONS = {
     "listDevices", "listDocks", "listFindings", "listOffloads", "listRecordings", "listUnits", "logIn", "logOut",
     "openViewing", "publishedLog", "recordingPicture", "recordingProof", "recordingTimeline", "registerDevice",
     "requestViewingCopy", "resetPassword", "retryDock", "revokeRole", "showRecording", "startVerification",
-    "streamRecording", "transferAgent", "verifyRecording", "whoAmI",
+    "storage", "streamRecording", "transferAgent", "verifyRecording", "whoAmI",
 }  # fmt: skip
 
 

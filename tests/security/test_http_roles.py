@@ -82,6 +82,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", f"{A}/agents/{{agent}}/deactivate"): row(MANAGES, 204),
     ("POST", f"{A}/agents/{{agent}}/password"): row(MANAGES, 200),
     ("GET", f"{A}/health"): row(HEALTH, 200),
+    ("GET", f"{A}/storage"): row(HEALTH, 200),
     ("GET", f"{A}/findings"): row(FINDS, 200),
     ("POST", f"{A}/verification"): row(CHECKS, 202, 409),
     ("GET", f"{A}/verification"): row(HEALTH, 200),
@@ -112,6 +113,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/people/deactivate"): row(MANAGES, 303, form=True, agent="{agent}"),
     ("POST", "/people/password"): row(MANAGES, 303, form=True, agent="{agent}"),
     ("GET", "/findings"): row(FINDS, 200),
+    ("GET", "/storage"): row(HEALTH, 200),
     ("GET", "/system"): row(HEALTH, 200),
     ("POST", "/system/verify"): row(CHECKS, 303, 409, form=True),
 }  # fmt: skip

@@ -73,7 +73,7 @@ def test_r04_on_time_is_said_only_of_what_was_handed_in() -> None:
 
 def test_the_kinds_of_damage_are_those_that_make_a_verification_say_tampered() -> None:
     tamper = {kind for kind, severity in KINDS.items() if severity is Severity.TAMPER}
-    assert tamper | {"copy-bad"} == damage.KINDS
+    assert tamper | {"copy-bad", "all-copies-bad"} == damage.KINDS
     assert set(damage.KINDS) <= set(words.FINDINGS)
 
 
