@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -99,6 +99,7 @@ class BackupWish:
         begin: Begin anew where backups lay before and are gone.
         with_bare_keys: Also the master key's file into a backup that is not encrypted.
         gently: Rest after each piece.
+        stop: Whether the service ends.
     """
 
     to: str
@@ -107,6 +108,11 @@ class BackupWish:
     begin: bool = False
     with_bare_keys: bool = False
     gently: bool = False
+    stop: Callable[[], bool] = lambda: False
+
+
+class BackupStoppedError(StateConflictError):
+    """The service ends before the backup did; the next start makes it."""
 
 
 def make_backup(
@@ -162,7 +168,8 @@ def _note_the_dead(house: House) -> list[BackupRow]:
 
 def _failed(house: House, row: BackupRow, error: EvidenceError) -> None:
     with suppress(EvidenceError), house.catalogue.begin() as uow:
-        uow.backups.update(row.id, ended_at=house.clock.now().wall, outcome=error.code, detail=error.what[:500])
+        outcome = PROCESS_ENDED if isinstance(error, BackupStoppedError) else error.code
+        uow.backups.update(row.id, ended_at=house.clock.now().wall, outcome=outcome, detail=error.what[:500])
 
 
 def _enter(house: House, row: BackupRow, made: Made, actor: Actor) -> None:
@@ -189,7 +196,7 @@ def _make(
     )
     encrypted = marker.key is not None
     writer = repository.writer()
-    filling = _Filling(house, writer, rest_s=_REST_S if wish.gently else 0.0, told=told)
+    filling = _Filling(house, writer, rest_s=_REST_S if wish.gently else 0.0, told=told, stop=wish.stop)
     scratch = house.home.scratch
     make_dirs(scratch, 0o750)
     with house.catalogue.dumping(scratch) as dump:
@@ -240,10 +247,12 @@ class _Filling:
     writer: PieceWriter
     rest_s: float
     told: Progress
+    stop: Callable[[], bool]
     done: int = 0
-    outside: list[str] = field(default_factory=list)
 
     def _put(self, data: bytes, step: str) -> Piece:
+        if self.stop():
+            raise BackupStoppedError("the service ends", kept="Earlier backups are whole.")
         piece = self.writer.put(data)
         self.done += 1
         self.told(step, self.done, 0)
@@ -356,10 +365,12 @@ class BackupDuty:
 
     Args:
         house: The home.
+        stop: Whether the service ends.
     """
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, *, stop: Callable[[], bool] = lambda: False) -> None:
         self._house = house
+        self._stop = stop
 
     def run(self) -> None:
         """Make a backup when one is due. One that failed is tried again after an hour; why is told on the system page."""
@@ -393,7 +404,7 @@ class BackupDuty:
         house, wanted = self._house, self._house.settings.backup
         wish = BackupWish(
             to=wanted.to, unlocking=Unlocking.of(wanted, house.home.root / "keys"), keep=wanted.keep,
-            with_bare_keys=wanted.with_bare_keys, gently=True,
+            with_bare_keys=wanted.with_bare_keys, gently=True, stop=self._stop,
         )  # fmt: skip
         try:
             place = place_of(wanted.to, wanted.s3)
@@ -406,6 +417,8 @@ class BackupDuty:
             _log.info("backup %s made: %d pieces new", made.manifest.id, made.written)
         except HomeLockedError:
             _log.info("a backup by hand is under way")
+        except BackupStoppedError:
+            _log.info("the backup under way was broken off, because the service ends")
         except EvidenceError as error:
             if error.fatal:
                 raise
@@ -438,5 +451,5 @@ def due(rows: list[BackupRow], *, every_hours: int, now: datetime) -> bool:
     good = max((row.started_at for row in rows if row.outcome == GOOD), default=None)
     if good is not None and -every < now - good < every:
         return False
-    tried = max((row.started_at for row in rows if row.outcome and row.outcome != GOOD), default=None)
+    tried = max((row.started_at for row in rows if row.outcome not in {"", GOOD, PROCESS_ENDED}), default=None)
     return tried is None or not timedelta(0) <= now - tried < _RETRY

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from app.backing_up import BackupDuty
 from app.encryption import Encryption
 from app.moving import migration_of, remover_of
 from app.wiring import House
@@ -36,6 +37,8 @@ KEEP_QUEUE: Final = "keep"
 _KEEP_AT_ONCE: Final = 2
 #: The scrub, which reads whenever it is behind and must not be in the way of a repair.
 SCRUB_QUEUE: Final = "scrub"
+#: The backup, which takes as long as the database is large; at most one at a time.
+BACKUP_QUEUE: Final = "backup"
 _SLICE_S: Final = 45.0
 SWEEP_JOB: Final = "deadline-sweep"
 DISCLOSURES_JOB: Final = "disclosures"
@@ -50,6 +53,7 @@ PROBE_JOB: Final = "store-probe"
 SCRUB_JOB: Final = "scrub"
 INVENTORY_JOB: Final = "inventory"
 KEYS_JOB: Final = "keys"
+BACKUP_JOB: Final = "backup"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,7 @@ def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: Fal
         Duty(job=MOVE_JOB, every=minute, run=moving.work, queue=KEEP_QUEUE),
         Duty(job=REMOVAL_JOB, every=minute, run=removing.go_on, queue=KEEP_QUEUE),
         Duty(job=PROBE_JOB, every=minute, run=lambda: house.probe_stores(due_only=True), queue=KEEP_QUEUE),
+        Duty(job=BACKUP_JOB, every=timedelta(minutes=5), run=BackupDuty(house, stop=stop).run, queue=BACKUP_QUEUE),
         *keys,
     ]
 
@@ -114,6 +119,7 @@ def declare(engine: DbosEngine, regular: list[Duty]) -> None:
     engine.declare_queue(CARE_QUEUE, concurrency=1)
     engine.declare_queue(KEEP_QUEUE, concurrency=_KEEP_AT_ONCE)
     engine.declare_queue(SCRUB_QUEUE, concurrency=1)
+    engine.declare_queue(BACKUP_QUEUE, concurrency=1)
     for duty in regular:
         engine.register(duty.job, _job(duty))
 

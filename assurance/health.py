@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from assurance.health_facts import Check, HealthParts, Level
+from assurance.health_of_backup import backup
+from assurance.health_of_fixity import brake, fixity, inventories
+from assurance.health_of_keys import look as keys
 from assurance.health_of_locks import locks
 from assurance.health_of_space import space
 from chain_of_custody.entry import parse
@@ -230,6 +233,11 @@ _LOOKS: Final[dict[str, Callable[[HealthParts], Iterable[Check]]]] = {
     "domains": lambda parts: list(_domains(parts)),
     "locks": lambda parts: list(locks(parts)),
     "space": lambda parts: list(space(parts)),
+    "fixity": lambda parts: list(fixity(parts)),
+    "inventory": lambda parts: list(inventories(parts)),
+    "brake": lambda parts: list(brake(parts)),
+    "keys": lambda parts: list(keys(parts)),
+    "backup": lambda parts: list(backup(parts)),
     "log": lambda parts: list(_log(parts)),
     "clock": lambda parts: list(_clock(parts)),
     "database": lambda parts: list(_database(parts)),

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from assurance.fixity import FixityPolicy
+from assurance.keys_state import KeyParts
 from assurance.verify import CopyPolicy
 from catalogue import Catalogue
 from chain_of_custody.checkpoint import NoteVerifier
@@ -41,6 +43,14 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackupHope:
+    """What is expected of backups: where the service makes them (empty: it makes none), and from which age on that is bad."""
+
+    to: str = ""
+    alarm_hours: int = 48
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HealthParts:
     """What is looked at. ``jobs`` is None where no engine runs (a command beside a stopped service)."""
 
@@ -56,3 +66,6 @@ class HealthParts:
     capacities: Mapping[str, int] = field(default_factory=dict)
     space_warn_days: int = 30
     space_alarm_days: int = 7
+    keys: KeyParts | None = None
+    fixity: FixityPolicy = FixityPolicy()
+    backup: BackupHope = BackupHope()

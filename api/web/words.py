@@ -151,8 +151,16 @@ HEALTH: Final = {
     "program": "Program",
     "jobs": "Background work",
     "findings": "Findings",
+    "backup": "Backup",
 }
 HEALTH_REASONS: Final = {
+    "backed-up": "made and read back",
+    "backup-old": "too old: what came since would have to come from the stores' log alone",
+    "backup-failed": "the last backup failed",
+    "backup-ahead": "dated in the future: the clock was set back",
+    "no-backup-set": "the service makes none by itself: set backup.to",
+    "no-backup-yet": "none was made yet",
+    "same-disk": "on the same disk as the home: one dead disk takes both",
     "protected": "write-once protection in force",
     "weak-protection": "protected by file modes only",
     "unavailable": "does not answer",
@@ -213,6 +221,9 @@ HEALTH_REASONS: Final = {
 }
 #: Names of measured values on the system page; a name in seconds or bytes is shown with its unit.
 HEALTH_VALUES: Final = {
+    "age_hours": "age (h)",
+    "alarm_hours": "alarm from (h)",
+    "error": "error",
     "kind": "kind",
     "domain": "failure domain",
     "protection": "protection",
@@ -255,6 +266,23 @@ HEALTH_VALUE_WORDS: Final = {
     "mode-only": "file modes",
     "object-lock": "object lock",
     "none": "none",
+}
+#: What a person should know of a target of backups.
+BACKUP_WARNINGS: Final = {
+    "same-domain": "The target lies on the same disk as the home: one dead disk takes both.",
+    "not-encrypted": "The backup is not encrypted: whoever reads the target has this home's keys.",
+}
+#: What a restore tells, by what it is about; one line for each value.
+RESTORED: Final = {
+    "sealed": "Sealed now, because only the backup held them:",
+    "overtaken": "Never published, and others took its place:",
+    "unread_logs": "This copy of the log could not be used:",
+    "settings_changed": "Changed in config.toml:",
+    "placed": "Put back outside of the home:",
+    "left_out": "Not in the backup, put it back by hand:",
+    "without": "This store was given up and still stands in config.toml:",
+    "unread": "Neither a store nor the backup tells the size of:",
+    "unsealed": "Not sealed yet:",
 }
 STEPS: Final = {"log": "Custody log", "copies": "Copies", "catalogue": "Catalogue"}
 VERDICTS: Final = {

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from api.web import words
 from app.backing_up import BackupWish, Made, make_backup
 from app.backup_targets import Unlocking, opened, place_of
 from app.cli.backup_options import bucket_of, bucket_options, opening_options
@@ -32,11 +33,6 @@ from assurance.backup_repository import Examined
 from evidence.clock import to_text
 from evidence.errors import ConfigError, EvidenceError, NotFoundError
 from evidence.model import Action
-
-_WARNINGS = {
-    "same-domain": "The target lies on the same disk as the home: one dead disk takes both. [{detail}]",
-    "not-encrypted": "The backup is not encrypted: whoever reads the target has this home's keys.",
-}
 
 
 class _Backup(click.Group):
@@ -95,7 +91,7 @@ def run(
                    bytes=made.manifest.size_bytes, new=made.written_bytes))  # fmt: skip
     click.echo(say("Everything was read back. Footage is not in it: it lies in the stores."))
     for code, detail in made.warnings:
-        click.secho(say(_WARNINGS[code], detail=detail), fg="yellow")
+        click.secho(f"{say(words.BACKUP_WARNINGS[code])} {detail}".rstrip(), fg="yellow")
     for one in made.manifest.left_out[1:]:
         click.echo(say("Not in it: {what}", what=one))
 

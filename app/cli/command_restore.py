@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from api.web import words
 from app.backup_targets import Unlocking, keep_key, opened, place_of, target_key
 from app.cli.backup_options import bucket_of, bucket_options, opening_options
 from app.cli.common import (
@@ -81,19 +82,19 @@ def _say(done: Restored) -> None:
         say("{entries} entries, {recordings} recordings; {replayed} entries are newer than the backup.",
             entries=done.entries, recordings=done.recordings, replayed=done.replayed)
     )  # fmt: skip
-    for told, values in (
-        ("Sealed now, because only the backup held them: {values}", [str(done.sealed)] if done.sealed else []),
-        ("Never published, and others took its place: {values}", [f"{one} {kind}" for one, kind in done.overtaken]),
-        ("This copy of the log could not be used: {values}", done.unread_logs),
-        ("Changed in config.toml: {values}", done.settings_changed),
-        ("Put back outside of the home: {values}", done.placed),
-        ("Not in the backup, put it back by hand: {values}", done.left_out),
-        ("This store was given up and still stands in config.toml: {values}", done.without),
-        ("Neither a store nor the backup tells the size of: {values}", done.unread),
-        ("Not sealed yet: {values}", [done.unsealed] if done.unsealed else []),
+    for about, values in (
+        ("sealed", [str(done.sealed)] if done.sealed else []),
+        ("overtaken", [f"{entry} {kind}" for entry, kind in done.overtaken]),
+        ("unread_logs", done.unread_logs),
+        ("settings_changed", done.settings_changed),
+        ("placed", done.placed),
+        ("left_out", done.left_out),
+        ("without", done.without),
+        ("unread", done.unread),
+        ("unsealed", [done.unsealed] if done.unsealed else []),
     ):
         for value in values:
-            click.secho(say(told, values=value), fg="yellow")
+            click.secho(f"{say(words.RESTORED[about])} {value}", fg="yellow")
     if done.missing_names:
         click.echo(say("{count} personal values are not available (erased, or lost).", count=done.missing_names))
     if done.accounts:
