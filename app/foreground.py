@@ -82,6 +82,8 @@ def ingest(house: House, path: Path, actor: Actor, *, register: bool, on_progres
         And whatever ``OffloadService.offload`` raises.
     """
     with exclusive_lock(house.home.lock):
+        if house.encryption is not None:
+            house.encryption.start_up()
         jobs = InlineEngine()
         offloads = house.offloads(jobs)
         offloads.start_up()

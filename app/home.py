@@ -35,7 +35,7 @@ domains = 2
 single_domain = false
 
 # Two directories on one disk are ONE failure domain: move "second" to another disk.
-[[storage.stores]]
+{encryption}[[storage.stores]]
 kind = "local"
 name = "primary"
 path = "stores/primary"
@@ -134,7 +134,18 @@ class Home:
         return settings
 
 
-def first_config(*, station: str, origin: str, clearing: str, database: str = "") -> str:
+_ENCRYPTION: Final = """\
+# Everything this home writes is encrypted. Without its master key, or a backup of the keys, nobody can ever read it.
+[storage.encryption]
+enabled = true
+passphrase_file = {passphrase_file}
+
+"""
+
+
+def first_config(
+    *, station: str, origin: str, clearing: str, database: str = "", passphrase_file: Path | None = None
+) -> str:
     """Text of a new home's settings: two stores in the home, pages on loopback.
 
     Args:
@@ -142,10 +153,16 @@ def first_config(*, station: str, origin: str, clearing: str, database: str = ""
         origin: Name of the custody log.
         clearing: When recorders are cleared.
         database: Address of a PostgreSQL database; empty for SQLite files in the home.
+        passphrase_file: Encrypt, with a master key file under the passphrase that lies there; None to write plain files.
     """
+    encryption = ""
+    if passphrase_file is not None:
+        encryption = _ENCRYPTION.format(passphrase_file=json.dumps(str(passphrase_file), ensure_ascii=False))
     quoted = [json.dumps(value, ensure_ascii=False) for value in (station, origin, clearing, database)]
     section = f"[database]\nurl = {quoted[3]}\n\n" if database else ""
-    return _TEMPLATE.format(station=quoted[0], origin=quoted[1], clearing=quoted[2], database=section)
+    return _TEMPLATE.format(
+        station=quoted[0], origin=quoted[1], clearing=quoted[2], database=section, encryption=encryption
+    )
 
 
 def lay_out(home: Home, *, config: str) -> Settings:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
+from app.encryption import in_home, make_master, new_passphrase
 from app.home import Home, complete, lay_out
 from app.settings import LocalStoreSettings, Settings, parse_text
 from app.wiring import SERVICE_AGENT, build, digest_suite, s3_settings
@@ -11,7 +13,7 @@ from assurance.disclosures import generate_key
 from catalogue import Catalogue
 from evidence.clock import Clock, SystemClock
 from evidence.durable import make_dirs
-from evidence.errors import ConfigError
+from evidence.errors import ConfigError, KeyUnavailableError
 from storage.local import LocalStore
 from storage.s3 import S3Store
 
@@ -25,9 +27,14 @@ class NewHome:
     origin: str
     vkey: str
     domains: int
+    master: str = ""
+    passphrase_file: str = ""
+    passphrase_made: str = ""
 
 
-def set_up(home: Home, *, config: str, login: str, os_uid: int, clock: Clock | None = None) -> NewHome:
+def set_up(
+    home: Home, *, config: str, login: str, os_uid: int, clock: Clock | None = None, passphrase: str = ""
+) -> NewHome:
     """Set a home up in an empty folder. Durable on return; cut short, it is no home and the next attempt says so.
 
     The first administrator can run the station and manage people; the account that runs this command is bound to them, so
@@ -39,6 +46,8 @@ def set_up(home: Home, *, config: str, login: str, os_uid: int, clock: Clock | N
         login: Log-in of the first administrator.
         os_uid: Account of this machine that is bound to them.
         clock: The time; the machine's by default.
+        passphrase: For the master key, where the settings ask for encryption under one that is not written yet; empty has one
+            made.
 
     Raises:
         ConfigError: The folder is a home or not empty, a setting does not serve, or the database belongs to another home.
@@ -50,12 +59,15 @@ def set_up(home: Home, *, config: str, login: str, os_uid: int, clock: Clock | N
     generate_key(home.disclosure_key)
     _make_stores(home, settings, clock=clock or SystemClock())
     make_dirs(home.public_log.parent)
+    words = _make_master(home, settings, passphrase)
     house = build(home, settings, clock=clock, new=True)
     try:
         house.sealer.open_log(house.recorder)
         first = house.administration.first_administrator(login=login, name=login, os_uid=os_uid)
         with house.catalogue.begin() as uow:
             uow.settings.put(SERVICE_AGENT, first.service.id)
+        if house.encryption is not None:
+            house.encryption.start_up()
         while house.sealer.seal_once():
             pass
         house.archive.sync(house.catalogue)
@@ -63,10 +75,34 @@ def set_up(home: Home, *, config: str, login: str, os_uid: int, clock: Clock | N
         return NewHome(
             one_time_password=first.one_time_password, roles=first.roles, origin=settings.station.origin,
             vkey=house.vkey, domains=len(house.stores.all_domains()),
+            master=house.encryption.master.id if house.encryption is not None else "",
+            passphrase_file=_told_file(home, settings), passphrase_made=words if not passphrase else "",
         )  # fmt: skip
     finally:
         house.sealer.close()
         house.close()
+
+
+def _make_master(home: Home, settings: Settings, passphrase: str) -> str:
+    """Make the master key where the settings ask for encryption and none is there; the passphrase of a key file made now."""
+    wanted = settings.storage.encryption
+    if (
+        not wanted.enabled or wanted.master == "systemd"
+    ):  # a credential is made by systemd-creds, and found when it is needed
+        return ""
+    if wanted.master == "pkcs11" or in_home(home, wanted.master_file).exists():
+        with contextlib.suppress(KeyUnavailableError):  # the token has its key already: start_up opens it
+            make_master(home, wanted, passphrase="")
+        return ""
+    has_file = wanted.passphrase_file is not None and not in_home(home, wanted.passphrase_file).exists()
+    words = (passphrase or new_passphrase()) if has_file else ""
+    make_master(home, wanted, passphrase=words)
+    return words
+
+
+def _told_file(home: Home, settings: Settings) -> str:
+    wanted = settings.storage.encryption
+    return str(in_home(home, wanted.passphrase_file)) if wanted.enabled and wanted.passphrase_file is not None else ""
 
 
 def _require_unused_database(settings: Settings) -> None:

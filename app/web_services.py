@@ -55,8 +55,10 @@ def health_parts_of(house: House, jobs: JobEngine | None) -> HealthParts:
 
 
 def blobs_of(house: House) -> BlobStore:
-    """Every blob from whichever store gives it."""
-    return house.stores.primary if len(house.stores) == 1 else Replicated(house.stores.all, quorum=1)
+    """Every blob from whichever store gives it; a copy that fails on the way is looked at by the repair."""
+    if len(house.stores) == 1:
+        return house.stores.primary
+    return Replicated(house.stores.all, quorum=1, on_bad_copy=house.healing.hint)
 
 
 class ViewingCopies:

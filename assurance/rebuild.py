@@ -18,9 +18,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from assurance.keys_state import note_key_made
 from assurance.projection import BlobFact, Projection, project, timeline_events
 from assurance.registry import Registry
 from catalogue import Catalogue, UnitOfWork
+from catalogue.backups import GOOD, KEYS, BackupRow
 from catalogue.records import NameRow, RecordingRow
 from chain_of_custody.checkpoint import NoteVerifier
 from chain_of_custody.disclosures import open_all
@@ -207,6 +209,13 @@ def _write_registry(uow: UnitOfWork, registry: Registry) -> None:
         uow.devices.add(device)
     for offload in registry.offloads.values():
         uow.offloads.add(offload)
+    for name, since in registry.epochs.items():
+        note_key_made(uow, name, since)
+    for digest, at, place in {one[0]: one for one in registry.key_backups}.values():
+        row = BackupRow(
+            id=f"keys-{digest[:16]}", kind=KEYS, place=place, started_at=at, ended_at=at, outcome=GOOD, encrypted=True
+        )
+        uow.backups.add(row)
 
 
 def _write_recordings(

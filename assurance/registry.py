@@ -10,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from assurance.keys_state import epoch_name
 from catalogue.records import AgentRow, DeviceRow, OffloadRow, PostRow, RoleRow, UnitRow
 from evidence import events
 from evidence.clock import from_text
 from evidence.errors import EntryInvalidError, EvidenceError
 from evidence.events import Event
+from evidence.events_of_keeping import EpochKeyMade, KeysBackedUp
 from evidence.ids import AgentId, DeviceId, OffloadId, UnitId
 from evidence.model import DeviceState, OffloadState
 
@@ -29,6 +31,10 @@ class Registry:
     roles: set[RoleRow] = field(default_factory=set)
     devices: dict[DeviceId, DeviceRow] = field(default_factory=dict)
     offloads: dict[OffloadId, OffloadRow] = field(default_factory=dict)
+    #: Months' keys with the master that wraps them, and since when.
+    epochs: dict[str, datetime] = field(default_factory=dict)
+    #: Backups of the keys: digest of the bundle, and when everything before was in it, and where it went.
+    key_backups: list[tuple[str, datetime, str]] = field(default_factory=list)
     #: Key identity -> base64 of the raw public key.
     keys: dict[str, str] = field(default_factory=dict)
 
@@ -68,6 +74,10 @@ class Registry:
                 offload = OffloadId(event.offload)
                 if offload in self.offloads:
                     self.offloads[offload] = replace(self.offloads[offload], clock_set=True)
+            case EpochKeyMade():
+                self.epochs[epoch_name(event.epoch, event.master)] = from_text(event.at)
+            case KeysBackedUp():
+                self.key_backups.append((event.bundle_sha256, from_text(event.at), event.place or ""))
             case _:
                 pass
 

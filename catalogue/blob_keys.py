@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from catalogue.db import Db
-from catalogue.schema import blob_keys
+from catalogue.schema import blob_keys, blobs
 from catalogue.values import fields_of
 from evidence.data_keys import KeyRecord
 from evidence.digest import Digest
@@ -62,6 +62,16 @@ class BlobKeys:
         gone = blob_keys.c.destroyed_at
         statement = sa.select(sa.func.count()).select_from(blob_keys)
         return int(self._db.scalar(statement.where(gone.is_not(None) if destroyed else gone.is_(None))))
+
+    def plain(self) -> tuple[int, int]:
+        """Blobs that somebody holds and no key was ever made for: how many, and their bytes."""
+        keyed = sa.select(blob_keys.c.sha256).where(blob_keys.c.sha256 == blobs.c.sha256)
+        row = self._db.one(
+            sa.select(sa.func.count().label("many"), sa.func.sum(blobs.c.size_bytes).label("size"))
+            .select_from(blobs)
+            .where(~keyed.exists())
+        )
+        return (int(row["many"]), int(row["size"] or 0)) if row is not None else (0, 0)
 
 
 def _record(row: Mapping[str, Any]) -> KeyRecord:

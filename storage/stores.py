@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from evidence.digest import Digest
-from evidence.errors import ConfigError, NotFoundError
+from evidence.errors import BlobNotFoundError, ConfigError, NotFoundError
 from evidence.model import Copy, PutReceipt
 from evidence.ports import BlobStore, PartialStore
 from storage.local import LocalStore
@@ -23,6 +23,14 @@ class PrimaryStore(BlobStore, PartialStore, Protocol):
 
     def reading_back(self, sha256: Digest, expected: Digest) -> ReadBack:
         """What ``verify`` reads from the medium, as a stream of plain bytes."""
+        ...
+
+
+class DestroysKeys(Protocol):
+    """The keys of encrypted blobs, as far as a set of stores needs them (``storage.keyring.KeyRing``)."""
+
+    def destroy(self, sha256: Digest) -> str:
+        """Destroy a blob's key for good; the digest of the wrapped key. BlobNotFoundError when it never had one."""
         ...
 
 
@@ -42,18 +50,53 @@ class StoreSet:
         primary: Where recordings are acquired.
         others: Where copies go, in the order of preference.
 
+        ring: The keys of encrypted blobs; None where nothing is encrypted.
+
     Raises:
         ConfigError: Two stores have one name.
     """
 
-    def __init__(self, primary: PrimaryStore, others: Sequence[BlobStore] = ()) -> None:
+    def __init__(
+        self, primary: PrimaryStore, others: Sequence[BlobStore] = (), *, ring: DestroysKeys | None = None
+    ) -> None:
+        self.ring = ring
         self.primary = primary
-        self.others: tuple[BlobStore, ...] = tuple(others)
-        self.all: tuple[BlobStore, ...] = (primary, *self.others)
+        self.all: tuple[BlobStore, ...] = (primary, *others)
         self.raw: tuple[BlobStore, ...] = tuple(inner_of(store) for store in self.all)
         self._by_name = {store.properties.name: store for store in self.all}
         if len(self._by_name) != len(self.all):
             raise ConfigError("two stores have the same name", todo="Give every store its own name.")
+
+        self._old: frozenset[str] = frozenset()
+
+    @property
+    def old(self) -> frozenset[str]:
+        """Stores that were moved away from: read and checked like the others, never written to, counted for no policy."""
+        return self._old
+
+    def retire(self, names: Iterable[str]) -> None:
+        """Say which stores are old ones. Names of stores that this home no longer has are left out.
+
+        Raises:
+            ConfigError: The primary is one of them: nothing new may go there.
+        """
+        old = frozenset(names) & self._by_name.keys()
+        if self.primary.properties.name in old:
+            raise ConfigError(
+                f"the first store, {self.primary.properties.name}, was moved away from",
+                todo="Put the store that took its place first in config.toml, or stop the move.",
+            )
+        self._old = old
+
+    @property
+    def taking(self) -> tuple[BlobStore, ...]:
+        """Stores that get new copies, the primary first: all but the old ones."""
+        return tuple(store for store in self.all if store.properties.name not in self._old)
+
+    @property
+    def others(self) -> tuple[BlobStore, ...]:
+        """Stores that get copies of what the primary took in."""
+        return self.taking[1:]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,6 +138,24 @@ class StoreSet:
     def all_domains(self) -> set[str]:
         """Failure domains of all stores: fewer than two means that no recorder can ever be cleared."""
         return {store.properties.domain for store in self.all}
+
+    def destroy_key(self, sha256: Digest) -> str:
+        """Destroy the key of an encrypted blob for good, beside every store: nobody can read it any more, in any copy or backup.
+
+        Open no write transaction around it: the ring has its own. May be called again until every place is clean.
+
+        Returns:
+            Digest (hex) of the wrapped key that is gone; empty for a blob that is not encrypted.
+
+        Raises:
+            StoreUnavailableError: The key is destroyed, but a place that is away still has its record: call again.
+        """
+        if self.ring is None:
+            return ""
+        try:
+            return self.ring.destroy(sha256)
+        except BlobNotFoundError:
+            return ""
 
     def copy(self, store: BlobStore, receipt: PutReceipt, *, read_back_at: datetime | None = None) -> Copy:
         """The catalogue's word for a receipt."""

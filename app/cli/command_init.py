@@ -6,21 +6,26 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
-from app.cli.common import home_option, json_option, print_json, say, the_home
+from app.cli.common import home_option, json_option, master_passphrase, print_json, say, the_home
 from app.home import first_config
-from app.setup import set_up
+from app.setup import NewHome, set_up
 from evidence.errors import ConfigError
 from evidence.model import ClearingMode
+
+_WORDS_FILE: Final = Path("keys/master.passphrase")
 
 
 def _default_station() -> str:
     return socket.gethostname().split(".")[0] or "station-1"
 
 
-def _config(station: str, origin: str | None, clearing: str | None, database: str, *, ask: bool) -> str:
+def _config(
+    station: str, origin: str | None, clearing: str | None, database: str, *, ask: bool, passphrase_file: Path | None
+) -> str:
     if clearing is None:
         clearing = ClearingMode.NEVER.value
         if ask and sys.stdin.isatty():
@@ -29,8 +34,9 @@ def _config(station: str, origin: str | None, clearing: str | None, database: st
                 type=click.Choice([mode.value for mode in ClearingMode]),
             )  # fmt: skip
     return first_config(
-        station=station, origin=origin or f"liuhen.local/{station}", clearing=clearing, database=database
-    )
+        station=station, origin=origin or f"liuhen.local/{station}", clearing=clearing, database=database,
+        passphrase_file=passphrase_file,
+    )  # fmt: skip
 
 
 def _read(path: Path) -> str:
@@ -38,6 +44,21 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
+
+
+def _tell_keys(made: NewHome) -> None:
+    """What to keep, and where: the only moment at which nothing is lost yet."""
+    click.echo(say("Everything this home writes is encrypted. Master key: {id}", id=made.master))
+    if made.passphrase_made:
+        click.echo(say("Its passphrase (write it down, keep it sealed and apart): {words}", words=made.passphrase_made))
+    if made.passphrase_file:
+        click.echo(say("The service reads the passphrase from {path}.", path=made.passphrase_file))
+    click.secho(
+        say(
+            "Without the keys nobody can ever read this footage again. Now: liuhen keys backup DIR, on another medium."
+        ),
+        fg="yellow",
+    )
 
 
 @click.command()
@@ -57,25 +78,40 @@ def _read(path: Path) -> str:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Settings to begin with (other stores, a bucket, …), instead of the options above.",
 )
+@click.option(
+    "--encrypt", is_flag=True,
+    help="Encrypt everything this home writes (passphrase from LIUHEN_NEW_PASSPHRASE, asked, or made).",
+)  # fmt: skip
+@click.option(
+    "--passphrase-file", type=click.Path(path_type=Path),
+    help="With --encrypt: where the passphrase of the master key lies, best on another medium than the stores.",
+)  # fmt: skip
 @click.option("--admin", "login", default="admin", show_default=True, help="Log-in of the first administrator.")
 def init(
     home: str | None, *, as_json: bool, station: str | None, origin: str | None, clearing: str | None, database: str,
-    config_file: Path | None, login: str,
+    config_file: Path | None, login: str, encrypt: bool, passphrase_file: Path | None,
 ) -> None:  # fmt: skip
     """Set up a home: keys, stores, database, the custody log, the first administrator (one-time password)."""
     target = the_home(home)
+    if passphrase_file is not None and not encrypt:
+        raise ConfigError("--passphrase-file goes with --encrypt")
     if config_file is None:
-        config = _config(station or _default_station(), origin, clearing, database, ask=not as_json)
-    elif station or origin or clearing or database:
-        raise ConfigError("--config goes without --station, --origin, --clearing and --database")
+        words = (passphrase_file.absolute() if passphrase_file else _WORDS_FILE) if encrypt else None
+        config = _config(
+            station or _default_station(), origin, clearing, database, ask=not as_json, passphrase_file=words
+        )  # fmt: skip
+    elif station or origin or clearing or database or encrypt:
+        raise ConfigError("--config goes without --station, --origin, --clearing, --database and --encrypt")
     else:
         config = _read(config_file)
-    made = set_up(target, config=config, login=login, os_uid=os.getuid())
+    passphrase = master_passphrase(ask=not as_json) if encrypt else ""
+    made = set_up(target, config=config, login=login, os_uid=os.getuid(), passphrase=passphrase)
     if as_json:
         print_json(
             {
                 "home": str(target.root), "login": login, "one_time_password": made.one_time_password,
                 "roles": list(made.roles), "origin": made.origin, "vkey": made.vkey, "domains": made.domains,
+                "master": made.master, "passphrase_file": made.passphrase_file, "passphrase": made.passphrase_made,
             }
         )  # fmt: skip
         return
@@ -88,4 +124,6 @@ def init(
             say("Both stores lie on one disk: one dead disk would take every copy. Recorders will not be cleared."),
             fg="yellow",
         )
+    if made.master:
+        _tell_keys(made)
     click.echo(say("Next: liuhen serve --home {home}", home=target.root))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # building a home takes the whole program; commands that only
 
 F = TypeVar("F", bound=Callable[..., Any])
 PASSWORD_VARIABLE = "LIUHEN_PASSWORD"  # noqa: S105 - the name of a variable
+MASTER_VARIABLE = "LIUHEN_NEW_PASSPHRASE"
+PASSPHRASE_CHARS_MIN = 12
 NEW_PASSWORD_VARIABLE = "LIUHEN_NEW_PASSWORD"  # noqa: S105 - the name of a variable
 
 
@@ -87,6 +89,21 @@ def new_password() -> str:
         if not sys.stdin.isatty():
             raise UsageError("no new password", todo=f"Set {NEW_PASSWORD_VARIABLE}.")
         given = str(click.prompt(say("New password"), hide_input=True, confirmation_prompt=True))
+    return given
+
+
+def master_passphrase(*, ask: bool = True) -> str:
+    """The passphrase of a master key: from the environment, else asked twice on the terminal; empty has one made.
+
+    Raises:
+        UsageError: It is too short to protect anything.
+    """
+    given = os.environ.get(MASTER_VARIABLE, "")
+    if not given and ask and sys.stdin.isatty():
+        prompt = say("Passphrase of the master key (empty: one is made)")
+        given = str(click.prompt(prompt, hide_input=True, confirmation_prompt=True, default="", show_default=False))
+    if given and len(given) < PASSPHRASE_CHARS_MIN:
+        raise UsageError(f"the passphrase has fewer than {PASSPHRASE_CHARS_MIN} characters")
     return given
 
 

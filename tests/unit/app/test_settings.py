@@ -52,6 +52,10 @@ def test_every_key_is_documented_and_every_documented_key_exists():
     assert set(documented()) == set(keys_of(Settings))
 
 
+def _shown(default: object) -> object:
+    return str(default) if isinstance(default, Path) else getattr(default, "value", default)
+
+
 def test_every_default_on_the_page_is_the_programs():
     for key, told in documented().items():
         if key == "storage.stores":
@@ -64,7 +68,7 @@ def test_every_default_on_the_page_is_the_programs():
                 assert None in actual
             else:
                 value = tomllib.loads(f"value = {text}")["value"]
-                shown = [list(map(str, d)) if isinstance(d, tuple) else getattr(d, "value", d) for d in actual]
+                shown = [list(map(str, d)) if isinstance(d, tuple) else _shown(d) for d in actual]
                 assert value in shown, (key, value, shown)
 
 
