@@ -9,7 +9,7 @@ HOME_DIR ?= .home
 PORT ?= 8080
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run clean-demo test setup setup-test lint types imports unit interop crash bench bench-full vendor lock clean
+.PHONY: help run clean-demo test test-ceph setup setup-test lint types imports unit interop crash bench bench-full vendor lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -19,6 +19,10 @@ run: setup ## install what is missing, dock three sources of real recordings, ke
 
 test: setup-test lint types imports ## install what is missing and run every check
 	@$(PYTEST) -n 2 --dist worksteal -q
+
+test-ceph: setup-test ## the S3 contract on a second real server (Ceph's gateway from Debian; installs it, needs root)
+	@tools/system-packages.sh ceph
+	@$(PYTEST) -n 0 -q -m ceph tests/ceph
 
 setup: $(VENV)/.run-ready ## system packages, private .venv, locked dependencies
 
