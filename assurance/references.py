@@ -7,23 +7,16 @@ own entries alone (:mod:`assurance.projection`).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 from catalogue import UnitOfWork
-from catalogue.records import BlobRow, RecordingRow, TimelineRow
+from catalogue.records import BlobRow
 from chain_of_custody import parse_entry
 from evidence.clock import TimeReading, to_text
-from evidence.digest import SHA256, Digest
-from evidence.errors import ClockJumpedError, ClockWentBackError, EvidenceError
+from evidence.errors import ClockJumpedError, ClockWentBackError
 from evidence.events import (
-    BytesReleased,
     CopyRemoved,
-    RecordingDiscovered,
-    RecordingDuplicate,
-    RecordingStored,
 )
 from evidence.ids import RecordingId
 from evidence.model import Copy
@@ -101,92 +94,3 @@ def _mark(uow: UnitOfWork) -> datetime | None:
     head = uow.outbox.head()
     newest = uow.outbox.rows(head.size - 1, head.size) if head is not None and head.size else []
     return parse_entry(newest[0].envelope).at if newest else None
-
-
-# --- presence ---------------------------------------------------------------------------------------------------------
-class Answer(StrEnum):
-    """What became of a recording's bytes."""
-
-    HELD = "held"
-    INCOMING = "incoming"
-    CLEARED = "lawfully-cleared"
-    GOING = "being-removed"
-    DUPLICATE = "duplicate-of"
-    NEVER = "never-received"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
-    """An entry that the answer rests on; ``index`` is None while no checkpoint covers it."""
-
-    entry: str
-    event_type: str
-    at: datetime
-    index: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presence:
-    """The answer about one recording; ``of`` is the recording that keeps a duplicate's bytes, ``of_answer`` its answer."""
-
-    recording: str
-    answer: Answer
-    sha256: str = ""
-    of: str = ""
-    of_answer: Answer | None = None
-    proofs: list[Proof] = field(default_factory=list)
-
-
-def presence(uow: UnitOfWork, row: RecordingRow) -> Presence:
-    """What became of one recording's bytes, with the entries that say so. Per recording, never per digest.
-
-    The same bytes may be held for another recording: that does not make this one present, and its removal not the other's.
-    """
-    timeline = uow.timeline(row.id)
-    sha256 = row.sha256.hex if row.sha256 is not None else ""
-    if row.duplicate_of is not None:
-        kept = presence(uow, uow.recordings.get(row.duplicate_of))
-        proofs = _proofs(timeline, RecordingDuplicate.TYPE) + kept.proofs
-        return Presence(
-            recording=row.id, answer=Answer.DUPLICATE, sha256=sha256, of=row.duplicate_of, of_answer=kept.answer,
-            proofs=proofs,
-        )  # fmt: skip
-    holder = f"recording:{row.id}"
-    if row.sha256 is not None and uow.references.holds_bytes(row.sha256, holder):
-        return Presence(
-            recording=row.id, answer=Answer.HELD, sha256=sha256, proofs=_proofs(timeline, RecordingStored.TYPE)
-        )
-    if row.sha256 is not None and (going := uow.references.removal(row.sha256)) is not None and going.holder == holder:
-        proofs = _proofs(timeline, RecordingStored.TYPE)
-        return Presence(recording=row.id, answer=Answer.GOING, sha256=sha256, proofs=proofs)
-    cleared = [one for one in timeline if one.event_type == BytesReleased.TYPE and one.public.get("holder") == holder]
-    if cleared:
-        proofs = [*_proofs(timeline, RecordingStored.TYPE), _proof(cleared[-1])]
-        return Presence(recording=row.id, answer=Answer.CLEARED, sha256=sha256, proofs=proofs)
-    return Presence(
-        recording=row.id, answer=Answer.INCOMING, sha256=sha256, proofs=_proofs(timeline, RecordingDiscovered.TYPE)
-    )
-
-
-def matching(uow: UnitOfWork, text: str) -> list[RecordingId]:
-    """Recordings that an identity, a SHA-256 or an exact name means; none when nothing does."""
-    try:
-        identity = RecordingId(text)
-        uow.recordings.get(identity)
-    except EvidenceError:
-        pass
-    else:
-        return [identity]
-    try:
-        sha256 = Digest(SHA256, text.removeprefix("sha256:").lower())
-    except EvidenceError:
-        return uow.references.named_like(text, limit=_FOUND_MAX)
-    return uow.references.with_digest(sha256, limit=_FOUND_MAX)
-
-
-def _proofs(timeline: list[TimelineRow], event_type: str) -> list[Proof]:
-    return [_proof(one) for one in timeline if one.event_type == event_type][-1:]
-
-
-def _proof(row: TimelineRow) -> Proof:
-    return Proof(entry=row.entry, event_type=row.event_type, at=row.at, index=row.index)

@@ -13,6 +13,7 @@ from api.web.custody_words import EVENTS
 from api.web.marks import copy_mark, hand_in_mark, recording_mark
 from api.web.rendering import local_time
 from app.cli.common import acting, home_option, identity_options, json_option, language, print_json, say
+from app.cli.recordings_presence import presence_command
 from app.offload_report import recording_json
 from catalogue.records import RecordingFilter
 from evidence.ids import RecordingId
@@ -22,6 +23,9 @@ from evidence.model import RecordingState
 @click.group()
 def recordings() -> None:
     """Recordings that are known here."""
+
+
+recordings.add_command(presence_command)
 
 
 @recordings.command("list")

@@ -1,0 +1,66 @@
+"""Removals and moves between stores, put together for one home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.wiring import House
+from assurance.brake import Brake
+from assurance.migration import Migration, MoveParts
+from assurance.removal import RemovalParts, Remover
+from chain_of_custody.reader import LogReader
+from evidence.errors import EvidenceError
+from evidence.log_place import LogPlace
+from storage.local import LocalStore
+from storage.s3 import S3Store
+from storage.stores import inner_of
+
+
+def brake_of(house: House) -> Brake:
+    """The brake on removals, with the allowance that the settings state."""
+    made: Brake | None = getattr(house, "brake", None)
+    return made or Brake(house.catalogue, recorder=house.recorder, clock=house.clock)
+
+
+def remover_of(house: House) -> Remover:
+    """What takes bytes out of every store of this home."""
+    return Remover(
+        RemovalParts(
+            catalogue=house.catalogue, recorder=house.recorder, stores=house.stores, clock=house.clock,
+            brake=brake_of(house), woken=house.wake_sealer.set,
+        )
+    )  # fmt: skip
+
+
+def migration_of(house: House) -> Migration:
+    """What moves copies between the stores of this home."""
+    return Migration(
+        MoveParts(
+            keeping=house.keeping, stores=house.stores, policy=house.policy, brake=brake_of(house),
+            behind=lambda name: behind(house, name),
+        )
+    )  # fmt: skip
+
+
+def behind(house: House, name: str) -> str:
+    """Why a store is not level with the published log and the personal values, in words; empty when it is."""
+    head = house.head()
+    size = head.published_size if head is not None else 0
+    store = inner_of(house.stores.named(name))
+    place: Path | LogPlace | None = None
+    if isinstance(store, LocalStore):
+        place = store.root / "log" / "public"
+    elif isinstance(store, S3Store):
+        place = store.log
+    try:
+        if place is not None:
+            reached = LogReader(place, verifier=house.sealer.verifier).checkpoint().size
+            if reached < size:
+                return f"its copy of the log ends at {reached} of {size}"
+        if isinstance(store, LocalStore):
+            reached = max((segment.end for segment in house.archive.segments(store.root)), default=0)
+            if reached < size:
+                return f"its personal values end at {reached} of {size}"
+    except EvidenceError as error:
+        return error.what
+    return ""

@@ -1,0 +1,163 @@
+"""What became of a recording's bytes: held, lawfully cleared, never received; per recording, with the entries that say so.
+
+Who may not know of every recording is never told that nothing was received: it is refused, whether or not there is one.
+
+Source: docs/invariants.md 5; DESIGN "retention" (proof of absence).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Protocol
+
+from catalogue import Catalogue, UnitOfWork
+from catalogue.records import RecordingRow, TimelineRow
+from evidence.digest import SHA256, Digest
+from evidence.errors import EvidenceError
+from evidence.events import BytesReleased, RecordingDiscovered, RecordingDuplicate, RecordingStored
+from evidence.ids import RecordingId
+from evidence.model import Action, Actor, ObjectScope
+from evidence.ports import Authoriser
+
+_FOUND_MAX: Final = 200
+#: The word of the policy for what lies outside of somebody's reach.
+_OUTSIDE: Final = "outside-unit"
+
+
+class Denier(Authoriser, Protocol):
+    """An authoriser that enters refusals which only a workflow can know."""
+
+    def allowed(
+        self, actor: Actor, action: Action, scope: ObjectScope | None = None, *, detail: str = "", sha256: str = ""
+    ) -> None:
+        """Decide and enter; raises AccessDeniedError."""
+        ...
+
+    def deny(
+        self, actor: Actor, action: Action, *, reason: str, scope: ObjectScope | None = None, detail: str = ""
+    ) -> object:
+        """Enter a refusal and raise it."""
+        ...
+
+
+def answers(catalogue: Catalogue, gate: Denier, actor: Actor, wanted: str) -> list[Presence]:
+    """What became of every recording that is meant and may be seen; nothing when none was ever received. Entered.
+
+    Args:
+        catalogue: Where it is looked up.
+        gate: Decides and enters.
+        actor: Who asks.
+        wanted: An identity, a SHA-256 or an exact file name.
+
+    Raises:
+        AccessDeniedError: Nothing they may see matches, and they may not see everything.
+    """
+    detail = f"presence {wanted}"
+    gate.require(actor, Action.RECORDING_LIST, detail=detail)
+    seen = gate.visibility(actor, Action.RECORDING_LIST)
+    with catalogue.read() as uow:
+        rows = sorted(uow.recordings.seen(matching(uow, wanted), seen), key=lambda row: row.id)
+        found = [presence(uow, row) for row in rows]
+        for position, row in enumerate(rows):
+            if row.duplicate_of is not None and not uow.recordings.seen([row.duplicate_of], seen):
+                own = _proofs(uow.timeline(row.id), RecordingDuplicate.TYPE)
+                found[position] = replace(found[position], proofs=own)  # the other one's entries are not theirs to see
+    if not rows:
+        if not seen.everything:
+            gate.deny(actor, Action.RECORDING_LIST, reason=_OUTSIDE, detail=detail)
+        gate.allowed(actor, Action.RECORDING_LIST, detail=detail)
+    for row in rows:
+        scope = ObjectScope(unit=row.unit, officer=row.officer, recording=row.id)
+        sha256 = row.sha256.hex if row.sha256 else ""
+        gate.allowed(actor, Action.RECORDING_LIST, scope, detail=detail, sha256=sha256)
+    return found
+
+
+class Answer(StrEnum):
+    """What became of a recording's bytes."""
+
+    HELD = "held"
+    INCOMING = "incoming"
+    CLEARED = "lawfully-cleared"
+    GOING = "being-removed"
+    DUPLICATE = "duplicate-of"
+    NEVER = "never-received"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """An entry that the answer rests on; ``index`` is None while no checkpoint covers it."""
+
+    entry: str
+    event_type: str
+    at: datetime
+    index: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """The answer about one recording; ``of`` is the recording that keeps a duplicate's bytes, ``of_answer`` its answer."""
+
+    recording: str
+    answer: Answer
+    sha256: str = ""
+    of: str = ""
+    of_answer: Answer | None = None
+    proofs: list[Proof] = field(default_factory=list)
+
+
+def presence(uow: UnitOfWork, row: RecordingRow) -> Presence:
+    """What became of one recording's bytes, with the entries that say so. Per recording, never per digest.
+
+    The same bytes may be held for another recording: that does not make this one present, and its removal not the other's.
+    """
+    timeline = uow.timeline(row.id)
+    sha256 = row.sha256.hex if row.sha256 is not None else ""
+    if row.duplicate_of is not None:
+        kept = presence(uow, uow.recordings.get(row.duplicate_of))
+        proofs = _proofs(timeline, RecordingDuplicate.TYPE) + kept.proofs
+        return Presence(
+            recording=row.id, answer=Answer.DUPLICATE, sha256=sha256, of=row.duplicate_of, of_answer=kept.answer,
+            proofs=proofs,
+        )  # fmt: skip
+    holder = f"recording:{row.id}"
+    if row.sha256 is not None and uow.references.holds_bytes(row.sha256, holder):
+        return Presence(
+            recording=row.id, answer=Answer.HELD, sha256=sha256, proofs=_proofs(timeline, RecordingStored.TYPE)
+        )
+    if row.sha256 is not None and (going := uow.references.removal(row.sha256)) is not None and going.holder == holder:
+        proofs = _proofs(timeline, RecordingStored.TYPE)
+        return Presence(recording=row.id, answer=Answer.GOING, sha256=sha256, proofs=proofs)
+    cleared = [one for one in timeline if one.event_type == BytesReleased.TYPE and one.public.get("holder") == holder]
+    if cleared:
+        proofs = [*_proofs(timeline, RecordingStored.TYPE), _proof(cleared[-1])]
+        return Presence(recording=row.id, answer=Answer.CLEARED, sha256=sha256, proofs=proofs)
+    return Presence(
+        recording=row.id, answer=Answer.INCOMING, sha256=sha256, proofs=_proofs(timeline, RecordingDiscovered.TYPE)
+    )
+
+
+def matching(uow: UnitOfWork, text: str) -> list[RecordingId]:
+    """Recordings that an identity, a SHA-256 or an exact name means; none when nothing does."""
+    try:
+        identity = RecordingId(text)
+        uow.recordings.get(identity)
+    except EvidenceError:
+        pass
+    else:
+        return [identity]
+    try:
+        sha256 = Digest(SHA256, text.removeprefix("sha256:").lower())
+    except EvidenceError:
+        return uow.references.named_like(text, limit=_FOUND_MAX)
+    return uow.references.with_digest(sha256, limit=_FOUND_MAX)
+
+
+def _proofs(timeline: list[TimelineRow], event_type: str) -> list[Proof]:
+    return [_proof(one) for one in timeline if one.event_type == event_type][-1:]
+
+
+def _proof(row: TimelineRow) -> Proof:
+    return Proof(entry=row.entry, event_type=row.event_type, at=row.at, index=row.index)
