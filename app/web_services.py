@@ -47,7 +47,7 @@ def health_parts_of(house: House, jobs: JobEngine | None) -> HealthParts:
     return HealthParts(
         catalogue=house.catalogue, stores=house.stores.all, published=house.published, verifier=house.sealer.verifier,
         clock=house.clock, policy=house.policy, jobs=jobs, floor_bytes=house.settings.storage.free_floor_bytes,
-        locks=house.locks, fixity=house.fixity, capacities=house.capacities,
+        aside={*house.stores.old, house.stores.cold}, locks=house.locks, fixity=house.fixity, capacities=house.capacities,
         space_warn_days=house.settings.storage.space_warn_days, space_alarm_days=house.settings.storage.space_alarm_days,
         keys=key_parts(house.home, house.settings, house.catalogue, house.stores, house.encryption),
         backup=BackupHope(to=house.settings.backup.to, alarm_hours=house.settings.backup.alarm_hours),

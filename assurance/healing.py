@@ -83,9 +83,7 @@ class Healing:
         """Hints first, then copies that are marked, then open findings, oldest first."""
         with self._guard:
             hints, self._hints = self._hints, {}
-        for sha256 in hints:
-            self._later.pop(sha256, None)  # somebody met it just now
-            yield sha256
+        yield from hints
         after: Digest | None = None
         while True:
             with self.parts.catalogue.read() as uow:

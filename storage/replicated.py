@@ -1,7 +1,10 @@
 """One blob store over several: every blob in each of them, readable from any of them.
 
-An act counts when the quorum carried it out; what is missing elsewhere is told by :meth:`Replicated.put_all` and
-:meth:`Replicated.missing`, and made good by putting again. ``verify`` has no quorum: every copy must be sound.
+The service reads through it: a copy that fails, also half-way, is replaced by the next one at the same byte, and whoever repairs
+is told. It writes through ``StoreSet`` and the workflows instead, because a copy counts only with its entry.
+
+An act counts when the quorum carried it out; what is missing elsewhere is made good by putting again. ``verify`` has no quorum:
+every copy must be sound.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from evidence.errors import (
     DigestMismatchError,
     EvidenceError,
     IntegrityError,
+    InvalidInputError,
     StoreError,
     StoreUnavailableError,
 )
@@ -40,12 +44,21 @@ class Replicated:
         stores: Two or more, in the order in which they are read.
         quorum: How many must have carried out a write for it to count; 1 to the number of stores.
         name: Name of the whole.
+        on_bad_copy: Told of a blob of which a copy could not be read as it should be although its store answers; must return at
+            once.
 
     Raises:
         ConfigError: Fewer than two stores, or a quorum outside their number.
     """
 
-    def __init__(self, stores: Sequence[BlobStore], *, quorum: int, name: str = "replicated") -> None:
+    def __init__(
+        self,
+        stores: Sequence[BlobStore],
+        *,
+        quorum: int,
+        name: str = "replicated",
+        on_bad_copy: Callable[[Digest], None] = lambda _sha256: None,
+    ) -> None:
         if len({store.properties.name for store in stores}) != len(stores) or len(stores) < 2:
             raise ConfigError("a replicated store needs two or more stores with different names")
         if not 1 <= quorum <= len(stores):
@@ -53,6 +66,7 @@ class Replicated:
         self.stores = tuple(stores)
         self._quorum = quorum
         self._name = name
+        self._on_bad_copy = on_bad_copy
 
     @property
     def properties(self) -> StoreProperties:
@@ -161,18 +175,6 @@ class Replicated:
             created=any(receipt.created for receipt in receipts),
         )
 
-    def missing(self, sha256: Digest) -> list[str]:
-        """Names of the stores that do not have the blob, or cannot tell."""
-        names = []
-        for store in self.stores:
-            try:
-                there = store.exists(sha256)
-            except EvidenceError:
-                there = False
-            if not there:
-                names.append(store.properties.name)
-        return names
-
     # --- reading ----------------------------------------------------------------------------------------------------
     def open(self, sha256: Digest, *, offset: int = 0, length: int | None = None) -> BinaryIO:
         """Open a range in the first store that gives it; when that one fails half-way, the next one goes on.
@@ -187,7 +189,7 @@ class Replicated:
         if length is None:
             stores, size_bytes = self._of_one_size(sha256)
             length = checked_range(size_bytes, offset, length)
-        reader = _Failover(stores, sha256, offset=offset, length=length)
+        reader = _Failover(stores, sha256, offset=offset, length=length, on_bad_copy=self._on_bad_copy)
         return io.BufferedReader(StreamRange(reader.pull, length=length, release=reader.release), CHUNK_BYTES)
 
     def stat(self, sha256: Digest) -> BlobStat:
@@ -291,6 +293,7 @@ class Replicated:
         """The stores that have the blob, and its size. Where they disagree, every copy is read: only sound ones count."""
         outcomes = self._each(lambda store: store.stat(sha256).size_bytes)
         if len({size for size in outcomes.values() if isinstance(size, int)}) > 1:
+            self._on_bad_copy(sha256)
             checks = self._each(lambda store: store.verify(sha256, sha256))
             outcomes |= {name: check for name, check in checks.items() if isinstance(check, EvidenceError)}
         stores = [store for store in self.stores if isinstance(outcomes[store.properties.name], int)]
@@ -323,7 +326,16 @@ class _Lent:
 class _Failover:
     """Pulls a range from the first store that gives it and goes on at the same byte in the next one when that fails."""
 
-    def __init__(self, stores: Sequence[BlobStore], sha256: Digest, *, offset: int, length: int) -> None:
+    def __init__(
+        self,
+        stores: Sequence[BlobStore],
+        sha256: Digest,
+        *,
+        offset: int,
+        length: int,
+        on_bad_copy: Callable[[Digest], None],
+    ) -> None:
+        self._on_bad_copy = on_bad_copy
         self._waiting = list(stores)
         self._sha256 = sha256
         self._offset = offset
@@ -356,8 +368,15 @@ class _Failover:
             except EvidenceError as error:
                 self._failures[self._reading] = error
             else:
+                self._tell()
                 return
+        if not all(isinstance(error, InvalidInputError) for error in self._failures.values()):
+            self._tell()  # else nobody has such a range: nothing is wrong with the copies
         raise _joined("read the blob", self._failures)
+
+    def _tell(self) -> None:
+        if any(not isinstance(error, StoreUnavailableError) for error in self._failures.values()):
+            self._on_bad_copy(self._sha256)
 
     def release(self) -> None:
         if self._stream is not None:

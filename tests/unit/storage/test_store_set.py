@@ -16,6 +16,7 @@ from evidence.errors import (
     ConfigError,
     DigestMismatchError,
     IntegrityError,
+    InvalidInputError,
     NotDurableError,
     NotFoundError,
     StoreError,
@@ -143,12 +144,11 @@ def test_what_failed_is_told_and_the_quorum_decides(stores):
     assert isinstance(outcomes["second"], StoreUnavailableError)
     assert outcomes["third"].created
     assert not put(two).created
-    assert two.missing(DIGEST) == ["second"]
     with pytest.raises(StoreUnavailableError, match="second"):
         put(Replicated(stores, quorum=3))
     mount(stores[1])
     assert put(two).created
-    assert two.missing(DIGEST) == []
+    assert all(store.exists(DIGEST) for store in stores)
 
 
 def test_a_full_store_is_named_with_its_kind(tmp_path, stores):
@@ -293,6 +293,34 @@ def test_the_list_is_the_union(stores):
     assert list(Replicated(stores, quorum=1).list()) == sorted(digests)
 
 
+def test_whoever_repairs_is_told_of_copies_that_fail_while_they_are_read_and_of_no_others(stores):
+    told = []
+    whole = Replicated(stores, quorum=3, on_bad_copy=told.append)
+    put(whole)
+    with whole.open(DIGEST) as stream:
+        assert stream.read() == DATA
+    unmount(stores[0])  # nothing is known of its copy
+    with whole.open(DIGEST, offset=3, length=9) as stream:
+        assert stream.read() == DATA[3:12]
+    mount(stores[0])
+    with pytest.raises(InvalidInputError):  # nobody has such a range: the copies are not to blame
+        whole.open(DIGEST, offset=0, length=len(DATA) + 1)
+    assert told == []
+    path = stores[0].locate(DIGEST)
+    path.chmod(0o640)
+    with whole.open(DIGEST, offset=0, length=len(DATA)) as stream:  # short half-way
+        assert stream.read(10) == DATA[:10]
+        os.truncate(path, 1 << 20)
+        assert stream.read() == DATA[10:]
+    assert told == [DIGEST]
+    with whole.open(DIGEST, offset=2 << 20, length=100) as stream:  # short from the start
+        assert stream.read() == DATA[2 << 20 :][:100]
+    path.unlink()
+    with whole.open(DIGEST, offset=0, length=5) as stream:  # gone
+        assert stream.read() == DATA[:5]
+    assert told == [DIGEST] * 3
+
+
 def test_one_store_that_holds_keeps_every_copy(stores, clock):
     whole = Replicated(stores, quorum=3)
     put(whole)
@@ -300,7 +328,7 @@ def test_one_store_that_holds_keeps_every_copy(stores, clock):
     assert whole.stat(DIGEST).hold
     with pytest.raises(BlobLockedError, match="third"):
         whole.delete(DIGEST, now=clock.wall)
-    assert whole.missing(DIGEST) == []
+    assert all(store.exists(DIGEST) for store in stores)
     stores[2].release_hold(DIGEST, reference="case")
     stores[1].extend_retention(DIGEST, START + timedelta(days=1))
     assert whole.stat(DIGEST).retain_until == START + timedelta(days=1)
