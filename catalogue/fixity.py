@@ -247,11 +247,18 @@ class Fixity:
                 self._db.execute(table.update().where(*where).values(**counted))
         return True
 
+    def stores(self) -> list[str]:
+        """Names of the stores with copies, ascending: one step in the index for each, whatever the number of copies."""
+        here = blob_copies.c
+        found: list[str] = []
+        statement = sa.select(here.store).order_by(here.store).limit(1)
+        while (name := self._db.scalar(statement.where(here.store > found[-1]) if found else statement)) is not None:
+            found.append(name)
+        return found
+
     def ages(self) -> list[StoreAge]:
         """For every store with copies, its oldest look; from the ends of the index, whatever the number of copies."""
-        here = blob_copies.c
-        stores = [row["store"] for row in self._db.all(sa.select(here.store).distinct().order_by(here.store))]
-        return [self.age(store) for store in stores]
+        return [self.age(store) for store in self.stores()]
 
     def age(self, store: str) -> StoreAge:
         """The oldest look at one store's copies."""
