@@ -20,6 +20,7 @@ from app.encryption import Encryption
 from app.moving import migration_of, remover_of
 from app.wiring import House
 from assurance.catch_up import CatchUp
+from assurance.cold import lay_cold
 from assurance.findings import FindingBook
 from assurance.fixity import Scrub
 from assurance.renewal import RenewalParts, renew_locks
@@ -45,6 +46,7 @@ DISCLOSURES_JOB: Final = "disclosures"
 CLOCK_JOB: Final = "clock-mark"
 SPACE_JOB: Final = "space-sample"
 LOCKS_JOB: Final = "lock-renewal"
+COLD_JOB: Final = "cold-copies"
 CATCH_UP_JOB: Final = "catch-up"
 MOVE_JOB: Final = "store-move"
 REMOVAL_JOB: Final = "removals"
@@ -76,6 +78,7 @@ def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: Fal
     """
     book = FindingBook(house.catalogue, recorder=house.recorder, clock=house.clock)
     minute = timedelta(minutes=1)
+    cold_after = timedelta(days=house.settings.storage.cold_after_days)
     renewal = RenewalParts(
         catalogue=house.catalogue,
         recorder=house.recorder,
@@ -91,6 +94,12 @@ def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: Fal
         Duty(job=DISCLOSURES_JOB, every=minute, run=lambda: house.archive.sync(house.catalogue)),
         Duty(job=CLOCK_JOB, every=timedelta(minutes=5), run=lambda: clock_watch.look(parts)),
         Duty(job=SPACE_JOB, every=timedelta(hours=1), run=lambda: sample_space(house.space)),
+        Duty(
+            job=COLD_JOB,
+            every=timedelta(minutes=10),
+            run=lambda: lay_cold(house.keeping, after=cold_after, hint=house.healing.hint),
+            queue=KEEP_QUEUE,
+        ),
         Duty(job=LOCKS_JOB, every=timedelta(minutes=5), run=lambda: renew_locks(renewal, book=book), queue=KEEP_QUEUE),
         Duty(job=CATCH_UP_JOB, every=minute, run=catch_up.run, queue=KEEP_QUEUE),
         Duty(job=REPAIR_JOB, every=minute, run=house.healing.run, queue=KEEP_QUEUE),

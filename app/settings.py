@@ -71,6 +71,7 @@ class S3StoreSettings(_Section):
     prefix: str = ""
     first_retention_days: Annotated[int, Field(ge=0, le=3650)] = 30
     capacity_bytes: Annotated[int, Field(ge=0)] = 0
+    storage_class: Literal["", "STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"] = ""
 
 
 StoreSettings = Annotated[LocalStoreSettings | S3StoreSettings, Field(discriminator="kind")]
@@ -112,6 +113,8 @@ class StorageSettings(_Section):
     lock_alarm_days: Annotated[int, Field(ge=1, le=365)] = 7
     space_warn_days: Annotated[int, Field(ge=1, le=3650)] = 30
     space_alarm_days: Annotated[int, Field(ge=1, le=3650)] = 7
+    cold: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")] = ""
+    cold_after_days: Annotated[int, Field(ge=0, le=3650)] = 30
     encryption: EncryptionSettings = EncryptionSettings()
     stores: tuple[StoreSettings, ...] = (
         LocalStoreSettings(name="primary", path=Path("stores/primary")),
@@ -276,8 +279,11 @@ def parse(data: dict[str, object]) -> Settings:
             todo="Locks are renewed when half of lock_days is over: an alarm before that would always ring.",
         )
     _check_backup(settings.backup)
-    if settings.storage.copies > len(names):
-        raise ConfigError(f"storage.copies is {settings.storage.copies}, but only {len(names)} stores are configured")
+    if settings.storage.cold and settings.storage.cold not in names[1:]:
+        raise ConfigError("storage.cold: no store but the first has that name", todo="Name one of storage.stores.")
+    taking = len(names) - bool(settings.storage.cold)
+    if settings.storage.copies > taking:
+        raise ConfigError(f"storage.copies is {settings.storage.copies}, but only {taking} stores take what comes in")
     return settings
 
 

@@ -112,6 +112,7 @@ def s3_settings(wanted: S3StoreSettings) -> S3Settings:
         endpoint=wanted.endpoint, bucket=wanted.bucket, access=_secret(wanted.access_key_file),
         secret=_secret(wanted.secret_key_file), region=wanted.region, ca=wanted.ca_file, mode=wanted.mode,
         domain=wanted.domain, prefix=wanted.prefix, first_retention_days=wanted.first_retention_days,
+        storage_class=wanted.storage_class,
     )  # fmt: skip
 
 
@@ -401,12 +402,13 @@ def build(
         stores, home=home, settings=settings, catalogue=catalogue, recorder=recorder, clock=clock, suite=suite
     )  # fmt: skip
     _retire(stores, catalogue, absent_ok=absent_ok)
+    stores.lay_aside(settings.storage.cold)
     gate = Gate(catalogue, recorder=recorder, clock=clock)
     local = stores.local
     wake_sealer = threading.Event()
     keeping = KeepingParts(
         catalogue=catalogue, recorder=recorder, clock=clock, stores=stores.all, wake_sealer=wake_sealer.set,
-        old=lambda: stores.old,
+        old=lambda: stores.old, cold=settings.storage.cold,
     )  # fmt: skip
     sealer = Sealer(
         catalogue.outbox_transactions(), log_key=keys.load(home.log_key), origin=settings.station.origin,

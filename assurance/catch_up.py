@@ -24,6 +24,7 @@ from typing import BinaryIO, Final
 
 from assurance.copies import ABSENT, CLAIMED, KeepingParts, copy_facts, from_medium, outcome_of, say_copy
 from assurance.repair import close_settled, settled
+from catalogue import UnitOfWork
 from catalogue.records import BlobRow
 from catalogue.references import BytesGoError
 from catalogue.store_states import Lacking, StoreStateRow
@@ -184,11 +185,22 @@ class _Round:
         target: The store.
         hint: Told of bytes whose copy elsewhere is bad.
         goes_on: Whether there is time for another copy.
+        lacking: What the store lacks; everything that somebody holds, unless another rule says what it is to have.
+        reason: Why the copies are made, as their entries say it.
     """
 
     def __init__(
-        self, parts: KeepingParts, target: BlobStore, hint: Callable[[Digest], None], goes_on: Callable[[], bool]
+        self,
+        parts: KeepingParts,
+        target: BlobStore,
+        hint: Callable[[Digest], None],
+        goes_on: Callable[[], bool],
+        *,
+        lacking: Callable[[UnitOfWork], list[Lacking]] | None = None,
+        reason: str = _AS_CATCH_UP,
     ) -> None:
+        self._lacking = lacking
+        self._reason = reason
         self._parts = parts
         self._target = target
         self._name = target.properties.name
@@ -202,7 +214,11 @@ class _Round:
 
     def run(self, at_once: int) -> int:
         with self._parts.catalogue.read() as uow:
-            lacking = uow.store_states.lacking(self._name, limit=_ASKED_AT_ONCE)
+            lacking = (
+                uow.store_states.lacking(self._name, limit=_ASKED_AT_ONCE)
+                if self._lacking is None
+                else self._lacking(uow)
+            )
             state = uow.store_states.of(self._name)
         if not lacking:
             return 0
@@ -331,8 +347,21 @@ class _Round:
                 now = uow.blobs.get(blob.sha256)
                 if now is None or not now.holders or any(one.store == self._name for one in now.copies):
                     return  # released, or another process was faster: its entry stands
-                say_copy(self._parts, uow, now, copy, reason=_AS_CATCH_UP, at=at)
+                say_copy(self._parts, uow, now, copy, reason=self._reason, at=at)
                 close_settled(self._parts, uow, over, reason="caught-up")
+
+
+def copy_missing(
+    parts: KeepingParts,
+    target: BlobStore,
+    hint: Callable[[Digest], None],
+    goes_on: Callable[[], bool],
+    *,
+    lacking: Callable[[UnitOfWork], list[Lacking]],
+    reason: str,
+) -> int:
+    """Give a store what a rule says it is to have and lacks, as catching up does; returns how many copies were made."""
+    return _Round(parts, target, hint, goes_on, lacking=lacking, reason=reason).run(_AT_ONCE)
 
 
 class _SourceError(EvidenceError):

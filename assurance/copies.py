@@ -59,6 +59,7 @@ class KeepingParts:
         stores: Every store of the home, the primary first; each speaks of plain bytes.
         wake_sealer: Called after every commit that added an entry.
         old: Tells which stores were moved away from: they are read and mended, but get nothing new.
+        cold: The store that gets copies of long-term footage only; empty where there is none.
     """
 
     catalogue: Catalogue
@@ -67,6 +68,7 @@ class KeepingParts:
     stores: Sequence[BlobStore]
     wake_sealer: Callable[[], None] = _nobody
     old: Callable[[], Collection[str]] = frozenset
+    cold: str = ""
 
     @property
     def book(self) -> FindingBook:
@@ -76,8 +78,8 @@ class KeepingParts:
     @property
     def taking(self) -> list[BlobStore]:
         """Stores that are to have a copy of everything."""
-        old = self.old()
-        return [store for store in self.stores if store.properties.name not in old]
+        aside = {*self.old(), self.cold}
+        return [store for store in self.stores if store.properties.name not in aside]
 
     def store(self, name: str) -> BlobStore | None:
         """The store of that name; None where this home has none (any more)."""

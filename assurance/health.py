@@ -125,14 +125,15 @@ def _room(name: str, root: Path, floor_bytes: int) -> Check:
 
 
 def _domains(parts: HealthParts) -> Iterator[Check]:
-    found = len({store.properties.domain for store in parts.stores})
+    taking = [store for store in parts.stores if store.properties.name not in parts.aside]
+    found = len({store.properties.domain for store in taking})
     enough = found >= max(2, parts.policy.domains)
     yield Check(
         name="domains", level=Level.OK if enough else Level.WARN if found >= parts.policy.domains else Level.BAD,
         reason="enough" if enough else "single-failure-domain" if found == 1 else "too-few",
         values={"domains": found, "required": parts.policy.domains},
     )  # fmt: skip
-    copies = len(parts.stores)
+    copies = len(taking)
     if copies < parts.policy.copies:
         yield Check(
             name="copies", level=Level.BAD, reason="too-few-stores",

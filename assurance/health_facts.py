@@ -5,7 +5,7 @@ A look is a function in a file of its own (``health_of_<thing>.py``); ``assuranc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -66,6 +66,8 @@ class HealthParts:
     capacities: Mapping[str, int] = field(default_factory=dict)
     space_warn_days: int = 30
     space_alarm_days: int = 7
+    #: Stores that get nothing of what comes in: moved away from, or cold.
+    aside: Collection[str] = frozenset()
     keys: KeyParts | None = None
     fixity: FixityPolicy = FixityPolicy()
     backup: BackupHope = BackupHope()

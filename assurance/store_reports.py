@@ -9,7 +9,7 @@ Source: docs/invariants.md 7.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -106,6 +106,8 @@ class StorageDesk:
         with self._parts.catalogue.read() as uow:
             state = uow.store_states.of(properties.name)
             bad = uow.store_states.bad_in(properties.name)
+        if properties.name == self._parts.cold:  # it is not to have everything
+            state = replace(state, behind_objects=0, behind_bytes=0)
         return StoreReport(
             name=properties.name, kind=properties.kind, domain=properties.domain, location=properties.location,
             protection=properties.protection, old=old, stand=_stand(state, bad=bad, old=old, now=now), bad_copies=bad,

@@ -8,6 +8,7 @@ from catalogue.backups import Backups
 from catalogue.blob_keys import BlobKeys
 from catalogue.blobs import Blobs, Derivatives
 from catalogue.brakes import Brakes
+from catalogue.cold import ColdTier
 from catalogue.copy_locks import CopyLocks
 from catalogue.db import Db
 from catalogue.devices import Devices, Offloads
@@ -52,6 +53,7 @@ class UnitOfWork:
         self.settings = Settings(db)
         self.clock_marks = ClockMarks(db)
         self.copy_locks = CopyLocks(db)
+        self.cold = ColdTier(db)
         self.space_samples = SpaceSamples(db)
         self.backups = Backups(db)
         self.store_states = StoreStates(db)

@@ -186,6 +186,8 @@ class S3Store:
         chunks = checked_chunks(source, sha256=sha256, size_bytes=size_bytes, suite=self._suite, chunk_bytes=part_bytes)
         target = s3_upload.Target(self._client, self._settings.bucket, self._versions.key(sha256))
         options: dict[str, Any] = {"Metadata": {PART_BYTES: str(part_bytes)}}
+        if self._settings.storage_class:  # of a cold store (``storage.cold``)
+            options["StorageClass"] = self._settings.storage_class
         if until is not None:
             options |= {"ObjectLockMode": self._settings.mode, "ObjectLockRetainUntilDate": until}
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if only_new else {}

@@ -71,10 +71,10 @@ class S3Settings:
         ca: Certificate authority file for a private endpoint, None for the system's.
         prefix: Put before every key, empty or ending in ``/``.
         mode: COMPLIANCE: nobody can remove before the date; GOVERNANCE: privileged accounts can.
-        first_retention_days: Retention of a blob that is put without a date, and of one that is verified when half of it is
-            over; 0 for none. Never shortened.
+        first_retention_days: Retention of a blob that is put without a date; 0 for none. Never shortened.
         domain: Failure domain; empty means the endpoint's host. Must be stated for an endpoint on this machine, whose
             disks may be those of a local store.
+        storage_class: Storage class of what is put; empty: the bucket's own.
         part_bytes: Size of multipart parts and limit for a single request, at least 5 MiB.
         connect_timeout_s: Limit for reaching the server.
         read_timeout_s: Limit for one silence of the server.
@@ -94,6 +94,7 @@ class S3Settings:
     mode: LockMode = "COMPLIANCE"
     first_retention_days: int = 30
     domain: str = ""
+    storage_class: str = ""
     part_bytes: int = 16 << 20
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 60.0

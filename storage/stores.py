@@ -68,6 +68,7 @@ class StoreSet:
             raise ConfigError("two stores have the same name", todo="Give every store its own name.")
 
         self._old: frozenset[str] = frozenset()
+        self._cold = ""
 
     @property
     def old(self) -> frozenset[str]:
@@ -90,8 +91,26 @@ class StoreSet:
 
     @property
     def taking(self) -> tuple[BlobStore, ...]:
-        """Stores that get new copies, the primary first: all but the old ones."""
-        return tuple(store for store in self.all if store.properties.name not in self._old)
+        """Stores that get new copies, the primary first: all but the old ones and the cold one."""
+        aside = {*self._old, self._cold}
+        return tuple(store for store in self.all if store.properties.name not in aside)
+
+    @property
+    def cold(self) -> str:
+        """The store that gets copies of long-term footage only (``assurance.cold``); empty where there is none."""
+        return self._cold
+
+    def lay_aside(self, cold: str) -> None:
+        """Say which store is the cold one.
+
+        Raises:
+            ConfigError: There is none of that name, or it is the primary.
+        """
+        if cold and (cold not in self._by_name or cold == self.primary.properties.name):
+            raise ConfigError(
+                f"{cold!r} cannot be the cold store", todo="Name a store other than the first in storage.cold."
+            )
+        self._cold = cold
 
     @property
     def others(self) -> tuple[BlobStore, ...]:
@@ -136,8 +155,8 @@ class StoreSet:
         return {self.domain_of(copy.store) for copy in copies if copy.store in self}
 
     def all_domains(self) -> set[str]:
-        """Failure domains of all stores: fewer than two means that no recorder can ever be cleared."""
-        return {store.properties.domain for store in self.all}
+        """Failure domains of the stores that get copies: fewer than two means that no recorder can ever be cleared."""
+        return {store.properties.domain for store in self.taking}
 
     def destroy_key(self, sha256: Digest) -> str:
         """Destroy the key of an encrypted blob for good, beside every store: nobody can read it any more, in any copy or backup.

@@ -32,6 +32,7 @@ COPY_REASONS: Final = {
     "repair": "in the place of a bad copy",
     "migration": "moved between stores",
     "restore": "after a restore",
+    "cold": "further copy of long-term footage",
 }
 ACTIONS: Final = {
     "recording.list": "list recordings",
