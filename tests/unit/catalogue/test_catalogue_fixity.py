@@ -12,6 +12,7 @@ from catalogue import Catalogue
 from catalogue.brakes import BrakeRow
 from catalogue.fixity import Looked
 from catalogue.inventories import InventoryRow
+from catalogue.schema import blob_copies, blob_holders, blobs
 from evidence.digest import BLAKE3, SHA256, Digest
 from evidence.errors import NotFoundError, StateConflictError
 from evidence.model import Copy
@@ -24,13 +25,22 @@ def digest(number: int) -> Digest:
 
 def fill(catalogue: Catalogue, count: int, *, never: int = 10) -> None:
     """Blobs with a copy in each of two stores, looked at a minute apart; every tenth never."""
-    with catalogue.begin() as uow:
-        for number in range(count):
-            sha256 = digest(number)
-            uow.blobs.add_holder(sha256, 1000 + number, Digest(BLAKE3, f"{number:064x}"), f"manifest:rec_{number}")
-            for store in ("one", "two"):
-                looked_at = None if number % never == 0 else after(minutes=number)
-                uow.blobs.put_copy(sha256, Copy(store, "disk:a", f"objects/{sha256.hex}", "", looked_at))
+    known = [
+        {"sha256": digest(n), "size_bytes": 1000 + n, "blake3": Digest(BLAKE3, f"{n:064x}")} for n in range(count)
+    ]  # fmt: skip
+    held = [{"sha256": digest(n), "holder": f"manifest:rec_{n}"} for n in range(count)]
+    copies = [
+        {
+            "sha256": digest(n), "store": store, "domain": "disk:a", "key": "k", "outcome": "",
+            "checked_at": None if n % never == 0 else after(minutes=n),
+            "read_back_at": None if n % never == 0 else after(minutes=n),
+        }
+        for n in range(count)
+        for store in ("one", "two")
+    ]  # fmt: skip
+    with catalogue.engine.begin() as connection:
+        for table, rows in ((blobs, known), (blob_holders, held), (blob_copies, copies)):
+            connection.execute(table.insert(), rows)
 
 
 def look(catalogue: Catalogue, number: int, store: str, *, outcome: str = "", round_number: int = 1) -> bool:
