@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from evidence.errors import DigestMismatchError, InvalidInputError
+from evidence.errors import DigestMismatchError, InvalidInputError, KeyUnavailableError
 
 MAGIC = b"liuhen_sealed_1\n"
 CHUNK_BYTES = 1 << 20
@@ -107,6 +107,8 @@ class ChunkCipher:
     def __init__(self, key: bytes, header: Header) -> None:
         self.header = header
         self._aad = header.to_bytes()
+        if len(key) != KEY_BYTES:
+            raise KeyUnavailableError(f"a data key has {KEY_BYTES} bytes, not {len(key)}")
         self._cipher = AESGCM(key)
 
     def _nonce(self, index: int, last: bool) -> bytes:  # noqa: FBT001 - a bit of the nonce

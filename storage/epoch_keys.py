@@ -129,6 +129,22 @@ class EpochKeys:
             todo="Give the master key that wrapped it, or restore the keys from their backup.",
         )
 
+    def ours(self) -> list[str]:
+        """Months that this master wraps, ascending; empty only where no month was ever begun.
+
+        Raises:
+            KeyUnavailableError: Keys are there, but none that this master opens: it is not this home's master.
+        """
+        kept = self.kept()
+        ours = sorted({key.epoch for key in kept if key.master == self._master.id})
+        if kept and not ours:
+            raise KeyUnavailableError(
+                f"the keys here are wrapped by master {kept[-1].master}, this one is {self._master.id}",
+                kept="Nothing was encrypted with another master.",
+                todo="Give the master key of this home, or change it by the command for that.",
+            )
+        return ours
+
     def current(self) -> str:
         """The month whose key wraps new data keys now; its key is made when there is none yet.
 
@@ -140,15 +156,7 @@ class EpochKeys:
             for epoch in self._keys:
                 if epoch[:7] == month:
                     return epoch
-            kept = self.kept()
-            ours = sorted({key.epoch for key in kept if key.master == self._master.id})
-            if kept and not ours:
-                raise KeyUnavailableError(
-                    f"the keys here are wrapped by master {kept[-1].master}, this one is {self._master.id}",
-                    kept="Nothing was encrypted with another master.",
-                    todo="Give the master key of this home, or change it by the command for that.",
-                )
-            for epoch in ours:
+            for epoch in self.ours():
                 if epoch[:7] == month:
                     self.open(epoch)
                     return epoch

@@ -234,7 +234,7 @@ def rebuild_index(ring: KeyRing) -> int:
     over, because the live record comes first.
     """
     count = 0
-    for record in read_all(ring):
+    for record in ring.read_all():
         known = ring.index.find(record.sha256)
         if record.destroyed and known is not None and not known.destroyed:
             continue  # the live record was looked at before: no tombstone that its key proves was there

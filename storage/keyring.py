@@ -161,7 +161,12 @@ class KeyRing:
         return key_sync.sync(self, self.place(place), stop=stop)
 
     def read_all(self) -> Iterator[KeyRecord]:
-        """Every good record and every tombstone that the places have, as the index should know them."""
+        """Every good record and every tombstone that the places have, as the index should know them.
+
+        Raises:
+            KeyUnavailableError: (at the first one) The master is not this home's.
+        """
+        self._months.ours()
         return key_sync.read_all(self)
 
     def rebuild_index(self) -> int:
@@ -279,8 +284,13 @@ class KeyRing:
 
     def _look(self, sha256: Digest, names: Sequence[str]) -> KeyRecord | None:
         found: KeyRecord | None = None
+        closed: KeyUnavailableError | None = None
         for name in names:
-            record = self._read(self._places[name], sha256)
+            try:
+                record = self._read(self._places[name], sha256)
+            except KeyUnavailableError as error:
+                closed = error
+                continue
             if record is None:
                 continue
             if found is not None and found != record:
@@ -290,21 +300,23 @@ class KeyRing:
                     todo="Find out which of them opens the stored copies.",
                 )
             found = record
-        if found is not None and self.is_gone(found):
-            return None
-        return found
+        if found is None and closed is not None:
+            raise closed  # there is a key, and it does not open: that is not the same as none
+        return None if found is None or self.is_gone(found) else found
 
     def _read(self, place: KeyPlace, sha256: Digest) -> KeyRecord | None:
-        """A good record of an object in one place; None when there is none, it is malformed, or the place is away."""
+        """A good record of an object in one place; None when there is none, it was changed, or the place is away."""
         try:
             text = place.read(records.record_path(sha256))
             if text is None:
                 return None
             record = records.parse_record(text)
+            if record.sha256 != sha256:
+                return None
             self.key_of(record)
         except (StoreUnavailableError, IntegrityError):
             return None
-        return record if record.sha256 == sha256 else None
+        return record
 
     def key_of(self, record: KeyRecord) -> bytes:
         """An object's data key (a secret).

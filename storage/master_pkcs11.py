@@ -1,7 +1,7 @@
 """The master key in a PKCS #11 token: wraps and unwraps there, and is never given out.
 
-Needs the extra ``pkcs11`` (python-pkcs11) and the token's own module. The token is asked once for each month's key and at each start
-of the service, so a slow one is no matter; one that is away keeps new months' keys and restarts from working, not running reads.
+Needs the extra ``pkcs11`` (python-pkcs11) and the token's own module. The token is asked once for each month's key and at each
+start of the service, so a slow one is no matter; one that is away keeps new months' keys and restarts from working, not reads.
 
 The key that is wrapped passes through this process's memory, and through the token as an object of one session.
 
