@@ -62,6 +62,7 @@ class EncryptedStore:
         beside: Places for keys in which a record must be durable before the object is; by default the one beside ``inner`` (for
             several stores as one: beside each of them).
         scratch: Folder for the ciphertext of big objects that come from elsewhere than an encrypted store; None for the system's.
+        encrypt_new: False where encryption was turned off again: new objects are kept plain, what has a key goes on as it is.
 
     Raises:
         ConfigError: The ring has no such place.
@@ -75,11 +76,13 @@ class EncryptedStore:
         suite: DigestSuite,
         beside: Collection[str] = (),
         scratch: Path | None = None,
+        encrypt_new: bool = True,
     ) -> None:
         self.inner = inner
         self.ring = ring
         self._suite = suite
         self._scratch = scratch
+        self._encrypt_new = encrypt_new
         self._stores: tuple[BlobStore, ...] = inner.stores if isinstance(inner, Replicated) else (inner,)
         self._beside = tuple(beside) or tuple(store.properties.name for store in self._stores)
         if missing := [name for name in self._beside if name not in ring.places]:
@@ -143,7 +146,7 @@ class EncryptedStore:
         check_size(size_bytes)
         layout.blob_key(sha256)  # refuses another algorithm's digest
         record = self._live(self.ring.find(sha256, also=self._beside))
-        if self._is_plain(sha256, record):
+        if self._is_plain(sha256, record) or (record is None and not self._encrypt_new):
             return act(source, sha256, size_bytes)
         given = sealed_source(source)
         if given is not None and record is not None and given.sealed_record() == record:
@@ -152,9 +155,8 @@ class EncryptedStore:
             with given.sealed_stream() as stream:
                 return self._receipt(act(stream, record.cipher_sha256, record.cipher_size_bytes), sha256, size_bytes)
         draft = self.ring.draft()
-        folder = self._scratch_folder()
         with Stage(
-            source, draft.cipher, sha256=sha256, size_bytes=size_bytes, suite=self._suite, folder=folder
+            source, draft.cipher, sha256=sha256, size_bytes=size_bytes, suite=self._suite, folder=self._scratch
         ) as stage:
             record = self.ring.settle(
                 draft, sha256=sha256, cipher_sha256=stage.sha256, cipher_size_bytes=stage.size_bytes, at=self._beside
@@ -165,9 +167,6 @@ class EncryptedStore:
 
     def _receipt(self, receipt: PutReceipt, sha256: Digest, size_bytes: int) -> PutReceipt:
         return replace(receipt, sha256=sha256, size_bytes=size_bytes)
-
-    def _scratch_folder(self) -> Path | None:
-        return self._scratch
 
     def _require_size(self, record: KeyRecord, size_bytes: int) -> None:
         if plain_bytes_of(record) != size_bytes:

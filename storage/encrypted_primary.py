@@ -27,6 +27,7 @@ from evidence.disks import why_readable
 from evidence.durable import free_bytes, fsync_dir
 from evidence.errors import BlobNotFoundError, DigestMismatchError, StoreError
 from evidence.model import PutReceipt
+from evidence.ports import GrowingPartial
 from storage.chunked import Header
 from storage.encrypted import EncryptedStore, plain_bytes_of, require_digest
 from storage.encrypted_partial import SealedPartial, key_path, read_partial_key
@@ -51,12 +52,21 @@ class EncryptedPrimary(EncryptedStore):
         ring: The home's keys; has a place beside ``inner``.
         suite: Digest algorithms for checks of plain bytes.
         plain_scratch: Folder for plain files of programs that need one; used only in memory or on an encrypted disk.
+        encrypt_new: False where encryption was turned off again: new recordings are kept plain, what has a key goes on as it is.
     """
 
     inner: LocalStore
 
-    def __init__(self, inner: LocalStore, ring: KeyRing, *, suite: DigestSuite, plain_scratch: Path = _MEMORY) -> None:
-        super().__init__(inner, ring, suite=suite, scratch=inner.store_tree.staging)
+    def __init__(
+        self,
+        inner: LocalStore,
+        ring: KeyRing,
+        *,
+        suite: DigestSuite,
+        plain_scratch: Path = _MEMORY,
+        encrypt_new: bool = True,
+    ) -> None:
+        super().__init__(inner, ring, suite=suite, scratch=inner.store_tree.staging, encrypt_new=encrypt_new)
         self._plain_scratch = plain_scratch
         self._sweep()
 
@@ -67,16 +77,21 @@ class EncryptedPrimary(EncryptedStore):
 
     def open_partial(
         self, name: str, *, keep_bytes: int, floor_bytes: int, secured: Callable[[int], None] = lambda _bytes: None
-    ) -> SealedPartial:
+    ) -> GrowingPartial:
         """Open a named partial for writing (see :class:`SealedPartial`); close it.
 
         Raises:
             InvalidInputError: Not a plain file name. StoreUnavailableError: the store is not mounted.
             KeyUnavailableError: The master key does not open this home's keys. StoreError: the file cannot be opened.
         """
-        return SealedPartial(
-            self.partial_path(name), self.ring, keep_bytes=keep_bytes, floor_bytes=floor_bytes, secured=secured
-        )
+        partial = self.partial_path(name)
+        sealed = read_partial_key(partial) is not None
+        if not self._encrypt_new and not (sealed and keep_bytes > 0 and partial.exists()):
+            self._drop_key(partial)
+            return self.inner.open_partial(
+                name, keep_bytes=0 if sealed else keep_bytes, floor_bytes=floor_bytes, secured=secured
+            )
+        return SealedPartial(partial, self.ring, keep_bytes=keep_bytes, floor_bytes=floor_bytes, secured=secured)
 
     def partials(self) -> list[Path]:
         """All partials, so that those nobody will resume can be found."""
@@ -157,9 +172,12 @@ class EncryptedPrimary(EncryptedStore):
         retain_until: datetime | None,
         unfinished: PartialKey | None,
     ) -> PutReceipt:
-        """A partial without a key was acquired before encryption was turned on: it is encrypted now, and dropped."""
+        """A partial without a key was acquired while encryption was off: it is encrypted if it is to be, and dropped."""
         if unfinished is not None:
             raise DigestMismatchError(f"{partial.name} was not finished", todo="Dock the recorder again.")
+        record = self._live(self.ring.find(sha256, also=self._beside))
+        if self._is_plain(sha256, record) or (record is None and not self._encrypt_new):
+            return self.inner.adopt(partial, sha256=sha256, size_bytes=size_bytes, retain_until=retain_until)
         with os_errors("adopt a partial"), partial.open("rb") as source:
             receipt = self.put(source, sha256=sha256, size_bytes=size_bytes, retain_until=retain_until)
         self.inner.discard_partial(partial)

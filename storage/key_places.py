@@ -16,6 +16,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -41,6 +42,9 @@ _PATH = re.compile(r"(?:[a-z0-9-]+/)*[a-z0-9-]+(?:\.[a-z0-9]+)*")
 #: A bucket's default retention would hold a key for weeks; an explicit lock this short goes before it. Long enough for clocks
 #: that are not quite the same.
 _LOCK = timedelta(seconds=60)
+_CONNECT_S: Final = 3.0
+_READ_S: Final = 10.0
+_ATTEMPTS: Final = 2
 
 
 class KeyPlace(Protocol):
@@ -179,7 +183,9 @@ class BucketKeyPlace:
 
     def __init__(self, store: S3Store, *, clock: Clock) -> None:
         self._name = store.properties.name
-        self._settings = store.settings
+        # Given up after seconds: whoever waits for a key waits at a page, or holds up an offload.
+        quick = min(store.settings.connect_timeout_s, _CONNECT_S)
+        self._settings = replace(store.settings, connect_timeout_s=quick, read_timeout_s=_READ_S, attempts=_ATTEMPTS)
         self._client: S3Client = connect(self._settings)
         self._clock = clock
 
