@@ -205,7 +205,9 @@ def with_database(text: str, url: str) -> str:
 
 def offer_before(repository: BackupRepository, backup: str, error: IntegrityError) -> IntegrityError:
     """The same error, with the backup that can be restored instead."""
-    older = [one.id for one in repository.listed() if one.manifest is not None and one.id < backup]
+    listed = repository.listed()
+    place = next((at for at, one in enumerate(listed) if one.id == backup), -1)
+    older = [one.id for one in listed[place + 1 :] if one.manifest is not None]
     todo = f"Restore the one before: liuhen restore {repository.place.text} {older[0]}" if older else ""
     told = type(error)(
         f"backup {backup} is damaged: {error.what}", kept="Nothing was restored; the backup was not touched.",

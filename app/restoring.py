@@ -186,13 +186,13 @@ def _reading_backup() -> Iterator[None]:
 
 
 def _chosen(repository: BackupRepository, wanted: str) -> BackupManifest:
-    found = [wanted] if wanted else repository.ids()
-    if not found:
+    newest = wanted or next((one.id for one in repository.listed()), "")
+    if not newest:
         raise NotFoundError(f"no backup was ever finished in {repository.place.text}")
     try:
-        return repository.manifest(found[0])
+        return repository.manifest(newest)
     except IntegrityError as error:
-        raise files.offer_before(repository, found[0], error) from error
+        raise files.offer_before(repository, newest, error) from error
 
 
 class _Restore:

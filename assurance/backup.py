@@ -27,14 +27,14 @@ FORMAT: Final = "liuhen_backup_1"
 PIECE_BYTES_MIN: Final = 256 << 10
 PIECE_BYTES_MAX: Final = 4 << 20
 _CUT_MASK: Final = 0x3FF
-_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
+_ID = re.compile(r"[0-9]{8}T[0-9]{9}Z-[0-9a-f]{8}")
 _NAME = re.compile(r"[0-9a-f]{64}")
 _PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[^\x00/][^\x00]{0,1000}")
 
 
 def new_id(at: datetime) -> str:
-    """A name for a backup that is begun now; names sort by time. ``20261126T224500Z-1f2e3d4c``."""
-    return f"{to_text(at)[:19].replace('-', '').replace(':', '')}Z-{secrets.token_hex(4)}"
+    """A name for a backup that is begun now; names sort by time. ``20261126T224500123Z-1f2e3d4c``."""
+    return f"{''.join(sign for sign in to_text(at) if sign not in '-:.')}-{secrets.token_hex(4)}"
 
 
 def checked_id(untrusted: str) -> str:

@@ -150,7 +150,7 @@ class BackupRepository:
 
     # --- reading ------------------------------------------------------------------------------------------------------
     def ids(self) -> list[str]:
-        """Names of the backups, newest first; other files are ignored."""
+        """Names of the backups, in descending order; other files are ignored."""
         found = []
         for path in self.place.paths(BACKUPS):
             try:
@@ -182,18 +182,23 @@ class BackupRepository:
     def listed(self) -> list[Listed]:
         """Every backup, newest first, those with an unreadable manifest too.
 
+        The newest is the one with the longest log: a log only grows, a clock may have been wrong.
+
         Raises:
             StoreUnavailableError: The target does not answer.
         """
-        found = []
-        for backup in self.ids():
+        found: list[tuple[int, Listed]] = []
+        size = 0
+        for backup in reversed(self.ids()):
             try:
-                found.append(Listed(backup, self.manifest(backup)))
+                one = Listed(backup, self.manifest(backup))
             except StoreUnavailableError:
                 raise
             except EvidenceError as error:
-                found.append(Listed(backup, None, error.what))
-        return found
+                one = Listed(backup, None, error.what)
+            size = one.manifest.log_size if one.manifest is not None else size
+            found.append((size, one))
+        return [one for _, one in sorted(found, key=lambda pair: (pair[0], pair[1].id), reverse=True)]
 
     def read_piece(self, piece: Piece) -> bytes:
         """The bytes of a piece.
@@ -271,10 +276,10 @@ class BackupRepository:
         done, found = Pruned(), self.listed()
         readable = [one for one in found if one.manifest is not None]
         stay = {one.id for one in readable[: max(1, keep)]} | {good}
-        oldest = min(stay)
+        last = max(at for at, one in enumerate(found) if one.id in stay)
         needed, blind = set[str](), 0
-        for one in found:
-            if one.id in stay or (one.manifest is None and one.id > oldest):
+        for at, one in enumerate(found):
+            if one.id in stay or (one.manifest is None and at < last):
                 blind += one.manifest is None
             else:
                 try:

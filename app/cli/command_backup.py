@@ -220,10 +220,10 @@ def verify(
 
 def _examined(place: BackupPlace, unlocking: Unlocking, backup_id: str, bar: Any) -> tuple[BackupManifest, Examined]:
     repository, _ = opened(place, unlocking)
-    ids = repository.ids()
-    if not ids:
+    newest = backup_id or next((one.id for one in repository.listed()), "")
+    if not newest:
         raise NotFoundError(f"no backup was ever finished in {place.text}")
-    manifest = repository.manifest(backup_id or ids[0])
+    manifest = repository.manifest(newest)
     total, done = manifest.size_bytes, 0
 
     def told(size: int) -> None:
