@@ -13,8 +13,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import bucket
 import custody
 import offload
+import scrub
 from measure import FULL, NO_SHA_INSTRUCTIONS, QUICK, Result, Sizes
 
 from evidence.errors import EvidenceError
@@ -23,11 +25,13 @@ Bench = Callable[[Path, Sizes], list[Result]]
 BENCHES: dict[str, Bench] = {
     "offload": offload.offload,
     "fixity": offload.fixity,
+    "scrub": scrub.scrub,
+    "bucket": bucket.bucket,
     "log": custody.log,
     "proof": custody.proof,
 }
 #: Benches whose wall is SHA-256: measured with and without the processor's SHA instructions.
-DIGEST_BOUND = ("offload", "fixity")
+DIGEST_BOUND = ("offload", "fixity", "scrub")
 
 
 def main() -> int:

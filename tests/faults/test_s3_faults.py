@@ -6,6 +6,8 @@ import hashlib
 import io
 import os
 import secrets
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -51,6 +53,7 @@ from support.recorders import gb_name, make_gb_tree
 from support.stores import SUITE
 
 CLOCK = SystemClock()
+ROOT = Path(__file__).parents[2]
 PART = 5 << 20
 SMALL = os.urandom(300_000)
 BIG = os.urandom(PART * 2 + 1000)
@@ -350,3 +353,61 @@ def test_every_write_states_what_it_carries(store: S3Store, proxy: FaultProxy) -
     (whole,) = [asked for asked in writes if asked.operation == "PutObject"]
     assert whole.header("x-amz-content-sha256") == hashlib.sha256(SMALL).hexdigest()
     assert secrets.compare_digest(whole.header("if-none-match"), "*")
+
+
+# --- a process that is killed in the middle -----------------------------------------------------------------------------
+_WRITER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from evidence.clock import SystemClock
+from evidence.digest import sha256_of
+from storage.s3 import S3Store
+from storage.s3_client import S3Settings
+from support.stores import SUITE
+endpoint, bucket, prefix, access, secret, source, claims = sys.argv[1:]
+settings = S3Settings(endpoint, bucket, access, secret, prefix=prefix, domain="test", first_retention_days=0, part_bytes=5 << 20)
+store = S3Store(settings, name="bucket", suite=SUITE, clock=SystemClock(), claims=Path(claims))
+data = Path(source).read_bytes()
+with open(source, "rb") as stream:
+    store.put(stream, sha256=sha256_of(data), size_bytes=len(data))
+"""
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("parts_first", [1, 3, 5])
+def test_a_process_killed_in_an_upload_leaves_parts_that_the_next_one_uses(
+    store: S3Store, proxy: FaultProxy, tmp_path: Path, parts_first: int
+) -> None:
+    data = os.urandom(PART * 4 + 1000)  # five parts; the fifth kill is before the completion
+    source, claims = tmp_path / "source", tmp_path / "run" / "claims"
+    source.write_bytes(data)
+    settings = store._settings
+
+    def stall(exchange: Exchange) -> None:
+        late = (
+            exchange.asked.operation == "CompleteMultipartUpload"
+            or int(exchange.asked.query["partNumber"]) > parts_first
+        )
+        (black_hole if late else Exchange.pass_on)(exchange)
+
+    def parts() -> int:
+        uploads = store._client.list_multipart_uploads(Bucket=settings.bucket, Prefix=settings.prefix).get(
+            "Uploads", []
+        )
+        which = [{"Bucket": settings.bucket, "Key": each["Key"], "UploadId": each["UploadId"]} for each in uploads]
+        return sum(len(store._client.list_parts(**each).get("Parts", [])) for each in which)
+
+    with proxy.fault(stall, "UploadPart", "CompleteMultipartUpload"):
+        where = (proxy.url, settings.bucket, settings.prefix, settings.access, settings.secret)
+        command = [sys.executable, "-c", _WRITER, *where, str(source), str(claims)]
+        with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/tests"}) as writer:
+            whole_home.until(lambda: parts() == parts_first)
+            writer.kill()
+    after = S3Store(settings, name="bucket", suite=SUITE, clock=CLOCK, claims=claims)
+    before = proxy.count("UploadPart")
+    assert after.put(io.BytesIO(data), sha256=sha256_of(data), size_bytes=len(data)).created
+    assert proxy.count("UploadPart") - before == 5 - parts_first
+    assert is_sound(after, data)
+    assert parts() == 0
+    after.close()
