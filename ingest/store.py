@@ -317,6 +317,8 @@ def _say_duplicate(parts: Parts, uow: UnitOfWork, row: RecordingRow, kept: Recor
     )
     if row.important and not first.important:
         uow.recordings.update(kept, important=True)
+        if first.sha256 is not None:
+            uow.copy_locks.look_again(first.sha256)  # kept without an end from now on
     event = RecordingDuplicate(
         recording=row.id,
         sha256=row.sha256.hex if row.sha256 else "",
