@@ -16,7 +16,7 @@ from typing import Final
 from catalogue.records import FindingRow
 
 #: About one stored copy: the other copies may well be sound.
-OF_COPIES: Final = frozenset({"copy-damaged", "copy-missing", "copy-bad", "lock-record"})
+OF_COPIES: Final = frozenset({"copy-damaged", "copy-missing", "copy-bad", "lock-record", "key-missing"})
 KINDS: Final = OF_COPIES | {
     "all-copies-bad",
     "log-invalid",

@@ -32,7 +32,14 @@ from evidence.clock import Clock, to_text
 from evidence.digest import DigestSuite
 from evidence.disks import why_readable
 from evidence.durable import publish
-from evidence.errors import ConfigError, EvidenceError, KeyUnavailableError, StoreError, StoreUnavailableError
+from evidence.errors import (
+    ConfigError,
+    EvidenceError,
+    KeyUnavailableError,
+    MasterKeyUnavailableError,
+    StoreError,
+    StoreUnavailableError,
+)
 from evidence.events_of_keeping import EpochKeyMade
 from storage.encrypted import EncryptedStore
 from storage.encrypted_primary import EncryptedPrimary
@@ -232,7 +239,10 @@ class DeferredMaster:
         """The master key itself; KeyUnavailableError when it cannot be opened."""
         with self._lock:
             if self._master is None:
-                self._master = open_master(self._home, self._wanted)
+                try:
+                    self._master = open_master(self._home, self._wanted)
+                except KeyUnavailableError as error:
+                    raise MasterKeyUnavailableError(error.what, kept=error.kept, todo=error.todo) from error
             return self._master
 
     @property

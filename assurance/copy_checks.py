@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from assurance.key_checks import key_trouble, kind_of_key_trouble
 from assurance.report import Finding, VerifyProgress
 from catalogue import Catalogue, UnitOfWork
 from catalogue.records import BlobRow
@@ -205,7 +206,7 @@ def _read_all(
                         yield first, where, result.result()
                     yield blob, None, CopyReading(None)
                 for copy in blob.copies:
-                    waiting.append((blob, copy, pool.submit(examine_copy, stores.get(copy.store), blob.sha256)))
+                    waiting.append((blob, copy, pool.submit(_examine, stores.get(copy.store), blob.sha256, copy)))
                     if len(waiting) > _AHEAD:
                         first, where, result = waiting.popleft()
                         yield first, where, result.result()
@@ -215,6 +216,10 @@ def _read_all(
             pool.shutdown(
                 cancel_futures=True
             )  # whoever stops the check waits for two files, not for all that were asked for
+
+
+def _examine(store: BlobStore | None, sha256: Digest, copy: Copy) -> CopyReading:
+    return examine_copy(store, sha256, kept_key=copy.key)
 
 
 class CopyReading(NamedTuple):
@@ -231,8 +236,9 @@ def read_copy(store: BlobStore | None, sha256: Digest) -> EvidenceError | None:
 
 
 def examine_copy(
-    store: BlobStore | None, sha256: Digest, *, expected: Digest | None = None, progress: Progress | None = None
-) -> CopyReading:
+    store: BlobStore | None, sha256: Digest, *, expected: Digest | None = None, progress: Progress | None = None,
+    kept_key: str = "",
+) -> CopyReading:  # fmt: skip
     """Read one copy from its medium and its lock records.
 
     Args:
@@ -240,6 +246,7 @@ def examine_copy(
         sha256: Its name.
         expected: What its bytes are compared with, another digest of the same bytes; its name by default.
         progress: Told of the bytes read; what it raises ends the reading and goes to the caller.
+        kept_key: The copy's key as its entry states it, to tell a lost data key from lost bytes.
     """
     try:
         if store is None:
@@ -248,7 +255,7 @@ def examine_copy(
         store.verify(sha256, expected or sha256, progress=progress)
         found = store.stat(sha256)  # walks the chain of lock records
     except EvidenceError as error:
-        return CopyReading(error)
+        return CopyReading(error if store is None else key_trouble(store, sha256, kept_key, error))
     return CopyReading(None, found.bytes_at, loose)
 
 
@@ -273,6 +280,8 @@ def _loose(store: BlobStore, sha256: Digest) -> str:
 
 def kind_of(error: EvidenceError) -> str:
     """The kind of finding a failed read is."""
+    if kind := kind_of_key_trouble(error):
+        return kind
     match error:
         case BlobNotFoundError():
             return "copy-missing"

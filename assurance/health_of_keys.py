@@ -35,7 +35,7 @@ def _encryption(state: KeysState) -> Iterator[Check]:
     if master is not None:
         yield Check(
             name="master-key", level=Level.BAD if master.trouble else Level.OK,
-            reason="not-opened" if master.trouble else "opens", values={"kind": master.kind, "id": master.id},
+            reason="does-not-open" if master.trouble else "opens", values={"kind": master.kind, "id": master.id},
         )  # fmt: skip
     if state.beside:
         yield Check(
@@ -55,10 +55,10 @@ def _encryption(state: KeysState) -> Iterator[Check]:
     elif state.swap:
         yield Check(name="plain-scratch", level=Level.WARN, reason="swap-open", values={"swap": state.swap[0]})
     else:
-        yield Check(name="plain-scratch", level=Level.OK, reason="protected", values={"path": state.scratch})
+        yield Check(name="plain-scratch", level=Level.OK, reason="kept-from-disks", values={"path": state.scratch})
     all_closed = state.enabled and not state.plain
     yield Check(
         name="encryption", level=Level.OK if all_closed else Level.WARN,
         reason="everything" if all_closed else "some-plain" if state.enabled else "turned-off",
-        values={"encrypted": state.encrypted, "plain": state.plain, "plain_bytes": state.plain_bytes},
+        values={"encrypted": state.encrypted, "plain_objects": state.plain, "plain_bytes": state.plain_bytes},
     )  # fmt: skip

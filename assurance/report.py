@@ -43,6 +43,7 @@ KINDS: Final = {
     "copy-damaged": Severity.TAMPER,
     "copy-missing": Severity.TAMPER,
     "lock-record": Severity.TAMPER,
+    "key-missing": Severity.TAMPER,
     "catalogue-differs": Severity.TAMPER,
     "catalogue-unreadable": Severity.TAMPER,
     "recording-unknown": Severity.TAMPER,

@@ -358,6 +358,12 @@ class KeyUnavailableError(CustodyError):
     retry = Retry.AFTER_HUMAN
 
 
+class MasterKeyUnavailableError(KeyUnavailableError):
+    """The master key of encrypted footage cannot be opened now: nothing can be said of what it encrypts."""
+
+    code = "master-key-unavailable"
+
+
 # --- 50: catalogue ----------------------------------------------------------------------------------------------------
 class CatalogueError(EvidenceError):
     """Something about the database."""

@@ -59,7 +59,7 @@ def asked(variable: str, prompt: str, *, twice: bool) -> str:
     if given is None:
         if not sys.stdin.isatty():
             raise UsageError("no passphrase was given", todo=f"Set {variable}.")
-        given = str(click.prompt(say(prompt), hide_input=True, confirmation_prompt=twice))
+        given = str(click.prompt(prompt, hide_input=True, confirmation_prompt=twice))
     if twice and len(given) < PASSPHRASE_CHARS_MIN:
         raise UsageError(f"the passphrase has fewer than {PASSPHRASE_CHARS_MIN} characters")
     return given
@@ -147,7 +147,7 @@ def _new_master_passphrase() -> str:
 @identity_options
 def change_passphrase_(home: str | None, *, as_json: bool, login: str) -> None:
     """Put the master key's file under another passphrase (from LIUHEN_NEW_PASSPHRASE, or asked). No footage is touched."""
-    words = asked(MASTER_VARIABLE, "New passphrase of the master key", twice=True)
+    words = asked(MASTER_VARIABLE, say("New passphrase of the master key"), twice=True)
     with acting(home, login) as (house, actor):
         house.gate.allowed(actor, Action.KEYS_MANAGE, detail="change the master key's passphrase")
         written = change_passphrase(house.home, house.settings.storage.encryption, words)
@@ -185,10 +185,10 @@ def backup(
         raise UsageError("--no-passphrase needs a key of somebody who can open the backup", todo="Add --to PEM.")
     recipients: list[Passphrase | PublicKey] = []
     if not no_passphrase:
-        recipients.append(Passphrase("first", asked(BUNDLE_VARIABLE, "Passphrase of the backup", twice=True)))
+        recipients.append(Passphrase("first", asked(BUNDLE_VARIABLE, say("Passphrase of the backup"), twice=True)))
     if escrow:
         recipients.append(
-            Passphrase("escrow", asked(ESCROW_VARIABLE, "Second passphrase, of somebody else", twice=True))
+            Passphrase("escrow", asked(ESCROW_VARIABLE, say("Second passphrase, of somebody else"), twice=True))
         )
     recipients += [PublicKey(path.name, path.read_bytes()) for path in public_keys]
     with acting(home, login) as (house, actor):
@@ -266,11 +266,11 @@ def _bundle_bytes(file: Path) -> bytes:
 
 def _opened(data: bytes, key: Path | None) -> Bundle:
     if key is None:
-        return open_with_passphrase(data, asked(BUNDLE_VARIABLE, "Passphrase of the backup", twice=False))
+        return open_with_passphrase(data, asked(BUNDLE_VARIABLE, say("Passphrase of the backup"), twice=False))
     pem = key.read_bytes()
     words = None
     if b"ENCRYPTED" in pem:
-        words = asked(KEY_VARIABLE, "Passphrase of the private key", twice=False).encode("utf-8")
+        words = asked(KEY_VARIABLE, say("Passphrase of the private key"), twice=False).encode("utf-8")
     return open_with_key(data, pem, words)
 
 
