@@ -191,7 +191,7 @@ def _mend(parts: KeepingParts, blob: BlobRow, found: Repair, bad: CopyLook, acto
     target = parts.store(bad.store)
     if target is None:  # only a store that answered has a damaged copy
         return
-    aside = _set_aside(target, blob)
+    before = _places(target, blob)
     try:
         source, replaced = _replace(parts, blob, found, target)
         target.verify(blob.sha256, blob.sha256)
@@ -208,7 +208,8 @@ def _mend(parts: KeepingParts, blob: BlobRow, found: Repair, bad: CopyLook, acto
             _mark_good(uow, blob, bad.store, at)
         found.repaired.append(bad.store)
         return
-    kept = sorted(_set_aside(target, blob) - aside) or ["nothing was there"]
+    now_there = _places(target, blob)
+    kept = sorted(before - now_there if target.properties.versions else now_there - before) or ["nothing was there"]
     detail = f"{_told(blob, bad, found)}; made again from {source} and read back; the damaged bytes: {', '.join(kept)}"
     over = settled(parts, blob, [bad.store])
     with parts.catalogue.begin() as uow:
@@ -218,8 +219,8 @@ def _mend(parts: KeepingParts, blob: BlobRow, found: Repair, bad: CopyLook, acto
         say_copy(parts, uow, now, copy, reason=_AS_REPAIR, at=at, actor=actor)
         close_settled(parts, uow, over, reason="repaired", actor=actor)
         for recording, part in uow.blobs.recordings_of(now).items():
-            before = uow.findings.open_one(REPAIRED, recording=recording, store=bad.store)
-            told = f"{part} {detail}" + (f"; before that: {before.detail}" if before else "")
+            earlier = uow.findings.open_one(REPAIRED, recording=recording, store=bad.store)
+            told = f"{part} {detail}" + (f"; before that: {earlier.detail}" if earlier else "")
             parts.book.close_in(uow, REPAIRED, recording=recording, store=bad.store, reason="told-anew", actor=actor)
             parts.book.raise_in(uow, REPAIRED, recording=recording, store=bad.store, detail=told, actor=actor)
     found.repaired.append(bad.store)
@@ -245,18 +246,16 @@ def _replace(parts: KeepingParts, blob: BlobRow, found: Repair, target: BlobStor
     raise why
 
 
-def _set_aside(store: BlobStore, blob: BlobRow) -> set[str]:
-    """Where a store keeps damaged bytes of this blob, in words that lead to them."""
+def _places(store: BlobStore, blob: BlobRow) -> set[str]:
+    """Where damaged bytes of this blob are kept (a store of files), or the version that is read now (a bucket), in words."""
     key = next((copy.key for copy in blob.copies if copy.store == store.properties.name), "")
-    if store.properties.kind == "local":
+    if not store.properties.versions:
         folder = Path(store.properties.location) / "damaged"
         return {f"damaged/{path.name}" for path in folder.glob(f"{key.rpartition('/')[2] or blob.sha256.hex}.*")}
-    version = next((copy.version for copy in blob.copies if copy.store == store.properties.name), "")
     try:
-        now = store.stat(blob.sha256).version
+        return {f"version {store.stat(blob.sha256).version} of {key}"}
     except EvidenceError:
         return set()
-    return {f"version {version} of {key}"} if version and version != now else set()
 
 
 # --- closing what is settled ------------------------------------------------------------------------------------------
