@@ -265,12 +265,16 @@ class SealedPartial:
         if at >= self._earlier_end:
             return
         before = self._read_at(at, len(sealed))
-        for start in range(0, len(before), _BLOCK_BYTES):
-            block = before[start : start + _BLOCK_BYTES]
-            if block != sealed[start : start + len(block)] and any(block):
+        start = 0
+        while start < len(before):
+            end = min(len(before), start + _BLOCK_BYTES - (at + start) % _BLOCK_BYTES)
+            # What reached the medium of a block is there from its start on, the rest of it is zeros.
+            there = before[start:end].rstrip(b"\0")
+            if sealed[start : start + len(there)] != there:
                 # Without its key nobody goes on with this partial, also when this process ends now: it begins again.
                 key_path(self._path).unlink(missing_ok=True)
                 raise SourceChangedError("the file on the recorder is not the one that was read before")
+            start = end
 
     def _write_at(self, at: int, data: bytes) -> None:
         if self._hashed < at:
