@@ -286,10 +286,13 @@ class _Filling:
         home, settings = self.house.home, self.house.settings
         encryption = settings.storage.encryption
         master = home.store_path(encryption.master_file)
+        guarded = {master}
+        if not masters:
+            guarded |= {home.store_path(path) for path in (encryption.passphrase_file, encryption.pin_file) if path}
         left_out = ["footage and what was made of it: it lies in the stores"]
         files = [self._file(home.config, "config.toml")]
         for path in sorted((home.root / "keys").rglob("*")):
-            if path == master or not path.is_file() or path.is_symlink():
+            if path in guarded or not path.is_file() or path.is_symlink():
                 continue
             if not path.name.startswith("backup-"):  # the key of an encrypted target is no use inside of it
                 files.append(self._file(path, path.relative_to(home.root).as_posix()))

@@ -25,52 +25,52 @@ from typing import Final
 
 from access import Gate, Identity
 from app import restored_files as files
-from app.encryption import encrypting
 from app.home import Home, complete
-from app.rebuilding import fill
+from app.rebuilding import fill, readable
+from app.restored_logs import answers, require_continued, require_prefix, size_of, untold
 from app.settings import LocalStoreSettings, Settings, parse_text
 from app.wiring import SERVICE_AGENT, build_stores, digest_suite, published_places
 from assurance.backup import BackupManifest, lines_of
 from assurance.backup_repository import BackupRepository
-from assurance.disclosures import DisclosureArchive, disclosures_between, load_key
+from assurance.disclosures import DisclosureArchive, load_key
 from catalogue import Catalogue, UnitOfWork
 from catalogue.backups import GOOD, HOME
 from catalogue.brakes import BrakeRow
 from catalogue.carrying import carry_over
 from catalogue.dump import take_in
 from catalogue.migrate import downgrade
+from catalogue.records import FindingRow
 from chain_of_custody import EntryRecorder, NoteVerifier, Sealer, keys
+from chain_of_custody.disclosures import open_all
 from chain_of_custody.entry import parse
 from chain_of_custody.fsck import verify_published
 from chain_of_custody.reader import LogReader
-from chain_of_custody.tiles import GrowingTree
 from evidence.clock import Clock, SystemClock, from_text, to_text
 from evidence.durable import exclusive_lock
 from evidence.errors import (
     AccessDeniedError,
     AuthenticationError,
     ConfigError,
-    EvidenceError,
     IntegrityError,
+    KeyUnavailableError,
     NotFoundError,
-    SplitViewError,
     StoreError,
     StoreUnavailableError,
 )
-from evidence.events import Event, FindingClosed, parse_event
+from evidence.events import Event, FindingClosed, FindingRaised
 from evidence.events_of_keeping import BackupRestored, BrakeChanged
-from evidence.ids import AgentId, FindingId
+from evidence.ids import AgentId, FindingId, RecordingId
 from evidence.limits import SEAL_BATCH_MAX
 from evidence.log_place import LogPlace
 from evidence.model import Action, Actor
-from evidence.ports import Disclosure
-from storage.local import LocalStore
-from storage.stores import StoreSet, inner_of
+from storage.stores import StoreSet
 
 _log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 _BEGUN: Final = "restore.unfinished"
 _IN_HOME: Final = "sqlite"
+#: Events about things that are no evidence, and whose state is the sum of the backup and of what was entered since.
+_REPLAYED: Final = frozenset({FindingRaised.TYPE, FindingClosed.TYPE, BrakeChanged.TYPE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +119,7 @@ class Restored:
         left_out: What the backup does not hold and must be put back by hand.
         without: Stores that were given up; they still stand in config.toml.
         actor: Who is entered as having restored; empty when nobody could be told and the service itself is.
+        locked: Why encrypted footage cannot be read yet; empty when it can, or nothing is encrypted.
         unsealed: Why the last entries wait to be sealed; empty when they are sealed.
     """
 
@@ -140,6 +141,7 @@ class Restored:
     left_out: list[str] = field(default_factory=list)
     without: list[str] = field(default_factory=list)
     actor: str = ""
+    locked: str = ""
     unsealed: str = ""
 
 
@@ -275,7 +277,7 @@ class _Restore:
         stores = build_stores(
             self._home, settings, suite=digest_suite(), clock=self._clock, absent_ok=True
         )  # fmt: skip
-        away = [name for name in sorted(names - self._wish.without) if not _answers(stores, name)]
+        away = [name for name in sorted(names - self._wish.without) if not answers(stores, name)]
         if away:
             where = {one.name: one.where for one in self._manifest.stores}
             told = "; ".join(f"{name} ({self._where(settings, name) or where.get(name, '')})" for name in away)
@@ -335,26 +337,26 @@ class _Restore:
         sound.sort(key=lambda one: -one[0])
         furthest_size, furthest = sound[0]
         for size, reader in sound[1:]:
-            _require_continued(furthest, size, reader.checkpoint().root, str(reader.directory))
+            require_continued(furthest, size, reader.checkpoint().root, str(reader.directory))
         with old.read() as uow:
             head = uow.outbox.head()
         if head is None:
             raise _DamagedBackupError(IntegrityError("the database in the backup knows of no log"))
         if head.size <= furthest_size:
-            _require_continued(furthest, head.size, head.root, "the backup")
+            require_continued(furthest, head.size, head.root, "the backup")
         else:  # sequenced, and the machine died before anybody published it
-            _require_prefix(old, furthest_size, furthest)
+            require_prefix(old, furthest_size, furthest)
 
     def _seal_what_waits(self, old: Catalogue, settings: Settings, stores: StoreSet) -> None:
         """Entries that only the backup's database holds: sealed where they come next, told where others came instead."""
         places = self._places(stores)
         verifier = NoteVerifier.of(settings.station.origin, keys.load(self._home.log_key))
         readers = [LogReader(place, verifier=verifier) for place in places]
-        furthest = max(readers, key=_size_of)
+        furthest = max(readers, key=size_of)
         with old.read() as uow:
             head = uow.outbox.head()
             waiting = uow.outbox.unsequenced(1_000_000)
-        size = _size_of(furthest)
+        size = size_of(furthest)
         if head is not None and size <= head.size:
             with self._sealer(old, settings, places) as sealer:
                 while count := sealer.seal_once():
@@ -377,7 +379,7 @@ class _Restore:
     def _rebuild(self, old: Catalogue, fresh: Catalogue, settings: Settings, stores: StoreSet) -> None:
         roots = [store.root for store in stores.local if store.properties.name not in self._wish.without]
         rescued = DisclosureArchive(load_key(self._home.disclosure_key), roots).rescue()
-        names = [*rescued.disclosures, *_untold(old, rescued.covered)]
+        names = [*rescued.disclosures, *untold(old, rescued.covered)]
         with old.read() as uow:
             sizes = {blob.sha256.hex: blob.size_bytes for blob in uow.blobs.all()}
         known = self._with_keys(fresh, settings, stores)
@@ -394,18 +396,18 @@ class _Restore:
         self._replay_keeping(fresh)
 
     def _with_keys(self, fresh: Catalogue, settings: Settings, stores: StoreSet) -> StoreSet:
-        """The stores as they are read, with the keys of encrypted bytes looked up again beside them: destroyed ones stay so."""
-        recorder = EntryRecorder(keys.load(self._home.station_key), station=settings.station.name, clock=self._clock)
-        wrapped, encryption = encrypting(
-            stores, home=self._home, settings=settings, catalogue=fresh, recorder=recorder, clock=self._clock,
-            suite=digest_suite(),
-        )  # fmt: skip
-        if encryption is not None:
-            encryption.ring.rebuild_index()
-        return wrapped
+        """The stores as they are read, with the keys of encrypted bytes looked up again beside them: destroyed ones stay so.
+
+        A master key that is not in the backup (a token, a credential, an open backup) may be put back later.
+        """
+        try:
+            return readable(stores, self._home, settings, fresh)
+        except KeyUnavailableError as error:
+            self._done.locked = error.diagnostics()
+            return stores
 
     def _replay_keeping(self, fresh: Catalogue) -> None:
-        """What was done since the backup about things that are no evidence: findings closed, the brake pulled or released."""
+        """What was done since the backup about things that are no evidence: findings raised and closed, the brake."""
         with fresh.read() as uow:
             head = uow.outbox.head()
         end = head.size if head is not None else 0
@@ -415,23 +417,34 @@ class _Restore:
             with fresh.begin() as uow:
                 for row in uow.outbox.rows(start, min(start + SEAL_BATCH_MAX, end)):
                     newest = row.at
-                    if row.event_type in {FindingClosed.TYPE, BrakeChanged.TYPE}:
+                    if row.event_type in _REPLAYED:
                         entry = parse(row.envelope)
-                        self._replay_one(uow, parse_event(entry.event_type, entry.data, {}))
+                        told = uow.outbox.disclosures_of(entry.sd)
+                        self._replay_one(uow, entry.event(open_all(entry.sd, [one.text for one in told.values()])))
         if newest is not None:
             with fresh.begin() as uow:
                 uow.clock_marks.raise_to(newest)
 
     @staticmethod
     def _replay_one(uow: UnitOfWork, event: Event) -> None:
-        if isinstance(event, FindingClosed):
+        if isinstance(event, FindingRaised):
+            concerned = RecordingId(event.recording) if event.recording else None
+            row = FindingRow(
+                id=FindingId(event.finding), kind=event.kind, recording=concerned, store=event.store,
+                detail=event.detail or "", raised_at=from_text(event.at),
+            )  # fmt: skip
+            uow.findings.raise_(row)
+        elif isinstance(event, FindingClosed):
             with contextlib.suppress(NotFoundError):
                 uow.findings.close(FindingId(event.finding), from_text(event.at))
         elif isinstance(event, BrakeChanged):
             uow.brakes.take()
             uow.brakes.put(
-                BrakeRow(pulled=event.pulled, cause=event.reason, agent=event.actor, since=from_text(event.at))
-            )
+                BrakeRow(
+                    pulled=event.pulled, cause=event.reason, agent=event.actor, detail=event.detail or "",
+                    since=from_text(event.at),
+                )
+            )  # fmt: skip
 
     # --- entry --------------------------------------------------------------------------------------------------------
     def _enter(self, old: Catalogue, fresh: Catalogue, settings: Settings) -> None:
@@ -508,61 +521,6 @@ class _Restore:
         except IntegrityError as error:
             self._done.unsealed = error.what
             _log.warning("run `liuhen verify`: %s", error.what)
-
-
-def _answers(stores: StoreSet, name: str) -> bool:
-    """Whether a store is there now."""
-    store = inner_of(stores.named(name))
-    if isinstance(store, LocalStore):
-        return store.present
-    try:
-        next(iter(store.list()), None)
-    except EvidenceError:
-        return False
-    return True
-
-
-def _size_of(reader: LogReader) -> int:
-    try:
-        return reader.checkpoint().size
-    except EvidenceError:
-        return -1
-
-
-def _require_continued(furthest: LogReader, size: int, root: bytes, whose: str) -> None:
-    if furthest.root_at(size) != root:
-        raise SplitViewError(
-            f"{whose} and {furthest.directory} tell of different logs within their first {size} entries",
-            kept="Nothing was restored, nothing was changed.",
-            todo="Keep both as they are; compare with a checkpoint kept outside (docs/runbooks/restored-backup.md).",
-        )
-
-
-def _require_prefix(old: Catalogue, size: int, furthest: LogReader) -> None:
-    """The database reaches further than every published copy: its first entries must be those of the furthest."""
-    tree = GrowingTree()
-    for start in range(0, size, SEAL_BATCH_MAX):
-        with old.read() as uow:
-            tree.append([row.leaf_sha256 for row in uow.outbox.rows(start, min(start + SEAL_BATCH_MAX, size))])
-    if tree.root() != furthest.checkpoint().root:
-        raise SplitViewError(
-            f"the backup and {furthest.directory} tell of different logs within their first {size} entries",
-            kept="Nothing was restored, nothing was changed.",
-            todo="Keep both as they are; compare with a checkpoint kept outside (docs/runbooks/restored-backup.md).",
-        )
-
-
-def _untold(old: Catalogue, covered: tuple[tuple[int, int], ...]) -> list[Disclosure]:
-    """Personal values of the backup for entries of which no store tells: what stores no longer tell was erased, and stays so."""
-    with old.read() as uow:
-        head = uow.outbox.head()
-    size = head.size if head is not None else 0
-    found, at = [], 0
-    for first, end in [*sorted(covered), (size, size)]:
-        if first > at:
-            found += disclosures_between(old, at, min(first, size))
-        at = max(at, end)
-    return found
 
 
 def _empty_database(url: str, token: str) -> Catalogue:

@@ -72,7 +72,7 @@ def _told(done: Restored) -> dict[str, Any]:
         "overtaken": [{"entry": entry, "type": kind} for entry, kind in done.overtaken], "unread": done.unread,
         "missing_names": done.missing_names, "unread_logs": done.unread_logs, "carried": done.carried,
         "accounts": done.accounts, "settings_changed": done.settings_changed, "placed": done.placed,
-        "left_out": done.left_out, "without": done.without, "actor": done.actor, "unsealed": done.unsealed,
+        "left_out": done.left_out, "without": done.without, "actor": done.actor, "locked": done.locked, "unsealed": done.unsealed,
     }  # fmt: skip
 
 
@@ -91,6 +91,7 @@ def _say(done: Restored) -> None:
         ("left_out", done.left_out),
         ("without", done.without),
         ("unread", done.unread),
+        ("locked", [done.locked] if done.locked else []),
         ("unsealed", [done.unsealed] if done.unsealed else []),
     ):
         for value in values:

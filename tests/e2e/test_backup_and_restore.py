@@ -17,14 +17,18 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import x25519
 
 from app.home import Home
+from app.web_services import health_parts_of
 from app.wiring import build
 from assurance.facts import evidence_facts
+from assurance.health import health
+from assurance.health_facts import Check
 from catalogue import Catalogue
 from catalogue.carrying import db_of
 from catalogue.schema import blob_copies
+from evidence.errors import EvidenceError
 from evidence.events import AccessAllowed
 from evidence.events_of_keeping import CopyRemoved
-from support import seaweed, whole_home
+from support import mounts, seaweed, whole_home
 from support.program import Program, flip
 from support.recorders import gb_name, make_gb_tree
 
@@ -34,7 +38,7 @@ pytestmark = pytest.mark.e2e
 class Station:
     """A home whose stores lie beside it, as on disks of their own."""
 
-    def __init__(self, root: Path, *, database: str = "", backup: str = "") -> None:
+    def __init__(self, root: Path, *, database: str = "", backup: str = "", env: dict[str, str] | None = None) -> None:
         self.root = root
         self.program = Program(root / "home")
         self.program.whole = False
@@ -45,7 +49,7 @@ class Station:
         )
         config = root / "wanted.toml"
         config.write_text(f"{text}\n{backup}", "utf-8")
-        self.program.json("init", "--config", config)
+        self.program.json("init", "--config", config, env=env)
         self.target = root / "backups"
         self.target.mkdir()
 
@@ -100,6 +104,17 @@ def station(tmp_path):
     made = Station(tmp_path)
     yield made
     made.program.close()
+
+
+def tile(station: Station) -> Check:
+    """What the system page says of backups."""
+    home = Home(station.program.home)
+    house = build(home, home.require())
+    try:
+        (check,) = [one for one in health(health_parts_of(house, None)).checks if one.name == "backup"]
+    finally:
+        house.close()
+    return check
 
 
 def remove_a_copy(station: Station, recording: dict[str, Any]) -> None:
@@ -600,15 +615,69 @@ def test_a_killed_restore_into_postgresql_begins_again_in_the_database_it_began_
     station.program.close()
 
 
+# --- full -----------------------------------------------------------------------------------------------------------
+def test_a_full_target_ends_in_store_full_and_leaves_earlier_backups_and_the_home_whole(station) -> None:
+    with mounts.tmpfs(station.root / "small", size="400k") as small:
+        first = station.program.json("backup", small)
+        assert [one["code"] for one in first["warnings"]] == ["not-encrypted"]
+        station.dock(40)
+        assert station.program.error("backup", small, status=30)["code"] == "store-full"
+        assert station.program.json("backup", "verify", small, first["id"])["good"]
+        assert [one["id"] for one in station.program.json("backup", "list", small)] == [first["id"]]
+        told = tile(station)
+        assert (told.reason, told.level, told.values["error"]) == ("backup-failed", "warn", "store-full")
+    station.program.verified()
+
+
+# --- encrypted footage ------------------------------------------------------------------------------------------------
+def test_a_key_that_was_destroyed_after_the_backup_stays_destroyed(tmp_path) -> None:
+    station = Station(
+        tmp_path,
+        backup='[storage.encryption]\nenabled = true\npassphrase_file = "keys/master.passphrase"\n',
+        env={"LIUHEN_NEW_PASSPHRASE": "a sentence that only this test knows"},
+    )
+    phrase = secret(station.root / "phrase", "a long passphrase")
+    kept, gone = station.dock(2)
+    station.backup("--passphrase-file", phrase)
+    later = station.dock(1)
+    home = Home(station.program.home)
+    house = build(home, home.require())
+    with house.catalogue.read() as uow:
+        sha256 = uow.recordings.get(gone["id"]).sha256
+    assert house.encryption is not None
+    house.encryption.ring.destroy(sha256)
+    house.close()
+    station.lose()
+    done = station.restore("--passphrase-file", phrase)
+    assert (done["recordings"], done["locked"]) == (3, "")
+    house = build(home, home.require())
+    try:
+        for one in (kept, *later):
+            with house.catalogue.read() as uow:
+                found = uow.recordings.get(one["id"]).sha256
+            assert house.stores.primary.stat(found).size_bytes == one["size_bytes"]
+        with pytest.raises(EvidenceError), house.stores.primary.open(sha256) as stream:
+            stream.read(1)
+    finally:
+        house.close()
+    station.program.close()
+
+
 # --- by itself --------------------------------------------------------------------------------------------------------
 def test_the_service_makes_a_backup_by_itself_and_the_tile_says_so(tmp_path) -> None:
     station = Station(tmp_path, backup=f'[backup]\nto = "{tmp_path}/backups"\n')
     station.program.serve()
-    whole_home.until(lambda: any((station.target / "backups").glob("*")), timeout_s=30)
+    catalogue = Catalogue.open(f"sqlite:///{station.program.home}/app.db")
+
+    def made() -> bool:
+        with catalogue.read() as uow:
+            return uow.backups.newest("home") is not None
+
+    whole_home.until(made, timeout_s=30)
+    catalogue.close()
     assert station.program.end() == 0
     listed = station.program.json("backup", "list", station.target)
     assert len(listed) == 1
-    (check,) = [one for one in station.program.json("doctor", status=None)["checks"] if one["name"] == "backup"]
-    assert (check["reason"], check["level"]) == ("same-disk", "warn")
+    assert (tile(station).reason, tile(station).level) == ("same-disk", "warn")
     station.program.verified()
     station.program.close()
