@@ -24,7 +24,12 @@ def locks(parts: HealthParts) -> Iterator[Check]:
         yield Check(name="locks", level=Level.UNKNOWN, reason="clock-not-believed")
         return
     for name, told in found:
-        values: dict[str, str | int] = {"copies": told.copies, "unlocked": told.unlocked, "due": told.due}
+        values: dict[str, str | int] = {
+            "copies": told.copies,
+            "unlocked": told.unlocked,
+            "not_looked_at": told.unknown,
+            "due": told.due,
+        }
         if told.soonest is not None:
             values["soonest"] = to_text(told.soonest)
         waited = now - max(told.due_since, told.renewed_at or told.due_since) if told.due_since else timedelta(0)
@@ -32,7 +37,9 @@ def locks(parts: HealthParts) -> Iterator[Check]:
             yield Check(name="locks", subject=name, level=Level.BAD, reason="lock-lapses", values=values)
         elif waited > STALLED_AFTER:
             yield Check(name="locks", subject=name, level=Level.BAD, reason="renewal-stalled", values=values)
-        elif told.unlocked > told.due:
+        elif told.unlocked:
             yield Check(name="locks", subject=name, level=Level.WARN, reason="not-locked", values=values)
+        elif told.unknown:
+            yield Check(name="locks", subject=name, level=Level.OK, reason="locks-not-looked-at", values=values)
         else:
             yield Check(name="locks", subject=name, level=Level.OK, reason="locks-kept", values=values)

@@ -45,7 +45,8 @@ class LockSummary:
 
     Attributes:
         copies: Copies whose lock is to be kept up: those with their last date aside.
-        unlocked: Of these, how many have no known lock.
+        unlocked: Of these, how many have no lock.
+        unknown: Of these, how many nobody has asked their store about.
         soonest: The first date of these to come.
         due: How many copies wait to be looked at.
         due_since: Since when the first of them does.
@@ -54,6 +55,7 @@ class LockSummary:
 
     copies: int
     unlocked: int
+    unknown: int
     soonest: datetime | None
     due: int
     due_since: datetime | None
@@ -104,9 +106,11 @@ class CopyLocks:
     def summary(self, store: str, now: datetime) -> LockSummary:
         """How the locks of a store stand."""
         here = copy_locks.c
+        never = sa.and_(here.until.is_(None), here.look_at <= here.set_at)
         told = sa.select(
             sa.func.count().label("copies"),
             sa.func.count(here.until).label("locked"),
+            sa.func.coalesce(sa.func.sum(sa.case((never, 1), else_=0)), 0).label("unknown"),
             sa.func.min(here.until).label("soonest"),
         ).where(here.store == store, here.last.is_(False))
         waiting = sa.select(sa.func.count().label("due"), sa.func.min(here.look_at).label("since")).where(
@@ -116,7 +120,8 @@ class CopyLocks:
         renewed_at = self._db.scalar(sa.select(store_states.c.renewed_at).where(store_states.c.store == store))
         return LockSummary(
             copies=row["copies"],
-            unlocked=row["copies"] - row["locked"],
+            unlocked=row["copies"] - row["locked"] - int(row["unknown"]),
+            unknown=int(row["unknown"]),
             soonest=row["soonest"],
             due=due["due"],
             due_since=due["since"],

@@ -26,7 +26,7 @@ def locks(home: str | None, *, as_json: bool, login: str) -> None:
             told = {name: uow.copy_locks.summary(name, now) for name in house.stores.names}
     rows: list[dict[str, Any]] = [
         {
-            "store": name, "copies": one.copies, "unlocked": one.unlocked, "due": one.due,
+            "store": name, "copies": one.copies, "unlocked": one.unlocked, "unknown": one.unknown, "due": one.due,
             "soonest": to_text(one.soonest) if one.soonest else "",
             "renewed_at": to_text(one.renewed_at) if one.renewed_at else "",
         }
@@ -37,11 +37,12 @@ def locks(home: str | None, *, as_json: bool, login: str) -> None:
         return
     for row in rows:
         soonest, renewed = row["soonest"] or say("no lock known"), row["renewed_at"] or say("never")
-        click.echo(
-            f"{row['store']}\t{say('first lock ends')}: {soonest}\t{say('copies')}: {row['copies']}\t"
-            f"{say('without a lock')}: {row['unlocked']}\t{say('waiting to be looked at')}: {row['due']}\t"
-            f"{say('renewal complete')}: {renewed}"
-        )
+        told = [
+            (say("first lock ends"), soonest), (say("copies"), row["copies"]), (say("without a lock"), row["unlocked"]),
+            (say("not looked at yet"), row["unknown"]), (say("waiting to be looked at"), row["due"]),
+            (say("renewal complete"), renewed),
+        ]  # fmt: skip
+        click.echo("\t".join([row["store"], *(f"{name}: {value}" for name, value in told)]))
 
 
 @click.command()

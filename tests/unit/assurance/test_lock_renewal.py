@@ -77,12 +77,13 @@ def test_r10_every_copy_is_locked_when_it_is_stored_and_the_renewal_learns_what_
     for store in ("primary", "second"):
         for sha256 in (row.sha256, manifest):
             assert abs(until(home, sha256, store) - (row.acquired_at + POLICY.cap)) < timedelta(minutes=1)
-    assert told(home)["second"].unlocked == 2
+    assert (told(home)["second"].unlocked, told(home)["second"].unknown) == (0, 2)
+    assert set(tile(home).values()) == {(Level.OK, "locks-not-looked-at")}
     done = renew(home)
     assert {name: (one.renewed, one.failed, one.complete) for name, one in done.items()} == {
         "primary": (0, 0, True), "second": (0, 0, True),
     }  # fmt: skip
-    assert (told(home)["second"].unlocked, told(home)["second"].due) == (0, 0)
+    assert (told(home)["second"].unlocked, told(home)["second"].unknown, told(home)["second"].due) == (0, 0, 0)
     assert home.entries("locks.renewed") == []
     assert set(tile(home).values()) == {(Level.OK, "locks-kept")}
     assert home.verify().verdict is Verdict.GOOD
