@@ -49,6 +49,7 @@ from evidence.errors import (
 from evidence.limits import FREE_SPACE_FLOOR_BYTES, WRITE_BEHIND_BYTES
 from evidence.model import BlobStat, PutReceipt, StoreProperties
 from storage import layout, protection, tree
+from storage.clock_mark import ClockMark
 from storage.files import BlobFiles, NotAFileError
 from storage.locks import LockRecords, check_reference
 from storage.partial import Partial
@@ -94,7 +95,8 @@ class LocalStore(BlobFiles):
         super().__init__(store_tree, suite=suite, immutable=False)
         self._clock = clock
         self._floor_bytes = free_floor_bytes
-        self._locks = LockRecords(store_tree, clock=clock, immutable=False)
+        self._mark = ClockMark(store_tree, clock)
+        self._locks = LockRecords(store_tree, clock=clock, immutable=False, ordered=self._mark.see)
         self._properties = StoreProperties(
             name=name, kind="local", domain=f"absent:{name}", location=str(store_tree.root),
             protection=protection.MODE_ONLY, versions=False,
@@ -430,10 +432,14 @@ class LocalStore(BlobFiles):
 
         Raises:
             BlobLockedError: A hold stands, or the date has not passed by ``now`` and by the store's own clock.
+            ClockWentBackError, ClockJumpedError: It has a date, and the clock contradicts what this store has seen.
             BlobNotFoundError: There is none. StoreError: it could not be removed.
         """
         with self._existing(sha256):
-            if self._locks.state(sha256).forbids_removal(min(now, self._clock.now().wall)):
+            state = self._locks.state(sha256)
+            if state.retain_until is not None:  # only a date can be taken for passed by a wrong clock
+                self._mark.require_believed()
+            if state.forbids_removal(min(now, self._clock.now().wall)):
                 raise BlobLockedError(f"{sha256} is under retention or hold in store {self._properties.name}")
             with (
                 os_errors("remove a blob"),

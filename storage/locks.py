@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -80,9 +80,13 @@ class LockRecords:
         tree: The store's folder.
         clock: Read for the time that is written into records.
         immutable: Set the kernel's flag on records; may be changed when the disk turns out to be able to.
+        ordered: Called before each addition: the store remembers the time.
     """
 
-    def __init__(self, tree: StoreTree, *, clock: Clock, immutable: bool) -> None:
+    def __init__(
+        self, tree: StoreTree, *, clock: Clock, immutable: bool, ordered: Callable[[], None] = lambda: None
+    ) -> None:
+        self._ordered = ordered
         self._tree = tree
         self._clock = clock
         self.immutable = immutable
@@ -141,6 +145,7 @@ class LockRecords:
             self._tree.make_durable(layout.lock_folder(sha256))
 
     def _add(self, sha256: Digest, state: LockState, order: Mapping[str, str]) -> None:
+        self._ordered()
         while not self._try_add(sha256, state, order):
             state = self.state(sha256)  # another process was faster: continue its chain
 
