@@ -21,6 +21,7 @@ from assurance.health_of_fixity import brake, fixity, inventories
 from assurance.health_of_keys import look as keys
 from assurance.health_of_locks import locks
 from assurance.health_of_space import space
+from assurance.health_of_stores import store_copies
 from chain_of_custody.entry import parse
 from chain_of_custody.reader import LogReader
 from evidence.durable import free_bytes
@@ -231,6 +232,7 @@ def _findings(parts: HealthParts) -> Iterator[Check]:
 
 _LOOKS: Final[dict[str, Callable[[HealthParts], Iterable[Check]]]] = {
     "store": lambda parts: list(_stores(parts)),
+    "store-copies": lambda parts: list(store_copies(parts)),
     "domains": lambda parts: list(_domains(parts)),
     "locks": lambda parts: list(locks(parts)),
     "space": lambda parts: list(space(parts)),

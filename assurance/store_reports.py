@@ -110,17 +110,25 @@ class StorageDesk:
             state = replace(state, behind_objects=0, behind_bytes=0)
         return StoreReport(
             name=properties.name, kind=properties.kind, domain=properties.domain, location=properties.location,
-            protection=properties.protection, old=old, stand=_stand(state, bad=bad, old=old, now=now), bad_copies=bad,
+            protection=properties.protection, old=old, stand=stand_of(state, bad=bad, aside=old, now=now), bad_copies=bad,
             state=state,
         )  # fmt: skip
 
 
-def _stand(state: StoreStateRow, *, bad: int, old: bool, now: datetime) -> StoreStand:
+def stand_of(state: StoreStateRow, *, bad: int, aside: bool, now: datetime) -> StoreStand:
+    """How a store stands by what is known of it.
+
+    Args:
+        state: Its figures and failures.
+        bad: Its copies that were not good when last read.
+        aside: Whether it is not to have everything (moved away from, cold).
+        now: The moment.
+    """
     if state.failing_since is not None:
         return StoreStand.FAILING
     if bad:
         return StoreStand.DAMAGED
-    if state.behind_objects and not old:
+    if state.behind_objects and not aside:
         return StoreStand.BEHIND
     times = (state.ok_at, state.counted_at)
     if any(time is None or now - time > FRESH for time in times):

@@ -180,7 +180,7 @@ HEALTH_REASONS: Final = {
     "too-few": "fewer than required",
     "too-few-stores": "fewer stores than copies required",
     "store-fails": "does not do what it is asked; tried again by itself",
-    "bad-copies": "holds bad copies; they are being made again",
+    "holds-bad-copies": "holds bad copies; they are being made again",
     "catching-up": "lacks copies and catches up",
     "holds-its-copies": "holds all its copies",
     "not-asked-lately": "nobody asked it lately",
