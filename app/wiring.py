@@ -107,10 +107,15 @@ def build_stores(
 
 
 def s3_settings(wanted: S3StoreSettings) -> S3Settings:
-    """Settings of a bucket with its keys read from their files; ConfigError when one cannot be read."""
+    """Settings of a bucket, its keys read from their files now and again later; ConfigError when one cannot be read."""
+
+    def keys() -> tuple[str, str]:
+        return _secret(wanted.access_key_file), _secret(wanted.secret_key_file)
+
+    access, secret = keys()
     return S3Settings(
-        endpoint=wanted.endpoint, bucket=wanted.bucket, access=_secret(wanted.access_key_file),
-        secret=_secret(wanted.secret_key_file), region=wanted.region, ca=wanted.ca_file, mode=wanted.mode,
+        endpoint=wanted.endpoint, bucket=wanted.bucket, access=access, secret=secret, keys=keys,
+        region=wanted.region, ca=wanted.ca_file, mode=wanted.mode,
         domain=wanted.domain, prefix=wanted.prefix, first_retention_days=wanted.first_retention_days,
         storage_class=wanted.storage_class,
     )  # fmt: skip

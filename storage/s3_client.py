@@ -12,20 +12,24 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-import boto3
+import boto3.session
+import botocore.session
 import urllib3.exceptions
 from botocore.config import Config
+from botocore.credentials import CredentialProvider, Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from evidence.errors import (
     BlobNotFoundError,
     ConfigError,
+    EvidenceError,
     StoreClockError,
     StoreCredentialsError,
     StoreError,
@@ -54,6 +58,7 @@ _CREDENTIALS = frozenset({
 })  # fmt: skip
 #: What a server answers to HEAD when it refuses: no body, hence no reason.
 _NO_REASON = frozenset({"400", "401", "403", "Bad Request", "Forbidden", "Unauthorized"})
+_KEYS_FOR_S = 5.0
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*")
 _PART_BYTES_MIN = 5 << 20
 
@@ -67,6 +72,8 @@ class S3Settings:
         bucket: Name of the bucket.
         access: Access key.
         secret: Secret key; never shown.
+        keys: Reads both keys anew; asked every few seconds while requests are signed, so that renewed keys are used without a
+            new start. None: they stay.
         region: Region the requests are signed for.
         ca: Certificate authority file for a private endpoint, None for the system's.
         prefix: Put before every key, empty or ending in ``/``.
@@ -99,6 +106,7 @@ class S3Settings:
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 60.0
     attempts: int = 4
+    keys: Callable[[], tuple[str, str]] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check every value once, here."""
@@ -141,13 +149,48 @@ def _is_this_machine(host: str) -> bool:
     return True
 
 
+class _Keys(Credentials):
+    """Keys that are read again now and then; while they cannot be read the last ones serve."""
+
+    def __init__(self, settings: S3Settings) -> None:
+        super().__init__(settings.access, settings.secret, method=_Provider.METHOD)
+        self._read = settings.keys
+        self._read_at_s = time.monotonic()
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        """The keys to sign the next request with."""
+        if self._read is not None and time.monotonic() - self._read_at_s > _KEYS_FOR_S:
+            self._read_at_s = time.monotonic()
+            with contextlib.suppress(EvidenceError):
+                self.access_key, self.secret_key = self._read()
+        return super().get_frozen_credentials()
+
+
+class _Provider(CredentialProvider):
+    """The only source of keys: neither the environment nor files of other programs are looked at."""
+
+    METHOD = "liuhen"
+
+    def __init__(self, keys: _Keys) -> None:
+        super().__init__()
+        self._keys = keys
+
+    def load(self) -> Credentials:
+        """Ours."""
+        return self._keys
+
+
+def _session(settings: S3Settings) -> boto3.session.Session:
+    core = botocore.session.Session()
+    core.get_component("credential_provider").insert_before("env", _Provider(_Keys(settings)))
+    return boto3.session.Session(botocore_session=core)
+
+
 def connect(settings: S3Settings) -> S3Client:
     """Make a client; no request is sent yet."""
-    return boto3.client(
+    return _session(settings).client(
         "s3",
         endpoint_url=settings.endpoint,
-        aws_access_key_id=settings.access,
-        aws_secret_access_key=settings.secret,
         region_name=settings.region,
         verify=str(settings.ca) if settings.ca else None,
         config=Config(
@@ -230,7 +273,7 @@ def _of_the_account(code: str, what: str) -> StoreError:
     if code in _CREDENTIALS:
         return StoreCredentialsError(
             f"cannot {what}: the server does not accept our keys ({code})",
-            todo="Put valid keys into the store's key files and start the service again.",
+            todo="Put valid keys into the store's key files; they are read again within seconds.",
         )
     return StoreCredentialsError(
         f"cannot {what}: the server refuses it to our account ({code})",

@@ -39,8 +39,7 @@ _LOOKS_FIRST = "The service looks before it writes; the name is the digest, so a
 ADVICE: Final = {
     "answers": "Mount the disk, or see to the network and the server; nothing can be told of the rest.",
     "tls": "Use https unless the line between is yours alone.",
-    "credentials": "Put valid keys into the store's key files, give the account its rights (docs/deployment.md), "
-    "restart the service.",
+    "credentials": "Put valid keys into the store's key files, and give the account its rights (docs/deployment.md).",
     "clock": "Set both clocks by NTP: locks end by the server's clock, and requests are refused at 15 minutes.",
     "bucket": "Make it with `liuhen storage init`.",
     "bucket-lock": "Make a new bucket with `liuhen storage init`; some servers cannot switch the lock on later.",

@@ -21,6 +21,7 @@ from evidence.clock import SystemClock
 from evidence.digest import sha256_of
 from evidence.errors import (
     BlobConflictError,
+    ConfigError,
     DigestMismatchError,
     EvidenceError,
     StoreClockError,
@@ -269,6 +270,26 @@ def test_a_bucket_that_goes_away_is_unavailable_and_comes_back(store: S3Store, p
         fails_with(StoreUnavailableError, lambda: put(store, BIG))
         fails_with(StoreUnavailableError, lambda: list(store.list()))
     assert list(store.list()) == [sha256_of(SMALL)]
+
+
+def test_renewed_keys_are_used_without_a_new_start(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.s3_client._KEYS_FOR_S", 0.0)
+    good = seaweed.shared().settings()
+    files = {"access": good.access, "secret": "expired"}
+
+    def keys() -> tuple[str, str]:
+        if not files:
+            raise ConfigError("cannot read the key file")
+        return files["access"], files["secret"]
+
+    store = S3Store(replace(good, secret="expired", keys=keys), name="bucket", suite=SUITE, clock=CLOCK)
+    fails_with(StoreCredentialsError, lambda: put(store, SMALL))
+    files["secret"] = good.secret
+    store.ensure_bucket()
+    assert put(store, SMALL).created
+    files.clear()  # while somebody replaces them
+    assert is_sound(store, SMALL)
+    store.close()
 
 
 # --- through the whole of intake ----------------------------------------------------------------------------------------
