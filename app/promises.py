@@ -29,6 +29,7 @@ def promised(settings: Settings) -> dict[str, Any]:
         "storage.encryption.enabled": storage.encryption.enabled,
         "storage.free_floor_bytes": str(storage.free_floor_bytes),  # may be larger than an entry's integers
         "storage.stores": [f"{store.kind}:{store.name}" for store in storage.stores],
+        "storage.lock_days": storage.lock_days,
         "docks.clearing": docks.clearing.value, "docks.set_clock": docks.set_clock,
         "fixity.period_days": settings.fixity.period_days, "fixity.rate_mb_s": settings.fixity.rate_mb_s,
         **{f"brake.{key}": str(value) for key, value in settings.brake},
@@ -41,6 +42,7 @@ def weakened(settings: Settings) -> list[str]:
     found = {
         "storage.copies": storage.copies < usual.copies, "storage.domains": storage.domains < usual.domains,
         "storage.single_domain": storage.single_domain, "storage.protect": storage.protect != usual.protect,
+        "storage.lock_days": storage.lock_days < usual.lock_days,
         "docks.clearing": settings.docks.clearing is not ClearingMode.NEVER,
         "fixity.period_days": settings.fixity.period_days > FixitySettings().period_days,
         **{f"brake.{key}": value > getattr(BrakeSettings(), key) for key, value in settings.brake},

@@ -157,6 +157,20 @@ class Recordings:
         statement = _FULL.where(here.state.in_(list(states)))
         return self._list(statement.order_by(here.deadline_at.asc().nulls_last(), here.id).limit(limit))
 
+    def on_the_way(self, *, but: RecordingId) -> tuple[int, int]:
+        """Bytes of all recordings but one that are still to be read here, and that are still to be copied from here."""
+        here = recordings.c
+        reading = here.state == RecordingState.ACQUIRING
+        left = sa.case(
+            (sa.and_(reading, here.size_bytes > here.bytes_acquired), here.size_bytes - here.bytes_acquired), else_=0
+        )
+        statement = sa.select(
+            sa.func.coalesce(sa.func.sum(left), 0).label("to_read"),
+            sa.func.coalesce(sa.func.sum(here.size_bytes), 0).label("to_copy"),
+        ).where(here.state.in_((RecordingState.ACQUIRING, RecordingState.ACQUIRED)), here.id != but)
+        row = self._db.all(statement)[0]
+        return int(row["to_read"]), int(row["to_copy"])
+
     def unfinished(self) -> list[RecordingRow]:
         """What the reconciler must move on: acquired, or kept and not yet described; earliest deadline first."""
         here = recordings.c

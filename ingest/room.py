@@ -10,7 +10,6 @@ the middle stays an ordinary stop (``ingest.acquire``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -18,22 +17,14 @@ from typing import Final
 from catalogue.records import RecordingRow
 from catalogue.space import SpaceSample
 from evidence.durable import free_bytes
-from evidence.errors import StoreFullError
-from evidence.model import RecordingState
+from evidence.errors import StoreError, StoreFullError
 from evidence.ports import BlobStore
 from ingest.parts import Parts
+from storage.local import LocalStore
+from storage.stores import inner_of
 
-_ON_THE_WAY: Final = (RecordingState.ACQUIRING, RecordingState.ACQUIRED)
 #: A measurement of a bucket's room older than this says nothing.
 _STALE: Final = timedelta(hours=6)
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """Bytes on their way: still to be read into the primary store, and to be copied into each other one."""
-
-    to_read: int
-    to_copy: int
 
 
 def require_room(parts: Parts, row: RecordingRow) -> None:
@@ -42,28 +33,17 @@ def require_room(parts: Parts, row: RecordingRow) -> None:
     Raises:
         StoreFullError: It does not fit; ``stores`` names those that are full. Nothing was read and nothing changed.
     """
-    waiting = _waiting(parts, row)
+    with parts.catalogue.read() as uow:
+        to_read, to_copy = uow.recordings.on_the_way(but=row.id)
     left: dict[int, int] = {}
     primary, others = parts.stores.primary, parts.stores.others
-    more_bytes = row.size_bytes - min(row.bytes_acquired, row.size_bytes) + waiting.to_read
+    more_bytes = row.size_bytes - min(row.bytes_acquired, row.size_bytes) + to_read
     if not _takes(parts, primary, more_bytes, left):
         raise _full([primary.properties.name], row)
-    full = [
-        store.properties.name for store in others if not _takes(parts, store, row.size_bytes + waiting.to_copy, left)
-    ]
+    full = [store.properties.name for store in others if not _takes(parts, store, row.size_bytes + to_copy, left)]
     must = min(parts.settings.copies, 1 + len(others)) - 1
     if full and len(others) - len(full) < must:
         raise _full(full, row)
-
-
-def _waiting(parts: Parts, row: RecordingRow) -> _Waiting:
-    with parts.catalogue.read() as uow:
-        rows = [other for other in uow.recordings.by_state(_ON_THE_WAY, limit=10_000) if other.id != row.id]
-    reading = [other for other in rows if other.state is RecordingState.ACQUIRING]
-    return _Waiting(
-        to_read=sum(max(0, other.size_bytes - other.bytes_acquired) for other in reading),
-        to_copy=sum(other.size_bytes for other in rows),
-    )
 
 
 def _takes(parts: Parts, store: BlobStore, size_bytes: int, left: dict[int, int]) -> bool:
@@ -74,11 +54,13 @@ def _takes(parts: Parts, store: BlobStore, size_bytes: int, left: dict[int, int]
             sample = uow.space_samples.newest(properties.name)
         return not _is_full(parts, sample, size_bytes)
     try:
+        if isinstance(inner := inner_of(store), LocalStore):
+            inner.free_bytes()  # an empty mount point has another disk's room
         disk = Path(properties.location).stat().st_dev
         free = left.get(disk)
         if free is None:
             free = free_bytes(Path(properties.location)) - parts.settings.free_floor_bytes
-    except OSError:  # it is away: its copies wait, and it is told elsewhere
+    except (OSError, StoreError):  # it is away: its copies wait, and it is told elsewhere
         return True
     if size_bytes > max(0, free):
         left[disk] = free
