@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from app.settings import BackupS3Settings, BackupSettings
-from assurance.backup_places import BackupPlace, BucketPlace, FolderPlace
+from assurance.backup_places import BackupPlace, FolderPlace
 from assurance.backup_repository import BackupRepository, TargetMarker, read_marker, require_key, write_marker
 from assurance.backup_seal import (
     new_key,
@@ -21,6 +21,7 @@ from assurance.backup_seal import (
 from evidence.durable import make_dirs, publish_new
 from evidence.errors import BlobConflictError, ConfigError, KeyUnavailableError, NotFoundError
 from evidence.ids import EntryId
+from storage.s3_backup import BucketPlace
 from storage.s3_client import S3Settings
 
 BUCKET: Final = "s3://"
