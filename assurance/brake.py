@@ -24,7 +24,7 @@ from typing import Final
 from assurance.findings import FindingBook
 from catalogue import Catalogue, UnitOfWork
 from catalogue.brakes import BrakeRow, Removed
-from evidence.clock import Clock, to_text
+from evidence.clock import Clock, from_text, to_text
 from evidence.errors import AccessDeniedError, BrakePulledError, InvalidInputError, StateConflictError
 from evidence.events_of_keeping import BrakeChanged
 from evidence.ids import AgentId
@@ -224,3 +224,10 @@ def _told(removed: Removed) -> str:
 
 def _left(before: Removed, limit: Removed) -> str:
     return f"{max(0, limit.objects - before.objects)} objects, {max(0, limit.size_bytes - before.size_bytes)} bytes"
+
+
+def row_of(event: BrakeChanged) -> BrakeRow:
+    """How the brake stands after that entry: a home that is built again from its log removes nothing that was stopped."""
+    return BrakeRow(
+        pulled=event.pulled, cause=event.reason, agent=event.actor, detail=event.detail or "", since=from_text(event.at)
+    )

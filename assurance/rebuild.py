@@ -18,11 +18,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from assurance.brake import row_of
 from assurance.keys_state import note_key_made
 from assurance.projection import BlobFact, Projection, project, timeline_events
 from assurance.registry import Registry
 from catalogue import Catalogue, UnitOfWork
 from catalogue.backups import GOOD, KEYS, BackupRow
+from catalogue.brakes import BrakeRow
 from catalogue.records import NameRow, RecordingRow
 from chain_of_custody.checkpoint import NoteVerifier
 from chain_of_custody.disclosures import open_all
@@ -38,7 +40,7 @@ from evidence.errors import (
     SplitViewError,
     StateConflictError,
 )
-from evidence.events import Event, RecordingDiscovered, RecordingDuplicate
+from evidence.events import BrakeChanged, Event, RecordingDiscovered, RecordingDuplicate
 from evidence.ids import EntryId, RecordingId, UnitId
 from evidence.limits import SEAL_BATCH_MAX
 from evidence.log_place import LogPlace
@@ -79,6 +81,7 @@ class _Replay:
     duplicates: list[RecordingId] = field(default_factory=list)
     ids: list[EntryId] = field(default_factory=list)
     tree: GrowingTree = field(default_factory=GrowingTree)
+    brake: BrakeRow | None = None
 
 
 def rebuild(
@@ -132,6 +135,8 @@ def rebuild(
         uow.outbox.sequence(expected_size=0, entries=replay.ids, head=_head(reader, found.checkpoint.size))
         uow.outbox.mark_published(found.checkpoint.size)
         _write_registry(uow, replay.registry)
+        if replay.brake is not None:
+            uow.brakes.put(replay.brake)
     _write_recordings(into, replay, _Sizes(list(stores), sizes or {}), report=report, told=told)
     return report
 
@@ -186,6 +191,8 @@ def _take_in(entry: Entry, event: Event, replay: _Replay) -> None:
         replay.recordings.append(RecordingId(event.recording))
     elif isinstance(event, RecordingDuplicate):
         replay.duplicates.append(RecordingId(event.recording))
+    elif isinstance(event, BrakeChanged):
+        replay.brake = row_of(event)
 
 
 def _write_registry(uow: UnitOfWork, registry: Registry) -> None:

@@ -6,10 +6,12 @@ import contextlib
 import threading
 from datetime import timedelta
 from itertools import starmap
+from pathlib import Path
 
 import pytest
 
 from assurance.brake import BY_INVENTORY, BY_PERSON, Brake, BrakeLimits
+from assurance.rebuild import rebuild
 from catalogue import Catalogue
 from catalogue.inventories import InventoryRow
 from chain_of_custody import EntryRecorder
@@ -171,3 +173,16 @@ def test_several_at_once_never_take_more_than_the_day_allows(database_url: str) 
         assert [one.kind for one in uow.findings.open()] == ["brake-pulled"]
         assert sum(uow.settings.get(f"removed.{number}") is not None for number in range(80)) == 30
     catalogue.close()
+
+
+def test_a_home_that_is_built_again_from_its_log_stays_stopped(home: AssuredHome, tmp_path: Path) -> None:
+    brake_of(home).pull(cause=BY_PERSON, agent=AgentId(home.administrator.agent), detail="strange removals")
+    home.seal()
+    fresh = Catalogue.open(f"sqlite:///{tmp_path}/fresh.db", migrate=True)
+    rebuild(fresh, published=home.published[0], vkey=home.vkey, disclosures=[], stores=list(home.stores))
+    again = Brake(fresh, recorder=home.recorder, clock=home.clock, limits=FEW)
+    with pytest.raises(BrakePulledError), fresh.begin() as uow:
+        again.allow(uow, objects=1, size_bytes=1, now=home.clock.now().wall)
+    row = again.state().row
+    assert (row.pulled, row.cause, row.agent) == (True, "person", home.administrator.agent)
+    fresh.close()
