@@ -17,7 +17,7 @@ from typing import Final
 
 from app.backing_up import BackupDuty
 from app.encryption import Encryption
-from app.moving import migration_of, remover_of
+from app.moving import migration_of, remover_of, strays_of
 from app.wiring import House
 from assurance.catch_up import CatchUp
 from assurance.cold import lay_cold
@@ -50,6 +50,7 @@ COLD_JOB: Final = "cold-copies"
 CATCH_UP_JOB: Final = "catch-up"
 MOVE_JOB: Final = "store-move"
 REMOVAL_JOB: Final = "removals"
+STRAYS_JOB: Final = "left-overs"
 REPAIR_JOB: Final = "repair"
 PROBE_JOB: Final = "store-probe"
 SCRUB_JOB: Final = "scrub"
@@ -107,6 +108,7 @@ def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: Fal
         Duty(job=INVENTORY_JOB, every=timedelta(minutes=10), run=house.inventory.tick, queue=KEEP_QUEUE),
         Duty(job=MOVE_JOB, every=minute, run=moving.work, queue=KEEP_QUEUE),
         Duty(job=REMOVAL_JOB, every=minute, run=removing.go_on, queue=KEEP_QUEUE),
+        Duty(job=STRAYS_JOB, every=timedelta(hours=6), run=strays_of(house).run, queue=KEEP_QUEUE),
         Duty(job=PROBE_JOB, every=minute, run=lambda: house.probe_stores(due_only=True), queue=KEEP_QUEUE),
         Duty(job=BACKUP_JOB, every=timedelta(minutes=5), run=BackupDuty(house, stop=stop).run, queue=BACKUP_QUEUE),
         *keys,

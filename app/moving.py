@@ -1,13 +1,13 @@
-"""Removals and moves between stores, put together for one home."""
+"""Removals, left-overs and moves between stores, put together for one home."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from app.wiring import House
-from assurance.brake import Brake
 from assurance.migration import Migration, MoveParts
 from assurance.removal import RemovalParts, Remover
+from assurance.strays import StrayParts, Strays
 from chain_of_custody.reader import LogReader
 from evidence.errors import EvidenceError
 from evidence.log_place import LogPlace
@@ -16,18 +16,21 @@ from storage.s3 import S3Store
 from storage.stores import inner_of
 
 
-def brake_of(house: House) -> Brake:
-    """The brake on removals, with the allowance that the settings state."""
-    made: Brake | None = getattr(house, "brake", None)
-    return made or Brake(house.catalogue, recorder=house.recorder, clock=house.clock)
-
-
 def remover_of(house: House) -> Remover:
     """What takes bytes out of every store of this home."""
     return Remover(
         RemovalParts(
             catalogue=house.catalogue, recorder=house.recorder, stores=house.stores, clock=house.clock,
-            brake=brake_of(house), woken=house.wake_sealer.set,
+            brake=house.brake, woken=house.wake_sealer.set,
+        )
+    )  # fmt: skip
+
+
+def strays_of(house: House) -> Strays:
+    """What lets left-overs of crashed work go."""
+    return Strays(
+        StrayParts(
+            catalogue=house.catalogue, stores=house.stores, clock=house.clock, remover=remover_of(house)
         )
     )  # fmt: skip
 
@@ -36,7 +39,7 @@ def migration_of(house: House) -> Migration:
     """What moves copies between the stores of this home."""
     return Migration(
         MoveParts(
-            keeping=house.keeping, stores=house.stores, policy=house.policy, brake=brake_of(house),
+            keeping=house.keeping, stores=house.stores, policy=house.policy, brake=house.brake,
             behind=lambda name: behind(house, name),
         )
     )  # fmt: skip
