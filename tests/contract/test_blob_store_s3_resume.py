@@ -189,7 +189,7 @@ def test_a_claim_ends_with_the_process_that_held_it(tmp_path):
         assert alone
 
 
-def test_writers_of_the_same_bytes_in_several_processes_leave_one_sound_object(store, tmp_path):
+def test_writers_of_the_same_bytes_in_several_processes_all_end_with_a_sound_locked_object(store, tmp_path):
     broken_off(store, after_parts=2)
     claims = tmp_path / "claims"
     stores = [S3Store(store._settings, name="bucket", suite=SUITE, clock=CLOCK, claims=claims) for _ in range(4)]
@@ -200,11 +200,13 @@ def test_writers_of_the_same_bytes_in_several_processes_leave_one_sound_object(s
 
     with ThreadPoolExecutor(len(stores)) as pool:
         receipts = list(pool.map(write, stores))
-    assert sum(receipt.created for receipt in receipts) == 1
-    assert len({receipt.version for receipt in receipts}) == 1
-    store.verify(BIG_DIGEST, BIG_DIGEST)
-    assert store.stat(BIG_DIGEST).retain_until >= until
-    assert len(store._versions.version_ids(BIG_DIGEST, markers=True)) == 1
+    # A server that looks and writes in two steps may let more than one through: each is a version of the same bytes.
+    versions = store._versions.all(BIG_DIGEST)
+    assert 1 <= sum(receipt.created for receipt in receipts) == len(versions)
+    assert {receipt.version for receipt in receipts} <= {version.id for version in versions}
+    assert all(version.size_bytes == len(BIG) and version.retain_until >= until for version in versions)
+    for version in versions:
+        store._read_and_compare(BIG_DIGEST, BIG_DIGEST, version, None)
     for one in stores:
         one.close()
 
