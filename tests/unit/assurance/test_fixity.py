@@ -64,7 +64,8 @@ def test_a_round_looks_at_every_copy_of_every_store_and_enters_each_outcome(home
     later(home, minutes=5)
     one = scrub(home)
     number = one.current()
-    assert number is not None and (number.number, number.copies) == (1, 8)
+    assert number is not None
+    assert (number.number, number.copies) == (1, 8)
     later(home, days=25)
     done = one.tick()
     assert (done.good, done.bad, done.round_ended, done.away) == (8, {}, True, set())
@@ -201,7 +202,8 @@ def test_what_was_not_entered_when_the_process_died_is_read_again_and_nothing_el
     assert not first.round_ended
     with home.catalogue.read() as uow:
         number = uow.fixity.current()
-    assert number is not None and number.good == first.good
+    assert number is not None
+    assert number.good == first.good
     again = scrub(home).tick()
     assert (again.number, again.good, again.round_ended) == (1, 12 - first.good, True)
     assert len(home.entries("fixity.checked")) == 12
