@@ -391,7 +391,8 @@ class BackupDuty:
         failed: list[BaseException] = []
 
         def work() -> None:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+            with suppress(OSError):  # a system that does not let us: the rests between pieces remain
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
             try:
                 self._make()
             except BaseException as error:  # raised again below, in the worker

@@ -51,6 +51,7 @@ from evidence.errors import (
     AccessDeniedError,
     AuthenticationError,
     ConfigError,
+    EvidenceError,
     IntegrityError,
     KeyUnavailableError,
     NotFoundError,
@@ -225,8 +226,8 @@ class _Restore:
             token = files.begin(self._home, self._manifest.id)
             try:
                 self._steps(text, settings, token)
-            except _DamagedBackupError:
-                files.remove_unfinished(self._home)
+            except (EvidenceError, _DamagedBackupError):
+                files.remove_unfinished(self._home)  # keys and names do not stay in a folder that is no home
                 raise
         return self._done
 

@@ -69,7 +69,9 @@ def run(
     keep: int | None, begin: bool, with_bare_keys: bool, **bucket: Any,
 ) -> None:  # fmt: skip
     """Make a backup now, to TARGET or where [backup] of the settings says. Footage is not in it."""
-    with acting(home, login) as (house, actor):
+    # Also while a store is away: what is backed up is not there.
+    with acting(home, login, absent_ok=True) as (house, actor):
+        house.sealer.require_not_behind(house.head)
         settings = house.settings.backup
         to = target or settings.to
         if not to:

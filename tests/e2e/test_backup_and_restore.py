@@ -437,6 +437,36 @@ def test_a_store_that_is_not_there_stops_the_restore_until_it_is_or_is_given_up(
     assert (done["without"], done["recordings"]) == (["second"], 4)
 
 
+def test_a_home_with_its_stores_inside_comes_back_around_them(tmp_path) -> None:
+    program = Program(tmp_path / "home")
+    program.whole = False
+    program.init()
+    program.json("ingest", make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name()}": os.urandom(3000)}), "--register")
+    target = tmp_path / "backups"
+    target.mkdir()
+    program.json("backup", target)
+    for entry in program.home.iterdir():  # the disks of the stores are mounted in the new, empty folder
+        if entry.name != "stores":
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    assert program.json("restore", target)["recordings"] == 1
+    program.verified()
+    program.close()
+
+
+def test_a_backup_is_made_while_a_store_is_away_and_none_of_a_database_that_was_set_back(station) -> None:
+    station.dock(1)
+    (station.root / "disk1").rename(station.root / "away")
+    station.backup()
+    (station.root / "away").rename(station.root / "disk1")
+    saved = station.root / "saved.db"
+    copy_database(station, saved)
+    station.dock(1)
+    for left in station.program.home.glob("app.db*"):
+        left.unlink()
+    shutil.copy(saved, station.program.home / "app.db")
+    assert station.program.error("backup", station.target, status=40)["code"] == "log-rollback"
+
+
 def test_a_target_that_is_not_mounted_is_never_begun_anew(station) -> None:
     station.backup()
     station.target.rename(station.root / "away")
@@ -484,6 +514,7 @@ def test_a_log_that_contradicts_the_backup_is_refused_and_nothing_is_written(sta
     checkpoint = (station.root / "disk1/log/public/checkpoint").read_bytes()
     shutil.rmtree(station.program.home)
     assert station.program.error("restore", station.target, status=1)["code"] == "split-view"
+    assert not (station.program.home / "keys").exists(), "keys stay in no folder that is not a home"
     assert (station.root / "disk1/log/public/checkpoint").read_bytes() == checkpoint
     assert not Home(station.program.home).config.exists()
 
