@@ -34,6 +34,7 @@ from evidence.errors import (
     EvidenceError,
     IntegrityError,
     StoreError,
+    StoreFullError,
     StoreUnavailableError,
 )
 from evidence.ports import BlobStore
@@ -44,7 +45,8 @@ _log = logging.getLogger(__name__)
 _AS_CATCH_UP: Final = "catch-up"
 _SLICE_S: Final = 50.0
 _AT_ONCE: Final = 2
-_ASKED_AT_ONCE: Final = 500
+_ASKED_AT_ONCE: Final = 5_000
+_ASIDE_S: Final = 1800.0
 #: After so many refusals in a row it is the store that fails, not the bytes.
 _REFUSALS_MAX: Final = 3
 #: Without any sign that something lacks, the catalogue is asked this often all the same.
@@ -83,6 +85,10 @@ class CatchUp:
         self._elapsed_s = elapsed_s
         self._looked: dict[str, float] = {}
         self._count_after: dict[str, float] = {}
+        #: What a store was last found to lack and was not come to yet: the question costs seconds with millions of objects.
+        self._waiting: dict[str, list[Lacking]] = {}
+        #: Bytes that nobody could give, or that one store alone refused, until when they are left aside for the others.
+        self._aside: dict[tuple[str, Digest], float] = {}
 
     def run(self) -> int:
         """Work for one slice; returns how many copies were made.
@@ -96,11 +102,30 @@ class CatchUp:
             self._look_in(store)
         for store in self._parts.taking:
             if self._due(store.properties.name):
-                made += _Round(self._parts, store, self._hint, lambda: self._elapsed_s() < end).run(self._at_once)
+                made += self._bring_on(store, lambda: self._elapsed_s() < end)
                 self._count_after.pop(store.properties.name, None)
         for store in self._parts.stores:
             self._count(store.properties.name)
         return made
+
+    def _bring_on(self, store: BlobStore, goes_on: Callable[[], bool]) -> int:
+        """What one slice can do for one store; what is left waits for the next one."""
+        name = store.properties.name
+        waiting = self._waiting.pop(name, None) or self._ask(name)
+        this = _Round(self._parts, store, self._hint, goes_on, lacking=lambda _uow: waiting)
+        made = this.run(self._at_once)
+        until = self._elapsed_s() + _ASIDE_S
+        self._aside |= {(name, sha256): until for sha256 in this.stuck}
+        self._waiting[name] = [one for one in waiting if one.sha256 not in this.tried]
+        return made
+
+    def _ask(self, name: str) -> list[Lacking]:
+        now = self._elapsed_s()
+        self._aside = {key: until for key, until in self._aside.items() if now < until}
+        aside = {sha256 for store, sha256 in self._aside if store == name}
+        with self._parts.catalogue.read() as uow:
+            lacking = uow.store_states.lacking(name, limit=_ASKED_AT_ONCE + len(aside))
+        return [one for one in lacking if one.sha256 not in aside]
 
     def _look_in(self, store: BlobStore) -> None:
         """Ask a store that nobody asked for anything lately whether it answers: no page shows an old answer as a new one."""
@@ -211,6 +236,9 @@ class _Round:
         self._saying = threading.Lock()
         self._made = self._refusals = 0
         self._why: StoreError | None = None
+        #: What was worked at, and which of it could not be brought there although the store answers.
+        self.tried: set[Digest] = set()
+        self.stuck: set[Digest] = set()
 
     def run(self, at_once: int) -> int:
         with self._parts.catalogue.read() as uow:
@@ -239,6 +267,8 @@ class _Round:
     def _one(self, lack: Lacking) -> None:
         if self._stopped.is_set() or not self._goes_on():
             return
+        with self._guard:
+            self.tried.add(lack.sha256)
         try:
             with self._parts.catalogue.begin() as uow:
                 uow.references.claim(lack.sha256, until=self._parts.clock.now().wall + CLAIMED)
@@ -255,17 +285,21 @@ class _Round:
                 raise
             self._refused(blob, error)
             return
-        if made:
-            self._say(blob)
-            with self._guard:
-                self._made += 1
-                self._refusals = 0
+        if not made:
+            self.stuck.add(blob.sha256)
+            return
+        self._say(blob)
+        with self._guard:
+            self._made += 1
+            self._refusals = 0
 
     def _refused(self, blob: BlobRow, error: StoreError) -> None:
         _log.warning("store %s does not catch up on %s: %s", self._name, blob.sha256, error.what)
         with self._guard:
             self._why = error
             self._refusals += 1
+            if not isinstance(error, StoreUnavailableError | StoreFullError):
+                self.stuck.add(blob.sha256)
             if isinstance(error, StoreUnavailableError) or self._refusals >= _REFUSALS_MAX:
                 self._stopped.set()
 
