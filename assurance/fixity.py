@@ -25,7 +25,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from assurance import fixity_pace
-from assurance.copies import KeepingParts
+from assurance.copies import ABSENT, UNREADABLE, KeepingParts, outcome_of
+from assurance.copy_checks import kind_of
 from assurance.fixity_entries import Outcomes, Slice
 from assurance.fixity_pace import Plan
 from assurance.fixity_reading import (
@@ -39,7 +40,7 @@ from assurance.fixity_reading import (
 )
 from catalogue.fixity import DueCopy, RoundRow
 from evidence.clock import to_text
-from evidence.errors import NotFoundError, StateConflictError, StoreUnavailableError
+from evidence.errors import EvidenceError, NotFoundError, StateConflictError
 from evidence.events import FixityRound
 from evidence.ids import RecordingId
 from evidence.ports import BlobStore
@@ -49,6 +50,8 @@ _log = logging.getLogger(__name__)
 #: Where the scrub says what it did last; no evidence.
 STATE: Final = "fixity.state"
 SLICE_S: Final = 50.0
+#: What a failed read is that examined nothing.
+NOT_EXAMINED: Final = "not-examined"
 #: Copies taken from the catalogue at once.
 _TAKEN: Final = 64
 #: A transfer whose progress was told within this time is going on.
@@ -224,14 +227,16 @@ class Scrub:
         lane.had.add((copy.store, copy.sha256.hex))
         expected = digest_to_compare(lane.number.number, copy.sha256, copy.blake3)
         found = lane.reader.read(store, copy.sha256, expected=expected, rate_bytes_s=rate_bytes_s)
-        if isinstance(found.error, StoreUnavailableError) and answers(store):
-            # It answers, only not for this copy: asked once more, and then told as what it is.
+        if found.error is not None and outcome_of(found.error) in {ABSENT, UNREADABLE} and answers(store):
+            # It answers, only not for this copy: asked once more, for one hiccup is no loss; then told as what it is.
             found = lane.reader.read(store, copy.sha256, expected=expected, rate_bytes_s=rate_bytes_s)
-        if isinstance(found.error, StoreUnavailableError) and not answers(store):
-            lane.outcomes.done.away.add(copy.store)
-            return False
-        if found.error is not None and found.error.fatal:
-            raise found.error
+        if found.error is not None:
+            if found.error.fatal:
+                raise found.error
+            if not answers(store) or _nothing_known(found.error):
+                _log.debug("nothing is known of the copy of %s in %s: %s", copy.sha256, copy.store, found.error.what)
+                lane.outcomes.done.away.add(copy.store)
+                return False
         lane.outcomes.take(copy, found.error, found.loose)
         return True
 
@@ -366,6 +371,12 @@ class _Wanted:
     begun_at: datetime
     recording: RecordingId | None
     limit_bytes: int
+
+
+def _nothing_known(error: EvidenceError) -> bool:
+    """Whether it says nothing about this copy nor any other: a master key that is not at hand, a database that fails."""
+    kind = kind_of(error)
+    return kind == NOT_EXAMINED or (outcome_of(error) == ABSENT and kind == "copy-damaged")
 
 
 class _Progress:

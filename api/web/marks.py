@@ -92,6 +92,7 @@ CHECKS: Final = {
     "copy-missing": Mark(BAD, "stop", "Missing"),
     "store-unavailable": Mark(UNKNOWN, "question", "Store does not answer"),
     "lock-record": Mark(BAD, "stop", "A lock record was changed"),
+    "key-missing": Mark(BAD, "stop", "A copy is there and its key is not"),
 }
 #: How a store stands.
 STORES: Final = {

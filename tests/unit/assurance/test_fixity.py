@@ -13,7 +13,16 @@ from assurance.copies import KeepingParts
 from assurance.fixity import FOR_LOAD, FOR_RECORDERS, STATE, FixityPolicy, Scrub
 from catalogue.records import ProgressRow, RecordingRow
 from evidence.digest import Digest
-from evidence.errors import BlobNotFoundError, NotFoundError
+from evidence.errors import (
+    BlobNotFoundError,
+    CatalogueError,
+    EvidenceError,
+    IntegrityError,
+    MasterKeyUnavailableError,
+    NotFoundError,
+    StoreError,
+    StoreUnavailableError,
+)
 from evidence.ids import OffloadId, RecordingId
 from storage.layout import blob_key
 from support.assured_home import AssuredHome
@@ -340,3 +349,58 @@ def cached_bytes(path: Path) -> int:
         libc.munmap(ctypes.c_void_p(start), ctypes.c_size_t(size))
         assert len(mapped) == size
     return sum(one & 1 for one in vector) * mmap.PAGESIZE
+
+
+@pytest.mark.parametrize(
+    ("error", "bad", "away"),
+    [
+        (StoreError("input/output error"), {"copy-damaged": 1}, set()),
+        (StoreUnavailableError("no answer for this one"), {"store-unavailable": 1}, set()),
+        (IntegrityError("lock record 3 does not follow"), {"lock-record": 1}, set()),
+        (MasterKeyUnavailableError("no master key"), {}, {"second"}),
+        (CatalogueError("the database refused"), {}, {"second"}),
+    ],
+)
+def test_an_error_of_one_copy_keeps_no_other_from_being_looked_at_and_nothing_known_is_no_damage(
+    home: AssuredHome, monkeypatch: pytest.MonkeyPatch, error: EvidenceError, bad: dict[str, int], away: set[str]
+) -> None:
+    (row,) = taken(home, 1)
+    later(home, minutes=5)
+    second = home.stores.named("second")
+    real = type(second).verify
+    asked: list[str] = []
+
+    def verify(store, sha256, expected, *, progress=None):
+        if store.properties.name == "second" and sha256 == row.sha256:
+            asked.append(sha256.hex)
+            raise error
+        real(store, sha256, expected, progress=progress)
+
+    monkeypatch.setattr(type(second), "verify", verify)
+    done = scrub(home).run(stores=["second"])
+    assert (done.bad, done.away) == (bad, away)
+    if not isinstance(error, IntegrityError):
+        assert len(asked) >= 2  # one hiccup is no loss
+    if bad:
+        assert done.good >= 1
+        assert {store for _, store in kinds(home)} <= {"second"}
+    else:
+        assert kinds(home) == set()
+
+
+def test_a_medium_that_fails_once_has_lost_nothing(home: AssuredHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken(home, 1)
+    later(home, minutes=5)
+    second = home.stores.named("second")
+    real = type(second).verify
+    failures = iter([StoreError("input/output error")])
+
+    def verify(store, sha256, expected, *, progress=None):
+        if store.properties.name == "second" and (error := next(failures, None)):
+            raise error
+        real(store, sha256, expected, progress=progress)
+
+    monkeypatch.setattr(type(second), "verify", verify)
+    done = scrub(home).run()
+    assert (done.good, done.bad) == (4, {})
+    assert kinds(home) == set()
