@@ -28,9 +28,9 @@ def presence_command(wanted: str, *, home: str | None, as_json: bool, login: str
         print_json([_json(one) for one in found])
         return
     if not found:
-        click.echo(say("{name}: {answer}", name=wanted, answer=say("never received")))
+        click.echo(say("About {name}: {answer}", name=wanted, answer=say("never received")))
     for one in found:
-        click.echo(say("{name}: {answer}", name=one.recording, answer=_word(one)))
+        click.echo(say("About {name}: {answer}", name=one.recording, answer=_word(one)))
         for proof in one.proofs:
             entry = proof.entry if proof.index is None else f"{proof.index} {proof.entry}"
             click.echo(
