@@ -78,6 +78,28 @@ def rot(image: Path, part: bytes) -> None:
         os.fsync(disk.fileno())
 
 
+def test_in_an_encrypted_home_the_ciphertext_is_proved_and_the_lists_are_of_plain_digests(tmp_path: Path) -> None:
+    source = card(tmp_path / "card")
+    text = whole_home.config(docks={"folders": [str(source)]}, storage={**ONE_DISK, "encryption.enabled": True})
+    home = whole_home.make(tmp_path / "home", text)
+    with whole_home.at_rest(home) as (house, service):
+        taken(house, service)
+        assert [(row.objects, row.missing, row.unknown, row.outcome) for row in house.inventory.tick()] == [
+            (4, 0, 0, "good"), (4, 0, 0, "good"),
+        ]  # fmt: skip
+        scrub = Scrub(house.keeping, house.fixity)
+        assert (scrub.run().good, scrub.run(stores=["primary"]).bad) == (8, {})
+        row = whole_home.rows(house)[0]
+        with house.catalogue.read() as uow:
+            key = uow.blobs.get(row.sha256).copies[1].key
+        assert row.sha256.hex not in key
+        flip(home.root / "stores/second" / key)
+        done = scrub.run(stores=["second"])
+        assert (done.bad, done.repaired) == ({"copy-damaged": 1}, 1)
+        whole_home.seal(house)
+        assert whole_home.verify(house).verdict == "good"
+
+
 @pytest.fixture
 def far(tmp_path: Path) -> Iterator[tuple[Cable, dict[str, object]]]:
     """The way to the other building, and the settings of the store there."""
