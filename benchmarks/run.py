@@ -15,6 +15,7 @@ from pathlib import Path
 
 import bucket
 import custody
+import encrypted
 import offload
 import scrub
 from measure import FULL, NO_SHA_INSTRUCTIONS, QUICK, Result, Sizes
@@ -27,6 +28,7 @@ BENCHES: dict[str, Bench] = {
     "fixity": offload.fixity,
     "scrub": scrub.scrub,
     "bucket": bucket.bucket,
+    "encrypted": encrypted.encrypted,
     "log": custody.log,
     "proof": custody.proof,
 }

@@ -18,6 +18,7 @@ Source: docs/formats/store.md section "Encrypted objects"; docs/adr/0009-encrypt
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import io
 from bisect import bisect_left
@@ -45,7 +46,7 @@ from storage.files import BlobFiles
 from storage.keyring import KeyRing
 from storage.reading import CHUNK_BYTES, beside, check_size, checked_range
 from storage.replicated import Replicated
-from storage.sealing import OpenedRange, Stage, open_chunks, read_pieces, sealed_source
+from storage.sealing import Fills, OpenedRange, Pieces, Stage, open_chunks, read_pieces, sealed_source
 
 _Answer = TypeVar("_Answer")
 _RANGE_BUFFER_BYTES = 64 << 10
@@ -262,8 +263,8 @@ class EncryptedStore:
         """Prove one copy; how many plain bytes each step was."""
         hasher = self._suite.new(expected.algorithm)
         size_bytes = plain_bytes_of(record)
-        with beside(hasher, size_bytes) as update:
-            for _, plain in open_chunks(cipher, _from_medium(store, record.cipher_sha256), plain_bytes=size_bytes):
+        with from_medium(store, record.cipher_sha256) as source, beside(hasher, size_bytes) as update:
+            for _, plain in open_chunks(cipher, source, plain_bytes=size_bytes):
                 update(plain)
                 yield len(plain)
         require_digest(hasher.hexdigest(), expected, record, store.properties.name)
@@ -374,12 +375,15 @@ def require_digest(found: str, expected: Digest, record: KeyRecord, store: str) 
         )
 
 
-def _from_medium(store: BlobStore, cipher_sha256: Digest) -> Iterator[bytes | memoryview]:
+@contextlib.contextmanager
+def from_medium(store: BlobStore, cipher_sha256: Digest) -> Iterator[Fills]:
+    """The ciphertext as its medium gives it now."""
     if isinstance(store, BlobFiles):
-        yield from store.from_medium(cipher_sha256)
-        return
-    with store.open(cipher_sha256) as stream:  # a server: what it delivers
-        yield from read_pieces(stream, CHUNK_BYTES)
+        with store.from_medium(cipher_sha256) as reader:
+            yield reader
+    else:
+        with store.open(cipher_sha256) as stream:  # a server: what it delivers
+            yield Pieces(read_pieces(stream, CHUNK_BYTES))
 
 
 class _Rows:

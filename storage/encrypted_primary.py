@@ -245,9 +245,8 @@ class EncryptedPrimary(EncryptedStore):
     def _pairs(self, record: KeyRecord, expected: Digest) -> Generator[tuple[memoryview, memoryview], None, None]:
         hasher = self._suite.new(expected.algorithm)
         size_bytes = plain_bytes_of(record)
-        pieces = self.inner.from_medium(record.cipher_sha256)
-        with contextlib.closing(pieces), beside(hasher, size_bytes) as update:
-            for sealed, plain in open_chunks(self.ring.cipher_of(record), pieces, plain_bytes=size_bytes):
+        with self.inner.from_medium(record.cipher_sha256) as source, beside(hasher, size_bytes) as update:
+            for sealed, plain in open_chunks(self.ring.cipher_of(record), source, plain_bytes=size_bytes):
                 update(plain)
                 yield sealed, plain
         require_digest(hasher.hexdigest(), expected, record, self.inner.properties.name)

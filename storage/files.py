@@ -15,7 +15,7 @@ from evidence.durable import read_from_medium
 from evidence.errors import BlobNotFoundError, DigestMismatchError, StoreError
 from evidence.transfer import Progress
 from storage import layout, protection
-from storage.reading import CHUNK_BYTES, FileRange, ReadBack, checked_range
+from storage.reading import CHUNK_BYTES, FileRange, MediumReader, ReadBack, checked_range
 from storage.tree import StoreTree, os_errors
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -80,14 +80,14 @@ class BlobFiles:
         """
         return ReadBack(self._read_back(sha256, expected))
 
-    def from_medium(self, sha256: Digest) -> Generator[memoryview, None, None]:
+    @contextlib.contextmanager
+    def from_medium(self, sha256: Digest) -> Iterator[MediumReader]:
         """Every byte from the medium, never from a cache; what they should be is the caller's question.
 
-        Whoever reads to the end has a missing immutable flag set again. A chunk is valid until the next one is asked for.
+        A block that ends without an error has a missing immutable flag set again.
         """
         with os_errors("read a blob back"), self._file(sha256) as fd:
-            with self._tree.folder(layout.blob_folder(sha256)) as folder:
-                yield from read_from_medium(Path(f"/proc/self/fd/{folder}") / sha256.hex)
+            yield MediumReader(fd)
             self._protect(fd)
 
     def _read_back(self, sha256: Digest, expected: Digest) -> Generator[memoryview, None, None]:

@@ -71,6 +71,15 @@ class Draft:
         return PartialKey(epoch=self.epoch, header=self.header.to_bytes(), wrapped=self.wrapped)
 
 
+@dataclass(slots=True, repr=False)
+class _Known:
+    """A record that was looked up a moment ago, and its opened key."""
+
+    at: float
+    record: KeyRecord
+    cipher: ChunkCipher | None = None
+
+
 class KeyRing:
     """The keys of one home.
 
@@ -101,7 +110,7 @@ class KeyRing:
         self._index = index
         self._clock = clock
         self._months = EpochKeys(master, self._places, clock=clock, made=epoch_made)
-        self._recent: OrderedDict[Digest, tuple[float, KeyRecord]] = OrderedDict()
+        self._recent: OrderedDict[Digest, _Known] = OrderedDict()
         self._recent_guard = threading.Lock()
         self._guards = [threading.RLock() for _ in range(_GUARDS)]
 
@@ -334,8 +343,17 @@ class KeyRing:
         return key
 
     def cipher_of(self, record: KeyRecord) -> ChunkCipher:
-        """Encrypts and decrypts an object's chunks; raises what :meth:`key_of` raises."""
-        return ChunkCipher(self.key_of(record), Header.parse(record.header))
+        """Encrypts and decrypts an object's chunks; raises what :meth:`key_of` raises. Remembered as long as the record is."""
+        with self._recent_guard:
+            known = self._recent.get(record.sha256)
+            if known is not None and known.cipher is not None and known.record == record:
+                return known.cipher
+        cipher = ChunkCipher(self.key_of(record), Header.parse(record.header))
+        with self._recent_guard:
+            known = self._recent.get(record.sha256)
+            if known is not None and known.record == record:
+                known.cipher = cipher
+        return cipher
 
     def _unwrap(self, epoch: str, wrapped: bytes) -> bytes:
         return unwrap(self._months.open(epoch), wrapped, what=f"a data key does not open with the key of {epoch}")
@@ -439,12 +457,12 @@ class KeyRing:
 
     def _remembered(self, sha256: Digest) -> KeyRecord | None:
         with self._recent_guard:
-            at, record = self._recent.get(sha256, (0.0, None))
-        return record if record is not None and time.monotonic() - at < _REMEMBERED_S else None
+            known = self._recent.get(sha256)
+        return known.record if known is not None and time.monotonic() - known.at < _REMEMBERED_S else None
 
     def _remember(self, record: KeyRecord) -> None:
         with self._recent_guard:
-            self._recent[record.sha256] = (time.monotonic(), record)
+            self._recent[record.sha256] = _Known(time.monotonic(), record)
             self._recent.move_to_end(record.sha256)
             while len(self._recent) > _REMEMBERED:
                 self._recent.popitem(last=False)

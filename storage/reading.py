@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
 from evidence.digest import SHA256, Digest, DigestSuite, Hasher
+from evidence.durable import drop_cache
 from evidence.errors import DigestMismatchError, EvidenceError, InvalidInputError, LimitExceededError, StoreError
 from evidence.limits import RECORDING_BYTES_MAX
 
@@ -93,6 +94,31 @@ def _read(source: BinaryIO, chunk_bytes: int) -> bytes:
     except OSError as error:
         raise StoreError(f"the source could not be read: {os.strerror(error.errno or 0)}") from error
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class MediumReader:
+    """An open, durable file from its beginning, from its medium rather than from the page cache, straight into buffers."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._offset = 0
+        drop_cache(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+
+    def fill(self, buffer: memoryview) -> int:
+        """Fill the whole buffer; fewer bytes only at the end. StoreError when the medium does not give them."""
+        done = 0
+        while done < len(buffer):
+            try:
+                count = os.preadv(self._fd, [buffer[done:]], self._offset)
+            except OSError as error:
+                raise StoreError(f"cannot read a blob: {os.strerror(error.errno or 0)}") from error
+            if count == 0:
+                break
+            drop_cache(self._fd, self._offset, count)
+            self._offset += count
+            done += count
+        return done
 
 
 class FileRange(io.RawIOBase):

@@ -14,10 +14,11 @@ import hashlib
 import io
 import os
 import tempfile
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, ClassVar, Final, Protocol, Self, cast
 
 from evidence.data_keys import KeyRecord
 from evidence.digest import SHA256, Digest, DigestSuite
@@ -28,8 +29,16 @@ from storage.tree import os_errors
 
 #: Up to here a staged object stays in memory.
 _IN_MEMORY_BYTES: Final = 8 << 20
-#: Chunks that are valid at the same time: one read, one digested, one handed out.
+#: Chunks that are valid at the same time: one read, one digested, one handed out. More would only leave the processor's cache.
 _BUFFERS: Final = 3
+
+
+class Fills(Protocol):
+    """A source that fills buffers."""
+
+    def fill(self, buffer: memoryview) -> int:
+        """Fill the whole buffer; fewer bytes only at the end."""
+        ...
 
 
 class Pieces:
@@ -57,7 +66,7 @@ class Pieces:
 
 
 def open_chunks(
-    cipher: ChunkCipher, pieces: Iterator[bytes | memoryview], *, plain_bytes: int
+    cipher: ChunkCipher, source: Fills, *, plain_bytes: int
 ) -> Generator[tuple[memoryview, memoryview], None, None]:
     """Prove and decrypt a whole object: ``(ciphertext, plaintext)`` of its header (without plaintext) and of every chunk.
 
@@ -66,15 +75,14 @@ def open_chunks(
     Raises:
         DigestMismatchError: Another header, a chunk that does not prove itself, bytes missing at the end or too many.
     """
-    header, source = cipher.header, Pieces(pieces)
+    header = cipher.header
     start = memoryview(bytearray(HEADER_BYTES))
     if source.fill(start) < HEADER_BYTES or start != header.to_bytes():
         raise DigestMismatchError("the header of an encrypted object is not the one it was written with")
     yield start, memoryview(b"")
-    room = min(header.chunk_bytes, plain_bytes)
+    room, count = min(header.chunk_bytes, plain_bytes), header.chunks(plain_bytes)
     sealed = [memoryview(bytearray(room + TAG_BYTES)) for _ in range(_BUFFERS)]
     opened = [memoryview(bytearray(room)) for _ in range(_BUFFERS)]
-    count = header.chunks(plain_bytes)
     for index in range(count):
         size = min(header.chunk_bytes, plain_bytes - index * header.chunk_bytes)
         chunk, plain = sealed[index % _BUFFERS][: size + TAG_BYTES], opened[index % _BUFFERS][:size]
@@ -190,7 +198,7 @@ class Stage:
     def under(self, cipher: ChunkCipher) -> BinaryIO:
         """The proved bytes encrypted under the object's own key; read once."""
         self._file.seek(0)
-        opened = open_chunks(self._cipher, read_pieces(self._file), plain_bytes=self._plain_bytes)
+        opened = open_chunks(self._cipher, Pieces(read_pieces(self._file)), plain_bytes=self._plain_bytes)
         pieces = seal_chunks(cipher, (plain for _, plain in opened), plain_bytes=self._plain_bytes)
         return io.BufferedReader(PieceStream(pieces), 1 << 20)
 
@@ -208,6 +216,35 @@ def read_pieces(stream: BinaryIO, piece_bytes: int = 1 << 20) -> Iterator[bytes]
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
+class _Buffers:
+    """Room for one chunk, sealed and opened. Used again: a page reads many short ranges, and new memory costs more than those."""
+
+    _spare: ClassVar[deque[_Buffers]] = deque(maxlen=8)
+
+    def __init__(self, chunk_bytes: int) -> None:
+        self.sealed = memoryview(bytearray(chunk_bytes + TAG_BYTES))
+        self.plain = memoryview(bytearray(chunk_bytes))
+
+    @classmethod
+    def take(cls, chunk_bytes: int) -> _Buffers:
+        """Spare ones, or new ones."""
+        try:
+            spare = cls._spare.pop()
+        except IndexError:
+            return cls(chunk_bytes)
+        return spare if len(spare.plain) == chunk_bytes else cls(chunk_bytes)
+
+    def give_back(self) -> None:
+        """Nobody uses them any more."""
+        self._spare.append(self)
+
+
+class _Readable(Protocol):
+    def readinto(self, buffer: memoryview, /) -> int | None: ...
+    def seekable(self) -> bool: ...
+    def close(self) -> None: ...
+
+
 class OpenedRange(io.RawIOBase):
     """A range of an encrypted object's plain bytes. Each chunk was proved before a byte of it is given.
 
@@ -239,12 +276,11 @@ class OpenedRange(io.RawIOBase):
         self._begin, self._end = offset, offset + length
         self._position = offset
         self._record = record if length == plain_bytes else None
-        self._stream: BinaryIO | None = None
+        self._stream: _Readable | None = None
         self._next = -1  # number of the chunk that the stream gives next
         self._held = -1  # number of the chunk in the buffer
         self._touched = False
-        self._sealed = memoryview(b"")
-        self._plain = memoryview(b"")
+        self._buffers: _Buffers | None = None
         self._go_to(offset)
 
     def readable(self) -> bool:
@@ -277,9 +313,16 @@ class OpenedRange(io.RawIOBase):
             return 0
         index, start = divmod(self._position, self._cipher.header.chunk_bytes)
         if index != self._held:
-            self._load(index)
+            size = self._size_of(index)
+            if start == 0 and wanted >= size:  # a whole chunk goes where it is wanted, without a stop in between
+                self._load(index, buffer)
+                self._held = -1
+                self._position += size
+                return size
+            self._load(index, None)
         count = min(wanted, self._size_of(index) - start)
-        buffer[:count] = self._plain[start : start + count]
+        if self._buffers is not None:
+            buffer[:count] = self._buffers.plain[start : start + count]
         self._position += count
         return count
 
@@ -288,6 +331,9 @@ class OpenedRange(io.RawIOBase):
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+        if self._buffers is not None:
+            self._buffers.give_back()
+            self._buffers, self._held = None, -1
         super().close()
 
     # --- handed on as it is -----------------------------------------------------------------------------------------
@@ -316,7 +362,10 @@ class OpenedRange(io.RawIOBase):
         # The header comes along with the first chunk: it is proved where it costs nothing.
         begin = 0 if first == 0 else header.chunk_at(first)
         end = header.chunk_at(last) + self._size_of(last) + TAG_BYTES
-        self._stream = self._fetch(begin, max(end, HEADER_BYTES) - begin)
+        stream = self._fetch(begin, max(end, HEADER_BYTES) - begin)
+        # Chunks are read whole into buffers of their own: another buffer below would only copy them once more.
+        raw = stream.detach() if isinstance(stream, io.BufferedReader) else stream
+        self._stream = cast("_Readable", raw)
         self._next = first
         if first == 0:
             start = memoryview(bytearray(HEADER_BYTES))
@@ -324,23 +373,22 @@ class OpenedRange(io.RawIOBase):
             if start != header.to_bytes():
                 raise DigestMismatchError("the header of an encrypted object is not the one it was written with")
 
-    def _load(self, index: int) -> None:
+    def _load(self, index: int, target: memoryview | None) -> None:
         if index != self._next:
             self._go_to(index * self._cipher.header.chunk_bytes)
-        size = self._size_of(index)
-        if len(self._sealed) < size + TAG_BYTES:
-            self._sealed, self._plain = memoryview(bytearray(size + TAG_BYTES)), memoryview(bytearray(size))
-        chunk = self._sealed[: size + TAG_BYTES]
+        if self._buffers is None:
+            self._buffers = _Buffers.take(self._cipher.header.chunk_bytes)
         self._held = -1
-        self._fill(chunk)
-        last = index == self._cipher.header.chunks(self._plain_bytes) - 1
-        self._cipher.open_into(index, chunk, self._plain, last=last)
+        with self._buffers.sealed[: self._size_of(index) + TAG_BYTES] as chunk:
+            self._fill(chunk)
+            last = index == self._cipher.header.chunks(self._plain_bytes) - 1
+            self._cipher.open_into(index, chunk, self._buffers.plain if target is None else target, last=last)
         self._held, self._next = index, index + 1
 
     def _fill(self, buffer: memoryview) -> None:
         done = 0
         while done < len(buffer):
-            count = self._stream.readinto(buffer[done:]) if self._stream is not None else 0  # type: ignore[attr-defined]
+            count = self._stream.readinto(buffer[done:]) if self._stream is not None else 0
             if not count:
                 raise DigestMismatchError("an encrypted object is cut off")
             done += count

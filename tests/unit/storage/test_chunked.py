@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from evidence.errors import DigestMismatchError, InvalidInputError, KeyUnavailableError, StoreError
 from storage.chunked import CHUNK_BYTES, HEADER_BYTES, TAG_BYTES, ChunkCipher, Header
-from storage.sealing import OpenedRange, open_chunks, seal_chunks
+from storage.sealing import OpenedRange, Pieces, open_chunks, seal_chunks
 
 SMALL = 4096
 KEY = bytes(range(32))
@@ -26,7 +26,7 @@ def seal(plain: bytes, key=KEY, header=HEADER) -> bytes:
 
 
 def opened(sealed: bytes, size: int, key=KEY, header=HEADER) -> bytes:
-    pairs = open_chunks(ChunkCipher(key, header), iter([sealed]), plain_bytes=size)
+    pairs = open_chunks(ChunkCipher(key, header), Pieces(iter([sealed])), plain_bytes=size)
     return b"".join(bytes(plain) for _, plain in pairs)
 
 
