@@ -315,7 +315,8 @@ class OpenedRange(io.RawIOBase):
         if index != self._held:
             size = self._size_of(index)
             if start == 0 and wanted >= size:  # a whole chunk goes where it is wanted, without a stop in between
-                self._load(index, buffer)
+                with memoryview(buffer) as target:
+                    self._load(index, target)
                 self._held = -1
                 self._position += size
                 return size
