@@ -46,7 +46,7 @@ def migration_of(house: House) -> Migration:
 
 
 def behind(house: House, name: str) -> str:
-    """Why a store is not level with the published log and the personal values, in words; empty when it is."""
+    """Why a store is not level with the published log, the personal values and the keys beside it, in words; empty when it is."""
     head = house.head()
     size = head.published_size if head is not None else 0
     store = inner_of(house.stores.named(name))
@@ -64,6 +64,11 @@ def behind(house: House, name: str) -> str:
             reached = max((segment.end for segment in house.archive.segments(store.root)), default=0)
             if reached < size:
                 return f"its personal values end at {reached} of {size}"
+        ring = house.encryption.ring if house.encryption is not None else None
+        if ring is not None and name in ring.places and (problems := ring.sync(name).problems):
+            return f"the keys beside it: {problems[0]}"
     except EvidenceError as error:
+        if error.fatal:
+            raise
         return error.what
     return ""
