@@ -22,6 +22,7 @@ from app.settings import Settings, parse_text
 from app.wiring import House, build_stores, digest_suite
 from assurance.key_bundle import Bundle, BundleFile, Passphrase, PublicKey, open_with_passphrase, seal
 from catalogue.backups import GOOD, KEYS, BackupRow
+from chain_of_custody import create_published_directory
 from evidence.clock import SystemClock, from_text, to_text
 from evidence.data_keys import KeyRecord
 from evidence.digest import Digest
@@ -258,8 +259,11 @@ def restore_files(home: Home, bundle: Bundle) -> Restored:
         make_dirs(step.path.parent, 0o700 if step.path != home.config else 0o750)
         publish_new(step.path, step.data, mode=0o600 if step.path != home.config else 0o640)
         done.written.append(step.name)
-    for folder in (home.lock.parent, home.scratch, home.public_log.parent):
+    for folder in (home.lock.parent, home.scratch):
         make_dirs(folder, 0o750)
+    if home.config.name in done.written:  # a new home: the service fills its copy of the log from those beside the stores
+        make_dirs(home.public_log.parent)
+        create_published_directory(home.public_log)
     return done
 
 

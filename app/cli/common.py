@@ -100,7 +100,15 @@ def master_passphrase(*, ask: bool = True) -> str:
     """
     given = os.environ.get(MASTER_VARIABLE, "")
     if not given and ask and sys.stdin.isatty():
-        given = str(click.prompt(say("Passphrase of the master key (empty: one is made)"), hide_input=True, confirmation_prompt=True, default="", show_default=False))
+        given = str(
+            click.prompt(
+                say("Passphrase of the master key (empty: one is made)"),
+                hide_input=True,
+                confirmation_prompt=True,
+                default="",
+                show_default=False,
+            )
+        )
     if given and len(given) < PASSPHRASE_CHARS_MIN:
         raise UsageError(f"the passphrase has fewer than {PASSPHRASE_CHARS_MIN} characters")
     return given

@@ -119,9 +119,9 @@ class WebHome:
 
 
 @contextlib.contextmanager
-def web_home(root: Path, *, settings: ApiSettings | None = None) -> Iterator[WebHome]:
-    """An empty home and the web application over it."""
-    home = whole_home.make(root, whole_home.config())
+def web_home(root: Path, *, settings: ApiSettings | None = None, config: str = "") -> Iterator[WebHome]:
+    """An empty home (of these settings) and the web application over it."""
+    home = whole_home.make(root, config or whole_home.config())
     house = build(home, home.require())
     try:
         with house.sealer:
