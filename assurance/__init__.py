@@ -1,4 +1,4 @@
-"""Assurance: is everything still what it was, and can it be built again? Never repairs, never trusts a status.
+"""Assurance: is everything still what it was, and can it be built again? Verification never repairs and trusts no status.
 
 Guarantees: a verification finds a changed bit in every kind of stored file and every fact that log and catalogue tell
 differently; a rebuild restores every catalogue fact about evidence; health says ``unknown`` where it could not look.

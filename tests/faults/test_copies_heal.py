@@ -240,3 +240,33 @@ def _answers(store: S3Store) -> bool:
     except Exception:  # the server is still starting
         return False
     return True
+
+
+def test_a_serving_home_repairs_and_catches_up_by_itself(tmp_path: Path) -> None:
+    """No person, no test helper: the duties of ``liuhen serve`` alone."""
+    third = tmp_path / "third"
+    home = make(tmp_path, third)
+    with station(home, tmp_path / "card") as here:
+        third.rename(tmp_path / "away")
+        (row,) = here.take_in(1)
+        path = here.path("primary", row)
+        path.chmod(0o640)
+        path.write_bytes(b"?" + path.read_bytes()[1:])
+        assert row.sha256 is not None
+        with here.house.catalogue.begin() as uow:  # as a round that read it leaves it
+            uow.blobs.mark_bad(row.sha256, "primary", here.clock.now().wall, "copy-bad")
+            uow.store_states.worked("third", here.clock.now().wall)  # nothing is remembered of its absence
+    (tmp_path / "away").rename(third)
+    with whole_home.at_work(home) as run:
+
+        def healed() -> bool:
+            with run.house.catalogue.read() as uow:
+                kinds = {one.kind for one in uow.findings.open()}
+                state = uow.store_states.of("third")
+            return kinds - {"late"} == {"copy-repaired"} and state.failing_since is None and state.behind_objects == 0
+
+        whole_home.until(healed, timeout_s=150)
+    with station(home, tmp_path / "card") as here:
+        here.seal()
+        report = here.verify()
+        assert (report.verdict, report.copies) == ("good", 6)
