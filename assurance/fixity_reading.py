@@ -37,7 +37,10 @@ def digest_to_compare(number: int, sha256: Digest, blake3: Digest | None) -> Dig
 
 
 def behind_everything_else() -> None:
-    """Put the calling thread's reads behind those of others, where the disk's scheduler knows such an order."""
+    """Put the calling thread's reads behind those of others, where the disk's scheduler knows such an order and we may ask.
+
+    The installed unit refuses the call (it belongs to a group that the unit shuts out): then the pace alone is what spares others.
+    """
     call = _IOPRIO_CALL.get(platform.machine())
     if call is not None:
         ctypes.CDLL(None).syscall(call, 1, threading.get_native_id(), _LAST_OF_BEST_EFFORT)  # a refusal costs nothing

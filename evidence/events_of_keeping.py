@@ -123,7 +123,10 @@ class LocksRenewed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrakeChanged(Event):
-    """Removal of bytes is stopped (``pulled``) or allowed again by a person."""
+    """Removal of bytes is stopped (``pulled``) or allowed again.
+
+    ``reason``: ``volume``, ``inventory-drop`` (the service itself), ``person``, ``released``.
+    """
 
     TYPE = "brake.changed"
     pulled: bool
