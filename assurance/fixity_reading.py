@@ -37,7 +37,7 @@ def digest_to_compare(number: int, sha256: Digest, blake3: Digest | None) -> Dig
 
 
 def behind_everything_else() -> None:
-    """Put the calling thread's reads behind those of others, where the disk's scheduler knows such an order and we may ask.
+    """Put the calling thread's reads behind those of others, where the disk's scheduler knows an order.
 
     The installed unit refuses the call (it belongs to a group that the unit shuts out): then the pace alone is what spares others.
     """
