@@ -43,7 +43,6 @@ from evidence.errors import (
 from evidence.events_of_keeping import EpochKeyMade
 from storage.encrypted import EncryptedStore
 from storage.encrypted_primary import EncryptedPrimary
-from storage.encryption_off import DecryptingPrimary, DecryptingStore
 from storage.epoch_keys import EpochKey
 from storage.key_places import KeyPlace, place_beside
 from storage.keyring import KeyRing
@@ -358,10 +357,13 @@ def encrypting(
     primary = raw.primary
     if not isinstance(primary, LocalStore):
         raise ConfigError("the first store must be local")
-    first, other = (EncryptedPrimary, EncryptedStore) if wanted.enabled else (DecryptingPrimary, DecryptingStore)
+    new = wanted.enabled
     stores = StoreSet(
-        first(primary, ring, suite=suite, plain_scratch=scratch),
-        [other(store, ring, suite=suite, scratch=primary.root / "staging") for store in raw.others],
+        EncryptedPrimary(primary, ring, suite=suite, plain_scratch=scratch, encrypt_new=new),
+        [
+            EncryptedStore(store, ring, suite=suite, scratch=primary.root / "staging", encrypt_new=new)
+            for store in raw.others
+        ],
         ring=ring,
     )
     return stores, Encryption(ring=ring, master=master, scratch=scratch, on=wanted.enabled, book=book)
