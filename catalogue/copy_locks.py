@@ -14,7 +14,16 @@ from typing import Final
 import sqlalchemy as sa
 
 from catalogue.db import Db, chunks
-from catalogue.schema import blob_copies, blob_holders, blobs, copy_locks, derivatives, recordings, store_states
+from catalogue.schema import (
+    blob_copies,
+    blob_holders,
+    blobs,
+    copy_locks,
+    derivatives,
+    recordings,
+    removals,
+    store_states,
+)
 from evidence.clock import utc_from_ms
 from evidence.digest import Digest
 from evidence.ids import DerivativeId, RecordingId
@@ -69,12 +78,16 @@ class CopyLocks:
         self._db = db
 
     def due(self, store: str, now: datetime, limit: int) -> list[CopyLockRow]:
-        """Copies of a store that are to be looked at, those that waited longest first."""
+        """Copies of a store that are to be looked at, those that waited longest first.
+
+        Bytes that wait for their date to go are left out: a date moved later would keep them for ever.
+        """
         here = copy_locks.c
+        goes = sa.select(removals.c.sha256).where(removals.c.sha256 == here.sha256).exists()
         statement = (
             sa.select(copy_locks)
             .join(blob_copies, sa.and_(blob_copies.c.sha256 == here.sha256, blob_copies.c.store == here.store))
-            .where(here.store == store, here.look_at <= now)
+            .where(here.store == store, here.look_at <= now, ~goes)
             .order_by(here.look_at, here.sha256)
             .limit(limit)
         )

@@ -115,6 +115,8 @@ def test_the_latest_date_of_all_stores_is_waited_for_and_the_duty_ends_it(kept: 
     assert done.until is not None
     assert abs(done.until - late) < timedelta(seconds=1)
     assert kept.held(row.sha256) == (f"recording:{row.id}",)
+    with kept.catalogue.read() as uow:  # nobody moves the date later meanwhile
+        assert uow.copy_locks.due("second", kept.clock.now().wall + timedelta(days=99), 10) == []
     kept.later(days=2)
     assert kept.remover.go_on() == 0
     assert kept.in_stores(row.sha256) == ["primary", "second"]
