@@ -24,7 +24,7 @@ from evidence.errors import (
 )
 from storage import key_records as records
 from storage.chunked import KEY_BYTES
-from storage.key_places import KeyPlace
+from storage.key_places import KeyPlace, describe
 from storage.key_records import EpochFile
 from storage.master_keys import MasterKey
 
@@ -179,6 +179,7 @@ class EpochKeys:
         errors: list[EvidenceError] = []
         for place in self._places.values():
             try:
+                describe(place)
                 place.write_new(path, file.text())
                 kept.append(place.name)
             except BlobConflictError:
@@ -276,6 +277,7 @@ class EpochKeys:
             return
         path = records.epoch_path(epoch, self._master.id)
         if place.read(path) is None:
+            describe(place)
             wrapped = self._master.wrap(self.open(epoch))  # the same key by the same master is the same text
             made = next(kept.made_at for kept in self.kept() if (kept.epoch, kept.master) == (epoch, self._master.id))
             place.write_new(path, EpochFile(epoch=epoch, master=self._master.id, wrapped=wrapped, made_at=made).text())

@@ -47,6 +47,27 @@ _READ_S: Final = 10.0
 _ATTEMPTS: Final = 2
 
 
+#: Laid beside the keys, so that somebody who has only the store and the master key can read it.
+SPEC: Final = """\
+KEYS OF AN ENCRYPTED LIUHEN STORE, FORMAT 1
+===========================================
+Objects under objects/sha256 that have a record here are ciphertext, named by the SHA-256 of the ciphertext.
+
+objects/ab/<SHA-256 of the plain object>.json   "cipher_sha256" names the ciphertext. "wrapped" is the object's data key.
+epochs/<month>/<master>.json                    "wrapped" is the key of a month.
+gone/...                                        the data key with that digest was destroyed on purpose.
+
+Binary values are base64. Wrapping is AES Key Wrap (RFC 3394): the master key wraps the keys of months, the key of the month in
+"epoch" wraps the data key. The master key (32 bytes) is not here. <master> is the beginning of the SHA-256 (hexadecimal) of what
+the master key wraps of SHA-256("liuhen master key check value").
+
+A ciphertext is a header of 64 bytes: "liuhen_sealed_1" and a line feed (16 bytes), chunk size (4, big-endian), object id (16),
+nonce prefix (7), zeros (21); then chunks of AES-256-GCM: up to "chunk size" plain bytes each, followed by the tag (16 bytes).
+Key: the data key. Nonce: the nonce prefix, the number of the chunk from 0 on (4, big-endian), one byte that is 1 for the last
+chunk and 0 for the others. Associated data: the header. An empty object has one empty chunk.
+"""
+
+
 class KeyPlace(Protocol):
     """Small files beside a store. Paths are ours (lower case, digits, hyphens); files are at most ``RECORD_BYTES_MAX``."""
 
@@ -83,6 +104,12 @@ def place_beside(store: BlobStore, *, clock: Clock) -> KeyPlace:
     if isinstance(store, S3Store):
         return BucketKeyPlace(store, clock=clock)
     raise ConfigError(f"no keys can be kept beside store {store.properties.name}")
+
+
+def describe(place: KeyPlace) -> None:
+    """Lay the description beside the keys, where none is (an older one stays)."""
+    if place.read("spec.txt") is None:
+        place.write_new("spec.txt", SPEC.encode("ascii"))
 
 
 class LocalKeyPlace:

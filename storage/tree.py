@@ -55,6 +55,7 @@ locks/ab/<64 hex digits>/NNNNNN.json
     What was ordered about an object, oldest first: keep until a date, hold, release of a hold, removal. Each record names
     the SHA-256 of the one before it (prev). The latest date counts; any hold that was not released counts.
 
+keyring/    Where it is there, objects are ciphertext, and keyring/spec.txt tells how it is opened.
 log/        The public custody log: signed checkpoints, tiles (C2SP tlog-tiles) and the service's public keys.
 staging/    Transfers that were not finished (*.part). Not evidence yet.
 damaged/    Files that no longer had their digest and were replaced by a good copy; kept for examination.

@@ -396,3 +396,78 @@ def test_an_adopted_recording_has_one_ciphertext_with_its_copy(store, tmp_path):
     assert second.locate(cipher).read_bytes() == store.inner.locate(cipher).read_bytes()
     assert Header.parse(second.locate(cipher).read_bytes()[:64]).chunk_bytes == CHUNK
     shutil.rmtree(store.inner.root)
+
+
+# --- killed at every step ---------------------------------------------------------------------------------------------
+_STEPS = ("fsync", "pwrite", "write", "link", "unlink", "replace", "ftruncate", "fchmod", "mkdir")
+
+
+class Killed(BaseException):
+    """The process ends here: what was written stays, nothing more happens."""
+
+
+class _KillAt:
+    """Counts every call that changes or forces something on the disk, and ends at one of them, just before it."""
+
+    def __init__(self, monkeypatch, at: int | None):
+        self.count = 0
+        for name in _STEPS:
+            monkeypatch.setattr(os, name, self._counted(getattr(os, name), at))
+
+    def _counted(self, call, at):
+        def counted(*args, **kwargs):
+            self.count += 1
+            if at is not None and self.count >= at:
+                raise Killed
+            return call(*args, **kwargs)
+
+        return counted
+
+
+def _take_in(inner, data: bytes) -> EncryptedPrimary:
+    store = EncryptedPrimary(inner, key_ring([inner]), suite=SUITE)
+    store.ring.rebuild_index()
+    digest = sha256_of(data)
+    if store.exists(digest):
+        store.adopt(path(store), sha256=digest, size_bytes=len(data))
+        return store
+    finished = read_partial_key(path(store)) if path(store).exists() else None
+    if finished is None or finished.cipher_sha256 is None:
+        with store.open_partial("rec", keep_bytes=2 * CHUNK, floor_bytes=0) as partial:
+            try:
+                partial.feed([])
+                grow(partial, data[partial.size_bytes :])
+            except SourceChangedError:
+                partial.restart()
+                grow(partial, data)
+            partial.secure()
+            partial.finish()
+    store.adopt(path(store), sha256=digest, size_bytes=len(data))
+    return store
+
+
+def test_killed_before_every_step_no_object_lacks_its_key_and_the_next_run_finishes(tmp_path, monkeypatch):
+    data = os.urandom(4 * CHUNK + 9)
+    unharmed = local_store(tmp_path / "whole")
+    with monkeypatch.context() as patches:
+        whole_run = _KillAt(patches, None)
+        _take_in(unharmed, data)
+    assert whole_run.count > 30
+    for at in range(1, whole_run.count + 1):
+        root = tmp_path / str(at)
+        inner = local_store(root)
+        with monkeypatch.context() as patches:
+            _KillAt(patches, at)
+            with pytest.raises(Killed):
+                _take_in(inner, data)
+        inner = local_store(root)  # opened again, as by the next process
+        left = EncryptedPrimary(inner, key_ring([inner]), suite=SUITE)
+        left.ring.rebuild_index()
+        for cipher in inner.list():
+            assert cipher in {record.cipher_sha256 for record in left.ring.index.all()}, at
+        done = _take_in(inner, data)
+        done.verify(sha256_of(data), sha256_of(data))
+        assert list(done.list()) == [sha256_of(data)], at
+        assert staging(done) == [], at
+        assert len(list(inner.list())) == 1, at
+        shutil.rmtree(root)

@@ -20,7 +20,7 @@ from evidence.errors import (
     KeyUnavailableError,
     StoreUnavailableError,
 )
-from storage import key_records
+from storage import key_places, key_records
 from storage.encrypted import EncryptedStore
 from storage.key_places import LocalKeyPlace
 from storage.keyring import KeyRing
@@ -144,6 +144,13 @@ def test_months_of_a_backup_are_taken_in_and_another_key_of_the_name_is_refused(
         lost.adopt_epoch("2026-03", os.urandom(32))
     with pytest.raises(IntegrityError):
         lost.adopt_epoch("../x", key)
+
+
+def test_the_description_lies_beside_the_keys_and_fits(stores, clock):
+    settled(key_ring(stores, clock=clock))
+    for store in stores:
+        assert (store.root / "keyring/spec.txt").read_text("ascii") == key_places.SPEC
+    assert len(key_places.SPEC) < key_places.RECORD_BYTES_MAX
 
 
 # --- records ----------------------------------------------------------------------------------------------------------
