@@ -198,7 +198,13 @@ class Migration:
                 "the stores were not switched yet", todo="`liuhen storage migrate --switch` first."
             )
         with self._catalogue.begin() as uow:
-            detail = _detail(uow.moves.get(row.id)) | {"remove": remove, "actor": actor, "bytes": 0, "ms": 0, "trouble": ""}
+            detail = _detail(uow.moves.get(row.id)) | {
+                "remove": remove,
+                "actor": actor,
+                "bytes": 0,
+                "ms": 0,
+                "trouble": "",
+            }
             return uow.moves.update(row.id, state=FINISHING, detail=json.dumps(detail, ensure_ascii=False))
 
     def stop(self, *, actor: str = "") -> StoreMoveRow:
@@ -481,7 +487,7 @@ class Migration:
 
     def _domains_required(self) -> int:
         """As many as the policy asks for, where all stores together have so many: a move makes nothing worse than it was."""
-        return min(self._parts.policy.domains, len(self._parts.stores.all_domains()))
+        return min(self._parts.policy.domains, len({store.properties.domain for store in self._parts.stores.all}))
 
     def _remove_from(self, row: StoreMoveRow, blob: BlobRow) -> None:
         """Remove one copy from the old store and look for it in vain.
