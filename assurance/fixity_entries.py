@@ -111,6 +111,7 @@ class Outcomes:
         now = self._parts.clock.now()
         entered: list[tuple[DueCopy, EvidenceError | None]] = []
         events: list[Event] = []
+        found: list[tuple[DueCopy, str, str]] = []
         for copy, error, loose in taken:
             if error is not None and _goes(uow, copy):
                 continue
@@ -121,10 +122,11 @@ class Outcomes:
                 continue
             entered.append((copy, error))
             events.append(self._event(copy, GOOD if error is None else kind_of(error), to_text(now.wall)))
-            for kind, detail in _findings(copy, error, loose):
-                self._parts.book.raise_in(
-                    uow, kind, recording=_recording(copy), store=copy.store, detail=detail, actor=self._actor
-                )  # fmt: skip
+            found += [(copy, kind, detail) for kind, detail in _findings(copy, error, loose)]
+        for copy, kind, detail in found:  # every row first, then the signer's lock: as a repair takes them
+            self._parts.book.raise_in(
+                uow, kind, recording=_recording(copy), store=copy.store, detail=detail, actor=self._actor
+            )  # fmt: skip
         self._parts.recorder.record_many(uow.outbox, events, at=now)
         uow.after_commit(self._parts.wake_sealer)
         return entered

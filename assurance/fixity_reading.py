@@ -39,7 +39,7 @@ def digest_to_compare(number: int, sha256: Digest, blake3: Digest | None) -> Dig
 def behind_everything_else() -> None:
     """Put the calling thread's reads behind those of others, where the disk's scheduler knows an order.
 
-    The installed unit refuses the call (it belongs to a group that the unit shuts out): then the pace alone is what spares others.
+    The installed unit refuses the call (it belongs to a group that is shut out): then the pace alone is what spares others.
     """
     call = _IOPRIO_CALL.get(platform.machine())
     if call is not None:

@@ -201,17 +201,19 @@ class Inventory:
                 store=row.store, at=begun.wall, objects=row.objects, size_bytes=row.size_bytes, digest=row.digest,
                 missing=row.missing, unknown=row.unknown, outcome=outcome,
             )  # fmt: skip
+            detail = (
+                f"store {row.store} holds {fewer} objects fewer than the day before, beyond what was removed on purpose"
+            )
+            if outcome == DROPPED:  # the brake's lock before the signer's, as whoever removes takes them
+                self._brake.pull_in(uow, cause=BY_INVENTORY, detail=detail)
+                self._parts.book.raise_in(uow, DROP, store=row.store, detail=detail, actor=actor)
+                uow.after_commit(lambda: _log.error("%s", detail))
             uow.inventories.add(row)
             event = InventoryTaken(
                 actor=actor, store=row.store, objects=row.objects, size_bytes=str(row.size_bytes), digest=row.digest,
                 missing=row.missing, unknown=row.unknown, outcome=outcome, at=to_text(begun.wall),
             )  # fmt: skip
             self._parts.recorder.record(uow.outbox, event, at=now)
-            if outcome == DROPPED:
-                detail = f"store {row.store} holds {fewer} objects fewer than the day before, beyond what was removed on purpose"
-                self._parts.book.raise_in(uow, DROP, store=row.store, detail=detail, actor=actor)
-                self._brake.pull_in(uow, cause=BY_INVENTORY, detail=detail)
-                uow.after_commit(lambda: _log.error("%s", detail))
             uow.after_commit(self._parts.wake_sealer)
         return row
 
