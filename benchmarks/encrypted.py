@@ -68,10 +68,11 @@ def _measured(plain: LocalStore, sealed: EncryptedPrimary, sizes: Sizes) -> list
         ("check of a copy, SHA-256", lambda s: s.verify(digest, digest)),
         ("read from beginning to end", lambda s: _read(s, digest)),
     ):
+        goal = 1.3 if text.startswith("check") else None
         best = {
             name: min(timed(lambda s=store, a=act: a(s)) for _ in range(sizes.runs)) for name, store in stores.items()
         }
-        results.append(_ratio(f"{text} (encrypted / plain)", best, len(data), 1.3))
+        results.append(_ratio(f"{text} (encrypted / plain)", best, len(data), goal))
     return results
 
 
