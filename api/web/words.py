@@ -256,7 +256,7 @@ HEALTH_VALUES: Final = {
     "keys": "keys",
     "encrypted": "encrypted",
     "plain_objects": "not encrypted",
-    "plain": "of these, not encrypted",
+    "plain": "bytes not encrypted",
     "age_hours": "age (h)",
     "alarm_hours": "alarm from (h)",
     "error": "error",

@@ -68,9 +68,9 @@ def test_footage_in_a_bucket_plays_by_ranges_and_lies_there_as_ciphertext_only(t
         talk, plain = web.recordings["talk"], footage.talking_mp4().read_bytes()
         visitor = web.visitor(officer)
         for first, last in ((0, 9), (1_000_000, 1_100_000), (len(plain) - 5, len(plain) - 1)):
-            answer = visitor.get(f"/api/recordings/{talk.id}/media", headers={"Range": f"bytes={first}-{last}"})
+            answer = visitor.get(f"/api/v1/recordings/{talk.id}/media", headers={"Range": f"bytes={first}-{last}"})
             assert (answer.status_code, answer.content) == (206, plain[first : last + 1])
-        assert visitor.get(f"/api/recordings/{talk.id}/media").content == plain
+        assert visitor.get(f"/api/v1/recordings/{talk.id}/media").content == plain
         with web.house.catalogue.read() as uow:
             kinds = {one.kind for one in uow.derivatives.of(street.id)}
             copies = {copy.store for copy in uow.blobs.get(talk.sha256).copies}
