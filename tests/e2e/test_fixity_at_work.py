@@ -193,17 +193,22 @@ def test_one_person_stops_removals_and_another_lets_them_go_on(station: Program)
     passwords = {}
     for login, role in (("wang", "auditor"), ("li", "audit_administrator")):
         made = station.json("user", "create", login, "--login", login, "--role", role)
-        fresh = f"a long new pass phrase of {login}"
+        fresh = f"long new sentence, number {len(passwords)}"
         station.run(
             "user", "passwd", login, env={"LIUHEN_PASSWORD": made["one_time_password"], "LIUHEN_NEW_PASSWORD": fresh}
         )
         passwords[login] = {"LIUHEN_PASSWORD": fresh}
-    pulled = station.json("brake", "pull", "--reason", "strange", "--as", "li", env=passwords["li"])
+    pulled = station.json("brake", "pull", "--reason", "strange", "--as", "wang", env=passwords["wang"])
     assert (pulled["pulled"], pulled["cause"], pulled["detail"]) == (True, "person", "strange")
-    own = station.error("brake", "release", "--reason", "mine", "--as", "li", env=passwords["li"], status=10)
-    assert own["code"] == "access-denied"
     refused = station.error("brake", "release", "--reason", "ok", "--as", "wang", env=passwords["wang"], status=10)
     assert refused["code"] == "access-denied"
+    released = station.json("brake", "release", "--reason", "looked", "--as", "li", env=passwords["li"])
+    assert (released["pulled"], released["cause"], released["detail"]) == (False, "released", "looked")
+    assert station.error("brake", "release", "--reason", "x", "--as", "li", env=passwords["li"], status=50)
+    station.run("brake", "pull", "--reason", "again", "--as", "li", env=passwords["li"])
+    own = station.error("brake", "release", "--reason", "mine", "--as", "li", env=passwords["li"], status=10)
+    assert own["code"] == "access-denied"
+    assert "again" in station.run("brake", "status").stdout
     doctor = {line["what"]: line for line in station.json("doctor", status=None)}
     assert any("brake" in what.lower() or "removals" in what.lower() for what in doctor)
 
