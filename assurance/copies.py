@@ -9,6 +9,7 @@ Source: docs/invariants.md 2, 3; docs/formats/store.md.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from evidence.ids import RecordingId
 from evidence.model import Copy
 from evidence.ports import BlobStore, CustodyRecorder
 from storage.reading import CHUNK_BYTES
+from storage.stores import inner_of
 
 #: How a copy was found. Bad, missing and unreadable ones are made good from another; nothing is known of an absent one.
 GOOD: Final = "good"
@@ -125,12 +127,25 @@ def _read(store: BlobStore, name: str, sha256: Digest) -> CopyLook:
     try:
         store.verify(sha256, sha256)
     except DigestMismatchError as error:
-        return CopyLook(store=name, outcome=BAD, found=error.found, detail=error.what)
+        return CopyLook(store=name, outcome=BAD, found=error.found or _there(store, sha256), detail=error.what)
     except EvidenceError as error:
         if error.fatal:
             raise
         return CopyLook(store=name, outcome=outcome_of(error), detail=error.what)
     return CopyLook(store=name, outcome=GOOD, found=str(sha256))
+
+
+def _there(store: BlobStore, sha256: Digest) -> str:
+    """Digest of what lies in the place of an object whose plain bytes cannot be read (its ciphertext); empty if nothing can."""
+    hasher = hashlib.sha256()
+    try:
+        kept_as = Digest(SHA256, store.stat(sha256).key.rpartition("/")[2])
+        with inner_of(store).open(kept_as) as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                hasher.update(chunk)
+    except EvidenceError:
+        return ""
+    return f"{SHA256}:{hasher.hexdigest()}"
 
 
 def outcome_of(error: EvidenceError) -> str:

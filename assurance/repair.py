@@ -181,7 +181,7 @@ _WHAT_TO_DO: Final = (
 
 def _told(blob: BlobRow, one: CopyLook, found: Repair) -> str:
     good = ", ".join(other.store for other in found.looks if other.outcome == GOOD)
-    there = f"reads {one.found}" if one.found else f"is {one.outcome} ({one.detail})"
+    there = f"reads {one.found} ({one.detail})" if one.found else f"is {one.outcome} ({one.detail})"
     return f"in {one.store} {there}, should be {blob.sha256}" + (f", which {good} gives" if good else "")
 
 
