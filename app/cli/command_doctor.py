@@ -33,6 +33,13 @@ _FIXES: Final = {
     "unsynchronised": "Enable time synchronisation (systemd-timesyncd or chrony).", "missing": "apt-get install ffmpeg",
     "nearly-full": "Make room or add a disk.", "floor-reached": "Make room or add a disk.",
     "unavailable": "Mount the disk or start the server it lies on.",
+    "backup-overdue": "liuhen keys backup DIR --escrow, on another medium.",
+    "not-backed-up": "liuhen keys backup DIR --escrow, on another medium.",
+    "does-not-open": "See docs/runbooks/lost-passphrase.md.",
+    "beside-the-footage": "Keep the passphrase elsewhere: storage.encryption.passphrase_file, or encrypt the disk.",
+    "missing-there": "Run the service: it brings them back. See docs/runbooks/lost-key.md.",
+    "readable": "Name a tmpfs or an encrypted volume: storage.encryption.plain_scratch.",
+    "swap-open": "Encrypt the swap area, or switch it off.",
     "open": "See `Findings` in the pages.", "seal-behind": "Look at the service's journal.",
 }  # fmt: skip
 
