@@ -40,7 +40,7 @@ from assurance.key_bundle import (
 from assurance.keys_state import KeysState, keys_state, note_key_made
 from evidence.clock import SystemClock, to_text, unix_ms
 from evidence.durable import exclusive_lock
-from evidence.errors import CatalogueError, ConfigError, StoreError, UsageError
+from evidence.errors import CatalogueError, ConfigError, StoreError, StoreUnavailableError, UsageError
 from evidence.model import Action
 
 BUNDLE_VARIABLE: Final = "LIUHEN_BUNDLE_PASSPHRASE"
@@ -306,7 +306,12 @@ def restore(
             target, settings, bundle, replace=replace_master, stamp=stamp,
             passphrase=_new_master_passphrase,
         )  # fmt: skip
-        epochs = restore_epochs(target, settings, bundle)
+        try:
+            epochs = restore_epochs(target, settings, bundle)
+        except StoreUnavailableError as error:  # what was written stays; the rest waits for the disk
+            epochs = Restored(
+                notes=[f"{error.diagnostics()} Then run this command again: the keys of the months wait."]
+            )
     _tell_restored(target, [done, master, epochs], as_json=as_json)
 
 
