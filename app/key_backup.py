@@ -261,7 +261,8 @@ def restore_files(home: Home, bundle: Bundle) -> Restored:
         done.written.append(step.name)
     for folder in (home.lock.parent, home.scratch):
         make_dirs(folder, 0o750)
-    if home.config.name in done.written:  # a new home: the service fills its copy of the log from those beside the stores
+    if home.config.name in done.written:
+        # A new home: the service fills its copy of the log from those beside the stores.
         make_dirs(home.public_log.parent)
         create_published_directory(home.public_log)
     return done
