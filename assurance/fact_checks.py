@@ -108,7 +108,9 @@ def _check_recording(
     if {one.id: one for one in uow.derivatives.of(recording)} != derivatives:
         yield _differs(recording, "its derivatives are not what the log says")
     for blob in told.blobs:
-        if blob.holder not in going:  # past the point of no return: told apart, its entry comes when the last copy is gone
+        if (
+            blob.holder not in going
+        ):  # past the point of no return: told apart, its entry comes when the last copy is gone
             yield from _check_blob(uow, recording, blob)
     if row.manifest_sha256:
         yield from _check_manifest(uow, row, timeline, stores)

@@ -169,7 +169,13 @@ class StoreStates:
         """How many copies there did not match when they were last read."""
         here = blob_copies.c
         # First all bad ones, in the order of the small index over them: else SQLite walks every copy of the store.
-        bad = sa.select(here.store).where(here.outcome != NOTHING).order_by(here.sha256, here.store).limit(_BAD_MAX).subquery()
+        bad = (
+            sa.select(here.store)
+            .where(here.outcome != NOTHING)
+            .order_by(here.sha256, here.store)
+            .limit(_BAD_MAX)
+            .subquery()
+        )
         return int(self._db.scalar(sa.select(sa.func.count()).select_from(bad).where(bad.c.store == store)))
 
     def _set(self, store: str, **values: Any) -> None:

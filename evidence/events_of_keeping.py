@@ -14,7 +14,8 @@ from evidence.event import Event, personal
 class CopyMade(Event):
     """Bytes that were stored before got copies that were read back and matched; ``copies`` as in ``recording.stored``.
 
-    ``reason``: ``catch-up`` (a store had been away), ``repair`` (the copy there was bad), ``migration``, ``restore``, ``cold`` (a further copy of long-term footage).
+    ``reason``: ``catch-up`` (a store had been away), ``repair`` (the copy there was bad), ``migration``, ``restore``,
+    ``cold`` (a further copy of long-term footage).
     """
 
     TYPE = "copy.made"

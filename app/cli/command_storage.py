@@ -7,8 +7,6 @@ from dataclasses import asdict
 
 import click
 
-from app.cli.command_storage_migrate import migrate
-from app.cli.command_storage_status import status
 from app.cli.common import (
     acting,
     home_option,
@@ -21,7 +19,9 @@ from app.cli.common import (
     the_home,
 )
 from app.cli.storage_check import check as check_
+from app.cli.storage_migrate import migrate
 from app.cli.storage_reports import locks, space
+from app.cli.storage_status import status
 from app.settings import LocalStoreSettings
 from app.wiring import open_catalogue, opened, require_action
 from chain_of_custody import create_published_directory

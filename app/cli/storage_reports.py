@@ -37,12 +37,12 @@ def locks(home: str | None, *, as_json: bool, login: str) -> None:
         return
     for row in rows:
         soonest, renewed = row["soonest"] or say("no lock known"), row["renewed_at"] or say("never")
-        told = [
+        values = [
             (say("first lock ends"), soonest), (say("copies"), row["copies"]), (say("without a lock"), row["unlocked"]),
             (say("not looked at yet"), row["unknown"]), (say("waiting to be looked at"), row["due"]),
             (say("renewal complete"), renewed),
         ]  # fmt: skip
-        click.echo("\t".join([row["store"], *(f"{name}: {value}" for name, value in told)]))
+        click.echo("\t".join([row["store"], *(f"{name}: {value}" for name, value in values)]))
 
 
 @click.command()

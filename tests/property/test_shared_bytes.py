@@ -68,8 +68,8 @@ class SharedBytes(RuleBasedStateMachine):
                 started_at="", started_source="", deadline_at="", at=at, name=row.name, path="/x", storage="", mtime_raw="",
             ))  # fmt: skip
             self._enter(uow, RecordingAcquired(
-                recording=row.id, offload=row.offload, sha256=sha256_of(data).hex, sm3=sha256_of(data).hex, blake3="", size_bytes=len(data),
-                started_at="", started_source="", deadline_at="", at=at,
+                recording=row.id, offload=row.offload, sha256=sha256_of(data).hex, sm3=sha256_of(data).hex,
+                blake3="", size_bytes=len(data), started_at="", started_source="", deadline_at="", at=at,
             ))  # fmt: skip
         copies = {}
         for content, holder in ((data, f"recording:{row.id}"), (manifest, f"manifest:{row.id}")):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from pathlib import Path
 
@@ -71,7 +70,8 @@ def test_a_rotten_copy_is_made_again_from_the_other_and_the_auditor_sees_both_di
     # What was there is kept, and the one finding that stays leads to it.
     (left,) = found(home)
     assert (left.kind, left.recording, left.store) == ("copy-repaired", row.id, store)
-    assert there in left.detail and row.sha256.hex in left.detail and f"damaged/{row.sha256.hex}.0" in left.detail
+    for part in (there, row.sha256.hex, f"damaged/{row.sha256.hex}.0"):
+        assert part in left.detail
     kept = home.root / "stores" / store / "damaged" / f"{row.sha256.hex}.0"
     assert hashlib.sha256(kept.read_bytes()).hexdigest() == there
     raised = [(entry["kind"], entry["store"]) for entry in home.entries("finding.raised")]
@@ -82,7 +82,8 @@ def test_a_rotten_copy_is_made_again_from_the_other_and_the_auditor_sees_both_di
     assert (made["recording"], made["reason"], made["blob_sha256"]) == (row.id, "repair", row.sha256.hex)
     assert [copy["store"] for copy in made["copies"]] == [store]
     bad = next(text for text in home.disclosed("finding.raised", row.id) if "should be" in text["detail"])["detail"]
-    assert there in bad and row.sha256.hex in bad
+    assert there in bad
+    assert row.sha256.hex in bad
     assert home.verify().verdict == "good"
     assert repair_blob(parts_of(home), row.sha256).outcome is Mended.SOUND
 
@@ -104,7 +105,8 @@ def test_a_copy_that_is_a_folder_or_a_link_is_damage_that_is_repaired(home: Assu
     path.unlink()
     path.symlink_to(path_of(home, "primary", row.sha256))
     assert repair_blob(parts_of(home), row.sha256).outcome is Mended.REPAIRED
-    assert not path.is_symlink() and path.read_bytes() == FOOTAGE
+    assert not path.is_symlink()
+    assert path.read_bytes() == FOOTAGE
     assert home.verify().verdict == "good"
 
 
@@ -143,9 +145,11 @@ def test_a_finding_of_a_verification_is_closed_only_when_everything_there_is_goo
     assert {"copy-damaged", "copy-bad"} <= {one.kind for one in found(home)}  # the manifest is still bad there
     repair_blob(parts, manifest)
     left = {one.kind for one in found(home)}
-    assert "copy-damaged" not in left and "copy-bad" not in left and "copy-repaired" in left
+    assert left.isdisjoint({"copy-damaged", "copy-bad"})
+    assert "copy-repaired" in left
     (told,) = [one for one in found(home) if one.kind == "copy-repaired"]
-    assert "manifest" in told.detail and "before that: recording" in told.detail
+    assert "manifest" in told.detail
+    assert "before that: recording" in told.detail
 
 
 def test_a_store_that_is_away_leaves_the_other_copy_and_everything_waits(home: AssuredHome) -> None:
@@ -172,7 +176,7 @@ def test_repairs_of_the_same_bytes_at_once_make_one_copy(home: AssuredHome) -> N
         thread.join(30)
     assert sorted(one.outcome for one in done) == [Mended.REPAIRED, *[Mended.SOUND] * 3]
     assert len(home.entries("copy.made")) == 1
-    assert os.listdir(home.root / "stores/second/damaged") == [f"{row.sha256.hex}.0"]
+    assert [path.name for path in (home.root / "stores/second/damaged").iterdir()] == [f"{row.sha256.hex}.0"]
     assert home.verify().verdict == "good"
 
 
