@@ -53,6 +53,8 @@ def sync(ring: KeyRing, place: KeyPlace, *, stop: Callable[[], bool]) -> SyncRep
     report = SyncReport(place.name)
     others = [ring.place(name) for name in ring.places if name != place.name]
     _copy_missing(place, others, "epochs", report)
+    for problem in ring.spread_months(place.name):
+        report.problem(problem)
     _copy_missing(place, others, "gone", report)
     _apply_tombstones(ring, place, report)
     report.whole = _sync_records(ring, place, report, stop)

@@ -153,6 +153,20 @@ class KeyRing:
         """Take in a month's key from a backup; IntegrityError when another of that name is in use."""
         self._months.adopt(epoch, key)
 
+    def spread_months(self, place: str) -> list[str]:
+        """Have every month's key beside a store as it must be, with a look at each; returns what a person must look at."""
+        problems = []
+        try:
+            months = self._months.ours()
+        except KeyUnavailableError as error:
+            return [error.what]
+        for epoch in months:
+            try:
+                self._months.spread(epoch, self.place(place), look=True)
+            except (IntegrityError, KeyUnavailableError) as error:
+                problems.append(error.what)
+        return problems
+
     def rewrap(self, new: MasterKey) -> list[EpochKey]:
         """Wrap every month's key by another master as well, in every place; the old ones stay until :meth:`retire`."""
         return self._months.rewrap(new)
@@ -226,21 +240,38 @@ class KeyRing:
                 self.ensure(standing, at=at)
                 return standing
             # If we crash between the places and the index, the next look finds the record in a place.
-            self._put(record, at)
-            self._index.add(record)
+            self._put(record, at, new=True)
+            try:
+                self._index.add(record)
+            except IntegrityError:
+                return self._give_way(record, at)
             self._remember(record)
             return record
+
+    def _give_way(self, record: KeyRecord, at: Collection[str]) -> KeyRecord:
+        """Another process settled another key for the object meanwhile: ours, with which nothing was stored, must not stay."""
+        path, text = records.record_path(record.sha256), records.record_text(record)
+        for name in at:
+            if self.place(name).read(path) == text:
+                self.place(name).remove(path)
+        self.forget(record.sha256)
+        standing = self.find(record.sha256)
+        if standing is None or standing.destroyed:
+            raise IntegrityError(f"the key of {record.sha256} could not be settled", todo="Try again.")
+        self._put(standing, at)
+        return standing
 
     def ensure(self, record: KeyRecord, *, at: Collection[str]) -> None:
         """Have a record, and the month's key it needs, durable and read back in the places ``at``.
 
         Raises:
             IntegrityError: Another key stands there for this object. StoreError: a place does not take it.
+            KeyUnavailableError: The key was destroyed there meanwhile.
         """
         with self._guard(record.sha256):
             self._put(record, at)
 
-    def _put(self, record: KeyRecord, at: Collection[str]) -> None:
+    def _put(self, record: KeyRecord, at: Collection[str], *, new: bool = False) -> None:
         path, text = records.record_path(record.sha256), records.record_text(record)
         for name in self._places:
             if name not in at:
@@ -258,6 +289,19 @@ class KeyRing:
                     kept="Nothing was overwritten.",
                     todo="Find out which of them opens the stored copies.",
                 ) from error
+            if standing != text and not new:
+                self._refuse_destroyed(place, record)
+
+    def _refuse_destroyed(self, place: KeyPlace, record: KeyRecord) -> None:
+        """A record that we believed in may be of a key that another process has destroyed: it must not come back.
+
+        Looked at after the writing: who destroys lays the tombstone first and removes afterwards, so one of us sees the other.
+        """
+        tombstone = place.read(records.gone_path(record.sha256, record.wrapped_sha256))
+        if tombstone is not None and self.proves_gone(tombstone, record):
+            place.remove(records.record_path(record.sha256))
+            self.forget(record.sha256)
+            raise KeyUnavailableError(f"the key of {record.sha256} was destroyed meanwhile")
 
     def _is_destroyed(self, standing: bytes, now: KeyRecord) -> bool:
         """Whether what stands in the way is the record of a key of this object that was destroyed, and proved so."""

@@ -14,13 +14,14 @@ from evidence.digest import Digest, sha256_of
 from evidence.errors import (
     BlobConflictError,
     BlobNotFoundError,
+    CatalogueUnavailableError,
     ConfigError,
     IntegrityError,
     InvalidInputError,
     KeyUnavailableError,
     StoreUnavailableError,
 )
-from storage import key_places, key_records
+from storage import epoch_keys, key_places, key_records
 from storage.encrypted import EncryptedStore
 from storage.key_places import LocalKeyPlace
 from storage.keyring import KeyRing
@@ -158,10 +159,10 @@ def test_a_record_is_in_the_places_asked_for_before_it_is_in_the_index(stores, c
     class Refusing(MemoryIndex):
         def add(self, record):
             assert record_file(stores[0], record.sha256).exists()
-            raise IntegrityError("no")
+            raise CatalogueUnavailableError("no")
 
     ring = key_ring(stores, clock=clock, index=Refusing())
-    with pytest.raises(IntegrityError):
+    with pytest.raises(CatalogueUnavailableError):
         settled(ring, at=("primary",))
     assert not record_file(stores[1], sha256_of(b"object")).exists()
     # The next one finds what stands in the place: one object, one key.
@@ -392,3 +393,94 @@ def test_a_ring_needs_places_and_a_store_needs_its_own(stores, clock):
         key_ring([stores[0], stores[0]], clock=clock)
     with pytest.raises(ConfigError):
         EncryptedStore(stores[1], key_ring(stores[:1], clock=clock), suite=SUITE)
+
+
+# --- what a hostile reader found --------------------------------------------------------------------------------------
+def month_file(store, ring):
+    return store.root / "keyring" / key_records.epoch_path(ring.current_epoch(), ring.master.id)
+
+
+def test_a_disk_that_was_exchanged_for_an_empty_one_gets_the_month_with_the_next_record(stores, clock, monkeypatch):
+    monkeypatch.setattr(epoch_keys, "_BELIEVED_S", 0.0)
+    ring = key_ring(stores, clock=clock)
+    settled(ring)
+    shutil.rmtree(stores[1].root / "keyring")
+    record = settled(ring, b"another")
+    away(stores[0])
+    assert key_ring(stores, clock=clock).find(record.sha256, everywhere=True) == record
+
+
+@pytest.mark.parametrize("rot", [b"", b"\0" * 200, b"changed"])
+def test_a_rotten_month_is_written_anew_before_a_record_rests_on_it(stores, clock, rot):
+    ring = key_ring(stores, clock=clock)
+    settled(ring)
+    file = month_file(stores[1], ring)
+    good = file.read_bytes()
+    file.write_bytes(good.replace(b'"wrapped":"', b'"wrapped":"AAAA', 1)[:-4] if rot == b"changed" else rot)
+    again = key_ring(stores, clock=clock, index=ring.index)
+    settled(again, b"another")
+    assert file.read_bytes() == good
+
+
+def test_a_rotten_month_is_mended_when_a_place_is_brought_up_to_date(stores, clock):
+    ring = key_ring(stores, clock=clock)
+    settled(ring)
+    file = month_file(stores[1], ring)
+    good = file.read_bytes()
+    file.write_bytes(b"rotten")
+    report = key_ring(stores, clock=clock, index=ring.index).sync("second")
+    assert report.problems == []
+    assert file.read_bytes() == good
+
+
+def test_no_record_rests_on_another_key_of_the_month(stores, clock):
+    """Two processes that begin a month while one disk is full may leave two keys of one name."""
+    ring = key_ring(stores[:1], clock=clock)
+    other = key_ring(stores[1:], clock=clock)
+    settled(ring, at=("primary",))
+    settled(other, b"another", at=("second",))
+    theirs = month_file(stores[1], other).read_bytes()
+    both = key_ring(stores, clock=clock, index=ring.index)
+    with pytest.raises(IntegrityError, match="another key of 2026-03"):
+        settled(both, b"third")
+    assert month_file(stores[1], other).read_bytes() == theirs
+    assert not record_file(stores[1], sha256_of(b"third")).exists()
+    assert any("another key of 2026-03" in problem for problem in both.sync("second").problems)
+
+
+def test_a_key_that_another_process_destroyed_does_not_come_back(stores, clock):
+    ring = key_ring(stores, clock=clock)
+    other = key_ring(stores, clock=clock, index=ring.index)
+    record = settled(ring)
+    assert other.find(record.sha256) == record
+    ring.destroy(record.sha256)
+    for at in ("primary", "second"):
+        with pytest.raises(KeyUnavailableError):
+            other.ensure(record, at=[at])
+    assert not any(record_file(store, record.sha256).exists() for store in stores)
+    assert other.find(record.sha256).destroyed
+
+
+def test_of_two_processes_that_make_a_key_for_one_object_the_later_gives_way(stores, clock):
+    """One stores it first in one place, the other in another; neither had seen the other's record."""
+    ring = key_ring(stores, clock=clock)
+    other = key_ring(stores, clock=clock, index=ring.index)
+
+    class LooksTooEarly:
+        def __init__(self, index):
+            self.index, self.early = index, True
+
+        def find(self, sha256):
+            early, self.early = self.early, False
+            if early:
+                self.first = settled(ring, at=["primary"])
+                return None
+            return self.index.find(sha256)
+
+        def add(self, record):
+            self.index.add(record)
+
+    other._index = late = LooksTooEarly(ring.index)
+    assert settled(other, at=["second"]) == late.first
+    for store in stores:
+        assert key_records.parse_record(record_file(store, late.first.sha256).read_bytes()) == late.first
