@@ -95,9 +95,8 @@ def open_swap() -> list[str]:
         path = Path(name.replace("\\040", " "))
         try:
             if kind == "partition":
-                closed = path.name.startswith("zram") or _encrypted(
-                    (_SYS / "class/block" / path.resolve().name).resolve()
-                )
+                node = (_SYS / "class/block" / path.resolve().name).resolve()
+                closed = _stays_in_memory(node) if node.name.startswith("zram") else _encrypted(node)
             else:
                 closed = not why_readable(path)
         except OSError:
@@ -105,6 +104,12 @@ def open_swap() -> list[str]:
         if not closed:
             found.append(str(path))
     return found
+
+
+def _stays_in_memory(zram: Path) -> bool:
+    """Whether compressed memory has no disk behind it to which it writes pages that are idle."""
+    backing = zram / "backing_dev"
+    return not backing.exists() or backing.read_text("utf-8").strip() in {"", "none"}
 
 
 def _encrypted(node: Path) -> bool:

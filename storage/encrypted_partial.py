@@ -116,7 +116,8 @@ class SealedPartial:
         header = draft.header
         whole = (have - HEADER_BYTES) // (header.chunk_bytes + TAG_BYTES)
         self._take(draft, chunks=min(whole, keep_bytes // header.chunk_bytes), have=have)
-        if self._chunks == 0:
+        # What its header should be, its chunks prove; a header that was damaged would spoil the whole ciphertext.
+        if self._chunks == 0 or self._read_at(0, HEADER_BYTES) != header.to_bytes():
             self.restart()
 
     def _known_key(self) -> Draft | None:

@@ -225,8 +225,9 @@ class EncryptedPrimary(EncryptedStore):
                     if not key.with_suffix(".part").exists():
                         key.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
-            for folder in self._plain_scratch.glob(f"{_SCRATCH_NAME}*"):
-                _remove_abandoned(folder)
+            for folder in list(self._plain_scratch.glob(f"{_SCRATCH_NAME}*")):
+                with contextlib.suppress(OSError):  # in use, or not ours: the next may be abandoned all the same
+                    _remove_abandoned(folder)
 
     # --- reading ----------------------------------------------------------------------------------------------------
     def reading_back(self, sha256: Digest, expected: Digest) -> ReadBack:

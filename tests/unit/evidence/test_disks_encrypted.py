@@ -98,3 +98,19 @@ def test_swap_is_open_unless_it_is_encrypted_or_in_memory(
         Path, "read_text", lambda path, *rest: real(tmp_path / "swaps" if str(path) == "/proc/swaps" else path, *rest)
     )
     assert open_swap() == ["/dev/sda2"]
+
+
+def test_compressed_memory_that_writes_to_a_disk_is_open(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, backing in (("zram0", "none"), ("zram1", "/dev/sda3")):
+        (machine.node(name) / "backing_dev").write_text(backing + "\n")
+    table = "Filename\tType\tSize\tUsed\tPriority\n" + "".join(
+        f"/dev/{name} partition 1024 0 100\n" for name in ("zram0", "zram1")
+    )
+    (tmp_path / "swaps").write_text(table)
+    real = Path.read_text
+    monkeypatch.setattr(
+        Path, "read_text", lambda path, *rest: real(tmp_path / "swaps" if str(path) == "/proc/swaps" else path, *rest)
+    )
+    assert open_swap() == ["/dev/zram1"]

@@ -471,3 +471,20 @@ def test_killed_before_every_step_no_object_lacks_its_key_and_the_next_run_finis
         assert staging(done) == [], at
         assert len(list(inner.list())) == 1, at
         shutil.rmtree(root)
+
+
+def test_a_damaged_header_begins_the_recording_again_instead_of_spoiling_it(store):
+    data = os.urandom(5 * CHUNK)
+    with begin(store) as partial:
+        grow(partial, data[: 4 * CHUNK])
+        partial.secure()
+    raw = bytearray(path(store).read_bytes())
+    raw[30] ^= 1
+    path(store).write_bytes(raw)
+    with begin(store, keep=3 * CHUNK) as partial:
+        kept = partial.size_bytes
+        partial.feed([hashlib.sha256()])
+        grow(partial, data[kept:])
+        partial.finish()
+    store.adopt(path(store), sha256=sha256_of(data), size_bytes=len(data))
+    store.verify(sha256_of(data), sha256_of(data))
