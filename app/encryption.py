@@ -34,7 +34,6 @@ from evidence.disks import why_readable
 from evidence.durable import publish
 from evidence.errors import (
     ConfigError,
-    EvidenceError,
     KeyUnavailableError,
     MasterKeyUnavailableError,
     StoreError,
@@ -55,7 +54,7 @@ _SECRET_BYTES_MAX: Final = 4096
 #: Signs that nobody takes for one another on paper.
 _LETTERS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 #: A passphrase on its way: durable before the key file is written under it.
-_NEXT: Final = ".next"
+NEXT: Final = ".next"
 
 
 # --- the master key ---------------------------------------------------------------------------------------------------
@@ -132,7 +131,7 @@ def open_master(home: Home, wanted: EncryptionSettings) -> MasterKey:
         return FileMaster(path, passphrase=read_secret(words))
     except KeyUnavailableError:
         # If a change of the passphrase was cut short between key file and passphrase file, the new one lies beside the old.
-        following = words.with_name(words.name + _NEXT)
+        following = words.with_name(words.name + NEXT)
         if not following.exists():
             raise
         return FileMaster(path, passphrase=read_secret(following))
@@ -193,9 +192,10 @@ def change_passphrase(home: Home, wanted: EncryptionSettings, passphrase: str) -
     secret = master.export()
     if secret is None:
         raise KeyUnavailableError("the master key cannot be taken out of its place")
-    following, fresh = words.with_name(words.name + _NEXT), path.with_name(path.name + _NEXT)
+    following, fresh = words.with_name(words.name + NEXT), path.with_name(path.name + NEXT)
     ours = not _is_credential(words)
     if ours:
+        _end_change(path, words, following)
         write_secret(following, passphrase.encode("utf-8"))
     fresh.unlink(missing_ok=True)
     save(fresh, secret, passphrase=passphrase.encode("utf-8"))
@@ -207,6 +207,16 @@ def change_passphrase(home: Home, wanted: EncryptionSettings, passphrase: str) -
         write_secret(words, passphrase.encode("utf-8"))
         following.unlink()
     return ours
+
+
+def _end_change(path: Path, words: Path, following: Path) -> None:
+    """Finish a change that was cut short: its passphrase may be the only one that opens the key, and the next takes its place."""
+    if not following.exists():
+        return
+    try:
+        FileMaster(path, passphrase=read_secret(words))
+    except KeyUnavailableError:
+        write_secret(words, read_secret(following))
 
 
 def _token(home: Home, wanted: EncryptionSettings) -> MasterKey:
@@ -299,9 +309,9 @@ class Encryption:
             self.ring.current_epoch()
         with contextlib.suppress(StoreUnavailableError):  # told by the health page; intake says so itself
             self.book.catch_up(self.ring)
-        if left := sweep_scratch(self.scratch):
-            _log.warning("plain files of %s interrupted jobs were removed from memory", left)
         try:
+            if left := sweep_scratch(self.scratch):
+                _log.warning("plain files of %s interrupted jobs were removed from memory", left)
             make_scratch(self.scratch)
         except StoreError as error:
             _log.error("recordings are kept and sealed, but not examined: %s", error.diagnostics())
@@ -427,9 +437,14 @@ def sweep_scratch(folder: Path) -> int:
     """Remove what a dead process left in a folder for plain files; returns how many things that were.
 
     Only while no other process works on this home (at the start, under its lock).
+
+    Raises:
+        StoreError: They cannot be removed, or the folder is not one of this account's: its name can be known, and in a place for
+            everybody somebody may have laid a link there that leads to what must stay. Nothing was removed then.
     """
     removed = 0
     try:
+        _own(folder)
         for left in list(folder.iterdir()):
             if left.is_dir() and not left.is_symlink():
                 shutil.rmtree(left)
@@ -463,11 +478,22 @@ def make_scratch(folder: Path) -> None:
         )
     try:
         folder.mkdir(0o700, exist_ok=True)
-        state = folder.lstat()
-    except (OSError, EvidenceError) as error:
+        mode = _own(folder).st_mode
+    except OSError as error:
         raise StoreError(f"no folder for plain files can be made: {error}") from error
-    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mode & 0o077:
-        raise StoreError(f"{folder} is not a folder of this account alone", todo="Remove it, or name another place.")
+    if mode & 0o077:
+        raise _not_ours(folder)
+
+
+def _own(folder: Path) -> os.stat_result:
+    state = folder.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid():
+        raise _not_ours(folder)
+    return state
+
+
+def _not_ours(folder: Path) -> StoreError:
+    return StoreError(f"{folder} is not a folder of this account alone", todo="Remove it, or name another place.")
 
 
 # --- what is told of keys ---------------------------------------------------------------------------------------------

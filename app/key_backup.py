@@ -8,6 +8,7 @@ Source: docs/formats/key-bundle.md; docs/runbooks/key-escrow.md, lost-key.md.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -16,11 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from app.encryption import DeferredMaster, in_home, read_secret, write_secret
+from app.encryption import NEXT, DeferredMaster, in_home, read_secret, write_secret
 from app.home import Home
 from app.settings import Settings, parse_text
 from app.wiring import House, build_stores, digest_suite
 from assurance.key_bundle import Bundle, BundleFile, Passphrase, PublicKey, open_with_passphrase, seal
+from assurance.keys_state import months_made, note_backed_up
 from catalogue.backups import GOOD, KEYS, BackupRow
 from chain_of_custody import create_published_directory
 from evidence.clock import SystemClock, from_text, to_text
@@ -77,6 +79,13 @@ def collect(house: House) -> Bundle:
             files.append(BundleFile(kind=MASTER, name=master.id, data=secret))
         ring = house.encryption.ring
         months = sorted({one.epoch for one in ring.epochs()})
+        with house.catalogue.read() as uow:
+            lacking = sorted(months_made(uow) - set(months))
+        if lacking:
+            notes.append(
+                f"Not in this bundle: the keys of {', '.join(lacking)}, because no store that answers has them. "
+                "Mount every store, then make another backup."
+            )
         files += [BundleFile(kind=EPOCH, name=epoch, data=ring.open_epoch(epoch)) for epoch in months]
     return Bundle(
         origin=house.settings.station.origin, vkey=house.vkey, station=house.settings.station.name, made_at=made_at,
@@ -179,6 +188,7 @@ def _enter(house: House, actor: Actor, bundle: Bundle, *, digest: str, size_byte
     event = KeysBackedUp(actor=actor.agent, keys=_count(bundle), bundle_sha256=digest, at=bundle.made_at, place=place)
     with house.catalogue.begin() as uow:
         uow.backups.add(row)
+        note_backed_up(uow, [one.name for one in bundle.files if one.kind == EPOCH])
         house.recorder.record(uow.outbox, event, at=now)
 
 
@@ -297,7 +307,8 @@ def restore_master(
         stamp: For the name of what is moved aside.
 
     Raises:
-        KeyUnavailableError: A key file is there that does not open, or holds another key, and ``replace`` was not said.
+        KeyUnavailableError: A key file is there that does not open, and ``replace`` was not said; or one that opens and is
+            another key, which may be the only one that opens newer footage: it is never moved aside.
     """
     done = Restored()
     wanted = settings.storage.encryption
@@ -318,9 +329,16 @@ def restore_master(
     target = in_home(home, wanted.master_file)
     secret_file = in_home(home, wanted.passphrase_file) if wanted.passphrase_file is not None else None
     if target.exists():
-        if _same_master(target, secret_file, held[0].name):
+        there = _master_there(target, secret_file)
+        if there == held[0].name:
             done.kept.append(MASTER)
             return done
+        if there:
+            raise KeyUnavailableError(
+                f"{target.name} opens and is another master key ({there}) than the bundle's ({held[0].name})",
+                kept="Nothing of it was changed.",
+                todo="It may open newer footage: back it up first (liuhen keys backup), and move it away by hand if it must go.",
+            )  # fmt: skip
         if not replace:
             raise KeyUnavailableError(
                 f"{target.name} is there and does not open as the bundle's master key", kept="Nothing of it was changed.",
@@ -340,6 +358,10 @@ def _write_master(
             words = read_secret(secret_file)
         else:
             words = passphrase().encode("utf-8")
+            if secret_file.exists():  # it may be that of another key, or of a copy of this one
+                before = secret_file.with_name(f"{secret_file.name}.before-{stamp}")
+                publish_new(before, secret_file.read_bytes(), mode=0o600)
+                done.aside.append(before.name)
             write_secret(secret_file, words)
             done.written.append(secret_file.name)
     if target.exists():
@@ -404,12 +426,13 @@ class NoIndex:
         return iter(())
 
 
-def _same_master(target: Path, secret_file: Path | None, wanted_id: str) -> bool:
-    try:
-        words = read_secret(secret_file) if secret_file is not None else None
-        return master_keys.FileMaster(target, passphrase=words).id == wanted_id
-    except EvidenceError:
-        return False
+def _master_there(target: Path, secret_file: Path | None) -> str:
+    """Who the master key in a file is; empty when it does not open, also not by the passphrase of a change that was cut short."""
+    for words in (secret_file, secret_file.with_name(secret_file.name + NEXT)) if secret_file is not None else (None,):
+        with contextlib.suppress(EvidenceError):
+            passphrase = read_secret(words) if words is not None else None
+            return master_keys.FileMaster(target, passphrase=passphrase).id
+    return ""
 
 
 def newest_good(house: House) -> BackupRow | None:

@@ -8,7 +8,7 @@ Source: docs/runbooks/encryption.md, key-escrow.md; docs/adr/0009-encryption.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from evidence.errors import EvidenceError
 #: So long a key may be in no backup before it is an alarm.
 BACKUP_WITHIN: Final = timedelta(days=7)
 _MADE: Final = "keys.made"
+_BACKED_UP: Final = "keys.backed-up"
 
 
 def keys_made(uow: UnitOfWork) -> dict[str, datetime]:
@@ -45,6 +46,28 @@ def note_key_made(uow: UnitOfWork, name: str, at: datetime) -> None:
 def epoch_name(epoch: str, master: str) -> str:
     """Under which name the key of a month is remembered."""
     return f"epoch:{epoch}:{master}"
+
+
+def months_made(uow: UnitOfWork) -> set[str]:
+    """Every month of which this home remembers that it made a key."""
+    return {name.split(":")[1] for name in keys_made(uow) if name.startswith("epoch:")}
+
+
+def note_backed_up(uow: UnitOfWork, months: Collection[str]) -> None:
+    """Remember of which months the newest backup holds the keys: the clock may have been wrong, or a store with a key away."""
+    uow.settings.put(_BACKED_UP, json.dumps(sorted(months)))
+
+
+def forget_backed_up(uow: UnitOfWork) -> None:
+    """The log tells of backups, not of what is in them: times must do until the next."""
+    uow.settings.put(_BACKED_UP, "null")
+
+
+def _backed_up(uow: UnitOfWork) -> set[str] | None:
+    try:
+        return {str(name) for name in json.loads(uow.settings.get(_BACKED_UP) or "null")}
+    except (ValueError, TypeError):
+        return None
 
 
 class MonthKey(Protocol):
@@ -223,6 +246,7 @@ def keys_state(catalogue: Catalogue, parts: KeyParts, *, clock: Clock) -> KeysSt
     epochs, trouble = _epochs(parts)
     made = [epoch.made_at for epoch in epochs]
     with catalogue.read() as uow:
+        held = _backed_up(uow)
         first = next(iter(uow.outbox.rows(0, 1)), None)
         backup = uow.backups.newest(KEYS)
         encrypted, destroyed = uow.blob_keys.count(), uow.blob_keys.count(destroyed=True)
@@ -232,6 +256,8 @@ def keys_state(catalogue: Catalogue, parts: KeyParts, *, clock: Clock) -> KeysSt
     made += parts.made().values()
     backup_at = backup.started_at if backup is not None else None
     waiting = [at for at in made if backup_at is None or at > backup_at]
+    if held is not None:
+        waiting += [epoch.made_at for epoch in epochs if epoch.epoch not in held]
     now = clock.now().wall
     return KeysState(
         enabled=parts.enabled, master=_master(parts), epochs=tuple(epochs), epochs_trouble=trouble,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from assurance.brake import row_of
-from assurance.keys_state import note_key_made
+from assurance.keys_state import forget_backed_up, note_key_made
 from assurance.projection import BlobFact, Projection, project, timeline_events
 from assurance.registry import Registry
 from catalogue import Catalogue, UnitOfWork
@@ -223,6 +223,7 @@ def _write_registry(uow: UnitOfWork, registry: Registry) -> None:
             id=f"keys-{digest[:16]}", kind=KEYS, place=place, started_at=at, ended_at=at, outcome=GOOD, encrypted=True
         )
         uow.backups.add(row)
+        forget_backed_up(uow)
 
 
 def _write_recordings(

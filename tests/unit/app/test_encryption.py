@@ -143,3 +143,52 @@ def test_plain_files_are_laid_only_where_no_disk_keeps_them(tmp_path: Path) -> N
     finally:
         os.rmdir(folder)  # noqa: PTH106
     assert sweep_scratch(folder) == 0
+
+
+@pytest.mark.parametrize("step", range(1, 6))
+def test_a_second_change_after_one_that_was_cut_short_may_be_cut_short_as_well(
+    home: Home, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    made = make_master(home, WANTED, passphrase=OLD)
+    write, calls = encryption.write_secret, 0
+
+    def cut_last(path: Path, words: bytes) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise StoreError("the power is gone")
+        write(path, words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(encryption, "write_secret", cut_last)
+        with pytest.raises(StoreError):
+            change_passphrase(home, WANTED, NEW)
+    calls = 0
+
+    def cut(real):
+        def counted(*arguments, **named):
+            nonlocal calls
+            calls += 1
+            if calls == step:
+                raise StoreError("the power is gone")
+            return real(*arguments, **named)
+
+        return counted
+
+    with monkeypatch.context() as patch:
+        for name in ("write_secret", "save", "publish"):
+            patch.setattr(encryption, name, cut(getattr(encryption, name)))
+        with pytest.raises(StoreError):
+            change_passphrase(home, WANTED, "a third sentence of the key")
+    assert open_master(home, WANTED).id == made.id
+
+
+def test_a_link_planted_in_the_place_of_the_scratch_costs_nothing(tmp_path: Path) -> None:
+    """The name can be known to everybody who may write to /dev/shm."""
+    (tmp_path / "footage/objects").mkdir(parents=True)
+    (tmp_path / "footage/objects/one").write_bytes(b"x")
+    planted = tmp_path / "liuhen-0123456789abcdef"
+    planted.symlink_to(tmp_path / "footage")
+    with pytest.raises(StoreError, match="not a folder of this account"):
+        sweep_scratch(planted)
+    assert (tmp_path / "footage/objects/one").read_bytes() == b"x"

@@ -11,7 +11,7 @@ import pytest
 from assurance import keys_state as module
 from assurance.health_facts import Level
 from assurance.health_of_keys import look
-from assurance.keys_state import KeyParts, epoch_name, keys_made, keys_state, note_key_made
+from assurance.keys_state import KeyParts, epoch_name, keys_made, keys_state, note_backed_up, note_key_made
 from catalogue import Catalogue
 from catalogue.backups import GOOD, KEYS, BackupRow
 from evidence.errors import MasterKeyUnavailableError, StoreUnavailableError
@@ -149,3 +149,20 @@ def test_since_when_keys_exist_survives_rows_that_say_nothing(catalogue: Catalog
             assert keys_made(uow) == {}
             note_key_made(uow, name, NOW)
             assert keys_made(uow) == {name: NOW}
+
+
+def test_a_month_that_was_not_in_the_newest_backup_counts_whatever_the_clocks_said(catalogue: Catalogue) -> None:
+    """A backup made while the clock was ahead, or while the only store with a key was away, holds no later or other keys."""
+    backed_up(catalogue, -30)
+    assert checks(catalogue, parts_of(age_days=9))["keys"] == (Level.OK, "backed-up")
+    with catalogue.begin() as uow:
+        note_backed_up(uow, ["2026-10"])
+    assert checks(catalogue, parts_of(age_days=9))["keys"] == (Level.BAD, "backup-overdue")
+    assert checks(catalogue, parts_of(age_days=2))["keys"] == (Level.WARN, "not-backed-up")
+    with catalogue.begin() as uow:
+        note_backed_up(uow, ["2026-10", "2026-11"])
+    assert checks(catalogue, parts_of(age_days=9))["keys"] == (Level.OK, "backed-up")
+    for nonsense in ("", "null", "{", "7", "[1]"):
+        with catalogue.begin() as uow:
+            uow.settings.put("keys.backed-up", nonsense)
+        assert checks(catalogue, parts_of(age_days=9))["keys"][1] in {"backed-up", "backup-overdue"}
