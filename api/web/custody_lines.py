@@ -140,6 +140,10 @@ def _finding(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say)
     return [_word(words.FINDINGS, public.get("kind"), say), str(public.get("store") or "")]
 
 
+def _finding_closed(public: Mapping[str, Any], disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    return [*_finding(public, disclosed, say), _word(custody_words.CLOSED, public.get("reason"), say)]
+
+
 def _copy_made(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
     return [*_copies(public), _word(custody_words.COPY_REASONS, public.get("reason"), say)]
 
@@ -176,7 +180,7 @@ _LINES: Final[dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Say], li
     "access.denied": _access,
     "fixity.checked": _fixity,
     "finding.raised": _finding,
-    "finding.closed": _finding,
+    "finding.closed": _finding_closed,
     "copy.made": _copy_made,
     "copy.removed": _copy_removed,
     "bytes.released": _bytes_released,

@@ -34,6 +34,14 @@ COPY_REASONS: Final = {
     "restore": "after a restore",
     "cold": "further copy of long-term footage",
 }
+#: Why a finding needs no attention any more.
+CLOSED: Final = {
+    "repaired": "in the place of a bad copy",
+    "caught-up": "the store had been away",
+    "read-back": "Read back and matches",
+    "told-anew": "told anew",
+    "released": "removals are allowed",
+}
 ACTIONS: Final = {
     "recording.list": "list recordings",
     "recording.show": "open the page",

@@ -12,7 +12,7 @@ from api.services import Services
 from api.web import custody_words, words
 from api.web.custody_lines import entry_line, is_alarm, note_lines
 from api.web.i18n import translate
-from api.web.rendering import local_time
+from api.web.units import local_time
 from evidence.clock import to_text
 from evidence.ids import AgentId
 from evidence.model import RecordingKind

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from babel.dates import format_datetime
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -21,8 +19,7 @@ from api.security.csrf import SAFE_METHODS
 from api.web import marks, words
 from api.web.i18n import choose_language, translate
 from api.web.session import back_path
-from api.web.units import duration_text, signed_seconds, size_text
-from evidence.clock import BUREAU_ZONE
+from api.web.units import duration_text, local_time, signed_seconds, size_text
 from evidence.model import Action
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
@@ -54,14 +51,6 @@ def icon(name: str) -> Markup:
     return Markup(
         '<svg class="icon" aria-hidden="true" focusable="false"><use href="/static/icons.svg#{}"></use></svg>'
     ).format(name)
-
-
-def local_time(moment: datetime | None, *, seconds: bool = True) -> str:
-    """Bureau time with its zone; a dash where there is none."""
-    if moment is None:
-        return "—"
-    pattern = "yyyy-MM-dd HH:mm:ss" if seconds else "yyyy-MM-dd HH:mm"
-    return format_datetime(moment, pattern, tzinfo=BUREAU_ZONE, locale="en") + " +08:00"
 
 
 @cache

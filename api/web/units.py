@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import codecs
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from babel.dates import format_datetime
+
+from evidence.clock import BUREAU_ZONE
 
 
 def size_text(size_bytes: int | None) -> str:
@@ -16,6 +20,14 @@ def size_text(size_bytes: int | None) -> str:
             return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.2f} TB"
+
+
+def local_time(moment: datetime | None, *, seconds: bool = True) -> str:
+    """Bureau time with its zone; a dash where there is none."""
+    if moment is None:
+        return "—"
+    pattern = "yyyy-MM-dd HH:mm:ss" if seconds else "yyyy-MM-dd HH:mm"
+    return format_datetime(moment, pattern, tzinfo=BUREAU_ZONE, locale="en") + " +08:00"
 
 
 def duration_text(milliseconds: int | None) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from api.checks import Verification
 from api.web.i18n import translate
-from api.web.units import size_text
+from api.web.units import local_time, size_text
 from evidence.errors import Retry
 from ingest import times
 
@@ -276,7 +278,7 @@ HEALTH_VALUES: Final = {
     "version": "version",
     "failed": "failed",
     "live": "waiting or running",
-    "open": "open",
+    "open": "Open findings",
     "damage": "of them tamper or loss",
     "unlocked": "without a lock",
     "not_looked_at": "not looked at yet",
@@ -291,7 +293,7 @@ HEALTH_VALUES: Final = {
     "ends": "will end",
     "objects": "objects",
     "missing": "missing",
-    "unknown": "unknown",
+    "unknown": "Bytes nobody refers to",
     "counted": "counted at",
     "since": "since",
     "copies": "copies",
@@ -478,13 +480,18 @@ WALL: Final = {
 }
 
 
+#: A moment as the lower rooms tell it.
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+
 def values_text(values: Mapping[str, str | int], language: str) -> str:
-    """Measured values of a health check, byte counts in readable units, in the page's language."""
+    """Measured values of a health check in the page's language: bytes in readable units, moments in bureau time."""
     parts = []
     for name, value in values.items():
         label = name.removesuffix("_bytes")
         shown = size_text(value) if name.endswith("_bytes") and isinstance(value, int) else str(value)
         shown = translate(HEALTH_VALUE_WORDS.get(shown, shown), language)
+        if _MOMENT.fullmatch(shown):
+            shown = local_time(datetime.fromisoformat(shown))
         parts.append(f"{translate(HEALTH_VALUES.get(label, label), language)}: {shown}")
     return " · ".join(parts)
 

@@ -11,7 +11,7 @@ from api.web import words
 from api.web.custody_lines import entry_line
 from api.web.custody_words import EVENTS
 from api.web.marks import copy_mark, hand_in_mark, recording_mark
-from api.web.rendering import local_time
+from api.web.units import local_time
 from app.cli.common import acting, home_option, identity_options, json_option, language, print_json, say
 from app.cli.recordings_presence import presence_command
 from app.offload_report import recording_json

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from api.web.units import local_time
 from app.cli.common import acting, home_option, identity_options, json_option, print_json, say
 from assurance.presence import Answer, Presence, answers
 from evidence.clock import to_text
@@ -35,7 +36,7 @@ def presence_command(wanted: str, *, home: str | None, as_json: bool, login: str
             entry = proof.entry if proof.index is None else f"{proof.index} {proof.entry}"
             click.echo(
                 "  "
-                + say("Proof: entry {entry} ({type}) of {at}", entry=entry, type=proof.event_type, at=to_text(proof.at))
+                + say("Proof: entry {entry} ({type}) of {at}", entry=entry, type=proof.event_type, at=local_time(proof.at))
             )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from api.web.units import size_text
+from api.web.units import local_time, size_text
 from app.cli.common import acting, home_option, identity_options, json_option, print_json, say
 from assurance.space import Room, Trend, rooms
 from evidence.clock import to_text
@@ -36,7 +36,9 @@ def locks(home: str | None, *, as_json: bool, login: str) -> None:
         print_json(rows)
         return
     for row in rows:
-        soonest, renewed = row["soonest"] or say("no lock known"), row["renewed_at"] or say("never")
+        one = told[row["store"]]
+        soonest = local_time(one.soonest) if one.soonest else say("no lock known")
+        renewed = local_time(one.renewed_at) if one.renewed_at else say("never")
         values = [
             (say("first lock ends"), soonest), (say("copies"), row["copies"]), (say("without a lock"), row["unlocked"]),
             (say("not looked at yet"), row["unknown"]), (say("waiting to be looked at"), row["due"]),

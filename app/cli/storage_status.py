@@ -8,10 +8,9 @@ import click
 
 from api.routes.storage import answer_of
 from api.web import marks, words
-from api.web.units import size_text
+from api.web.units import local_time, size_text
 from app.cli.common import acting, home_option, identity_options, json_option, print_json, say
 from assurance.store_reports import StorageDesk, StoreReport, StoreStand
-from evidence.clock import to_text
 from evidence.errors import PolicyUnmetError
 
 
@@ -63,4 +62,4 @@ def _lines(store: StoreReport) -> list[str]:
 
 
 def _moment(moment: datetime | None) -> str:
-    return say("not known") if moment is None else to_text(moment)
+    return say("not known") if moment is None else local_time(moment)

@@ -11,7 +11,7 @@ import pytest
 
 from api.dependencies import COOKIE
 from api.security.csrf import HEADER
-from api.web.rendering import local_time
+from api.web.units import local_time
 from evidence.errors import BlobNotFoundError
 from evidence.ids import RecordingId
 from evidence.model import Actor

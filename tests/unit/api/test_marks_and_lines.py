@@ -178,6 +178,10 @@ def an_entry(event: str, public: dict, disclosed: dict | None = None) -> Timelin
             "a · manifest · Bytes differ",
         ),
         ("finding.raised", {"kind": "copy-missing", "store": "a"}, {}, "缺少一份副本 · a", "A copy is missing · a"),
+        (
+            "finding.closed", {"kind": "copy-bad", "store": "a", "reason": "repaired"}, {},
+            "一份副本读回不符 · a · 替换损坏的副本", "A copy does not read back · a · in the place of a bad copy",
+        ),
         ("an.event", {"anything": 1}, {}, "", ""),
     ],
 )  # fmt: skip

@@ -1,0 +1,16 @@
+"""Measured values of the system page as people read them."""
+
+from __future__ import annotations
+
+from api.web.words import values_text
+
+
+def test_moments_are_told_in_bureau_time_with_its_zone() -> None:
+    values = {"counted": "2026-11-26T23:06:06.719Z", "backup_at": "2026-11-26T23:06:06+00:00", "copies": 39}
+    assert values_text(values, "zh-CN") == (
+        "盘点时间: 2026-11-27 07:06:06 +08:00 · 最新备份: 2026-11-27 07:06:06 +08:00 · 副本数: 39"
+    )
+
+
+def test_what_only_looks_like_a_moment_stays_as_it_is() -> None:
+    assert values_text({"path": "/a/2026-11-26T23:06:06Z"}, "en") == "path: /a/2026-11-26T23:06:06Z"
