@@ -49,6 +49,7 @@ from evidence.errors import (
 )
 from evidence.events_of_keeping import BackupMade
 from evidence.model import Actor
+from storage.master_keys import KEY_FILE_BYTES_MAX, is_key_file
 
 _log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -58,6 +59,8 @@ _LOG_TRIES: Final = 5
 _RETRY: Final = timedelta(hours=1)
 #: The service rests so long after each piece it reads for a backup, so that docks and pages come first.
 _REST_S: Final = 0.005
+#: What a change of a secret leaves beside it.
+_LEFT: Final = (".next", ".before-", ".restored")
 PROCESS_ENDED: Final = "process-ended"
 
 
@@ -195,6 +198,7 @@ def _make(
         place, wish.unlocking, origin=origin, begin=begin, now_ms=unix_ms(row.started_at)
     )
     encrypted = marker.key is not None
+    _require_ours(house, repository)
     writer = repository.writer()
     filling = _Filling(house, writer, rest_s=_REST_S if wish.gently else 0.0, told=told, stop=wish.stop)
     scratch = house.home.scratch
@@ -212,12 +216,23 @@ def _make(
         dump_sha256=digest, files=tuple(files), stores=tuple(_store_notes(house)), left_out=tuple(left_out),
     )  # fmt: skip
     sealed = repository.finish(manifest)
+    repository.require_pieces(manifest)
     return Made(
         manifest=manifest, manifest_sha256=sealed, place=place.text, encrypted=encrypted, written=writer.written,
         written_bytes=writer.written_bytes,
         warnings=tuple(warnings_of(place, frozenset(disks_below(house.home.root)), encrypted=encrypted)),
         pruned=_pruned(repository, keep=wish.keep, good=row.id), begun=fresh,
     )  # fmt: skip
+
+
+def _require_ours(house: House, repository: BackupRepository) -> None:
+    """Two homes may have logs of one name; what one of them lets go would be the other's."""
+    for one in repository.listed():
+        if one.manifest is not None and one.manifest.vkey != house.vkey:
+            raise ConfigError(
+                f"backup {one.id} in {repository.place.text} is another home's, whose log has the same name",
+                kept="Nothing was written there.", todo="Give every home a folder, or prefix, of its own.",
+            )  # fmt: skip
 
 
 def _pruned(repository: BackupRepository, *, keep: int, good: str) -> Pruned:
@@ -286,16 +301,17 @@ class _Filling:
         home, settings = self.house.home, self.house.settings
         encryption = settings.storage.encryption
         master = home.store_path(encryption.master_file)
-        guarded = {master}
-        if not masters:
-            guarded |= {home.store_path(path) for path in (encryption.passphrase_file, encryption.pin_file) if path}
         left_out = ["footage and what was made of it: it lies in the stores"]
         files = [self._file(home.config, "config.toml")]
         for path in sorted((home.root / "keys").rglob("*")):
-            if path in guarded or not path.is_file() or path.is_symlink():
+            if path == master or not path.is_file() or path.is_symlink():
                 continue
-            if not path.name.startswith("backup-"):  # the key of an encrypted target is no use inside of it
+            if path.name.startswith("backup-"):  # the key of an encrypted target is no use inside of it
+                continue
+            if masters or not self._opens_footage(path):
                 files.append(self._file(path, path.relative_to(home.root).as_posix()))
+            else:
+                left_out.append(f"the file {path}: this backup is not encrypted")
         if encryption.enabled or master.exists():
             if encryption.master != "file":
                 left_out.append(f"the master key: it is in {encryption.master}")
@@ -317,6 +333,24 @@ class _Filling:
             if path is not None and not home.store_path(path).is_relative_to(keys)
         ]
         return files, left_out
+
+    def _opens_footage(self, path: Path) -> bool:
+        """Whether a file is, or opens, a master key or an encrypted backup with one in it; also one of an earlier time.
+
+        ``keys restore`` and a change of the passphrase leave such files (``master.key.restored``, ``.before-...``, ``.next``).
+        """
+        home, settings = self.house.home, self.house.settings
+        encryption = settings.storage.encryption
+        secrets = (encryption.passphrase_file, encryption.pin_file, settings.backup.passphrase_file)
+        for secret in (encryption.master_file, *secrets):
+            known = home.store_path(secret) if secret is not None else None
+            if known is not None and (path == known or path.name.startswith(tuple(known.name + end for end in _LEFT))):
+                return True
+        try:
+            with path.open("rb") as file:
+                return is_key_file(file.read(KEY_FILE_BYTES_MAX + 1))
+        except OSError as error:
+            raise KeyUnavailableError(f"cannot read {path.name}: {os.strerror(error.errno or 0)}") from error
 
     def _master(self, path: Path) -> BackedUpFile:
         root = self.house.home.root

@@ -13,6 +13,7 @@ Source: docs/formats/backup.md.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -167,6 +168,10 @@ class BackupRepository:
         """
         return parse_manifest(self._opened(checked_id(backup))[0])
 
+    def manifest_sha256(self, backup: str) -> str:
+        """SHA-256 (hex) of a manifest as it stands on the medium, as ``backup.made`` tells it; errors as :meth:`manifest`."""
+        return hashlib.sha256(self._opened(checked_id(backup))[1]).hexdigest()
+
     def _opened(self, backup: str) -> tuple[bytes, bytes]:
         path = f"{BACKUPS}/{backup}"
         sealed = self.place.read(path, limit_bytes=_MANIFEST_BYTES_MAX)
@@ -264,6 +269,22 @@ class BackupRepository:
         if again != body:
             raise DigestMismatchError(f"{self.place.text} gives back another manifest than was written")
         return hashlib.sha256(sealed).hexdigest()
+
+    def require_pieces(self, manifest: BackupManifest) -> None:
+        """Return when every piece of a finished backup is still there: somebody else may have let pieces go meanwhile.
+
+        Raises:
+            IntegrityError: One is not; the backup does not count, and its manifest is removed if the medium lets it.
+        """
+        there = {path.rpartition("/")[2] for path in self.place.paths(PIECES)}
+        if all(piece.name in there for piece in manifest.pieces()):
+            return
+        with contextlib.suppress(BlobLockedError):
+            self.place.remove(f"{BACKUPS}/{manifest.id}")
+        raise IntegrityError(
+            f"pieces of the backup vanished from {self.place.text} while it was made", kept="Earlier backups stand.",
+            todo="Give every home a folder, or prefix, of its own, and let nothing else remove files there.",
+        )  # fmt: skip
 
     # --- letting go ---------------------------------------------------------------------------------------------------
     def prune(self, *, keep: int, good: str) -> Pruned:

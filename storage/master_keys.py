@@ -31,7 +31,7 @@ WRAPPED_BYTES: Final = 40
 FORMAT: Final = "liuhen_master_1"
 #: What a master wraps to tell who it is: two masters with one name would have to be one key.
 _CHECK_VALUE: Final = hashlib.sha256(b"liuhen master key check value").digest()
-_FILE_BYTES_MAX: Final = 4096
+KEY_FILE_BYTES_MAX: Final = 4096
 _SALT_BYTES: Final = 16
 #: 128 MiB and about half a second for each guess of a passphrase.
 _SCRYPT_N: Final = 1 << 17
@@ -215,24 +215,42 @@ def save(path: Path, key: bytes, *, passphrase: bytes | None = None) -> None:
         raise KeyUnavailableError(f"cannot write {path.name}: {os.strerror(error.errno or 0)}") from error
 
 
+def is_key_file(untrusted: bytes) -> bool:
+    """Whether bytes are the file of a master key, under whatever passphrase; nothing is opened."""
+    try:
+        _fields_of(untrusted)
+    except EntryInvalidError:
+        return False
+    return True
+
+
+def _fields_of(untrusted: bytes) -> tuple[dict[str, object], bytes]:
+    """Members of a key file and the key in it, wrapped or bare; EntryInvalidError for anything :func:`save` would not write."""
+    if len(untrusted) > KEY_FILE_BYTES_MAX:
+        raise EntryInvalidError("too long")
+    fields = canonical.loads(untrusted.rstrip(b"\n"))
+    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+        raise EntryInvalidError("another format")
+    bare = {"format": FORMAT, "kdf": "none", "key": fields.get("key")} == fields
+    if not bare and (fields.get("kdf") != "scrypt" or set(fields) != {"format", "kdf", "n", "r", "p", "salt", "key"}):
+        raise EntryInvalidError("other members")
+    key = unb64(fields["key"])
+    if not bare:
+        _cost(fields)
+        unb64(fields["salt"])
+    return fields, key
+
+
 def _parse(untrusted: bytes, passphrase: bytes | None, *, name: str) -> bytes:
     try:
-        fields = canonical.loads(untrusted.rstrip(b"\n"))
-        if not isinstance(fields, dict) or fields.get("format") != FORMAT:
-            raise EntryInvalidError("another format")
-        bare = {"format": FORMAT, "kdf": "none", "key": fields.get("key")} == fields
-        if not bare and (
-            fields.get("kdf") != "scrypt" or set(fields) != {"format", "kdf", "n", "r", "p", "salt", "key"}
-        ):
-            raise EntryInvalidError("other members")
-        key = unb64(fields["key"])
-        if bare:
-            if passphrase is not None:
-                raise KeyUnavailableError(f"{name} is under no passphrase, yet one was given")
-            return key
-        cost, salt = _cost(fields), unb64(fields["salt"])
+        fields, key = _fields_of(untrusted)
     except EntryInvalidError as error:
         raise KeyUnavailableError(f"{name} is not the file of a master key ({error.what})") from error
+    if fields["kdf"] == "none":
+        if passphrase is not None:
+            raise KeyUnavailableError(f"{name} is under no passphrase, yet one was given")
+        return key
+    cost, salt = _cost(fields), unb64(fields["salt"])
     if passphrase is None:
         raise KeyUnavailableError(f"{name} is under a passphrase", todo="Give the passphrase (passphrase_file).")
     return unwrap(_stretch(passphrase, salt, *cost), key, what=f"this is not the passphrase of {name}")
@@ -265,12 +283,12 @@ def _read(path: Path, *, private: bool) -> bytes:
             raise KeyUnavailableError(f"{path.name} is not a plain file")
         if private and state.st_mode & 0o077:
             raise KeyUnavailableError(f"others can read {path.name}", todo=f"Set its mode: chmod 600 {path.name}")
-        text = os.read(fd, _FILE_BYTES_MAX + 1)
+        text = os.read(fd, KEY_FILE_BYTES_MAX + 1)
     except OSError as error:
         raise KeyUnavailableError(f"cannot read {path.name}: {os.strerror(error.errno or 0)}") from error
     finally:
         os.close(fd)
-    if len(text) > _FILE_BYTES_MAX:
+    if len(text) > KEY_FILE_BYTES_MAX:
         raise KeyUnavailableError(f"{path.name} is too long for a master key")
     return text
 

@@ -40,6 +40,7 @@ from evidence.errors import (
     ConfigError,
     DigestMismatchError,
     EvidenceError,
+    IntegrityError,
     InvalidInputError,
     KeyUnavailableError,
     ManifestInvalidError,
@@ -74,7 +75,7 @@ def test_names_of_backups_sort_by_time_and_nothing_else_is_one() -> None:
     name = new_id(AT)
     assert checked_id(name) == name
     assert name.startswith("20261126T224500000Z-")
-    for bad in ("", "../x", name.upper(), f"{name}/", f"{name}\n"):
+    for bad in ("", "../x", name.lower(), f"{name}/", f"{name}\n"):
         with pytest.raises(InvalidInputError):
             checked_id(bad)
 
@@ -310,3 +311,15 @@ def test_a_changed_marker_is_told(repository, tmp_path, text) -> None:
     (tmp_path / "liuhen-backup.json").write_bytes(text)
     with pytest.raises(ManifestInvalidError):
         read_marker(repository.place)
+
+
+def test_a_backup_whose_pieces_somebody_else_let_go_does_not_count(repository, tmp_path) -> None:
+    """Two homes, or a home and its clone, at one bucket: what one has not yet named, the other takes for nobody's."""
+    before = made(repository, 1, b"one")
+    now = made(repository, 2, b"one", b"two")
+    found = repository.manifest(now)
+    repository.require_pieces(found)
+    repository.place.remove(f"pieces/{found.dump[1].name[:2]}/{found.dump[1].name}")
+    with pytest.raises(IntegrityError, match="vanished"):
+        repository.require_pieces(found)
+    assert repository.ids() == [before]
