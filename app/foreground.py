@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from app.offload_report import offload_json
 from app.promises import enter_settings
+from app.restored_files import forget
 from app.wiring import House
 from catalogue.records import ProgressRow
 from devices.mass_storage.driver import MassStorageDriver
@@ -82,6 +83,7 @@ def ingest(house: House, path: Path, actor: Actor, *, register: bool, on_progres
         And whatever ``OffloadService.offload`` raises.
     """
     with exclusive_lock(house.home.lock):
+        forget(house.home, house.catalogue)
         if house.encryption is not None:
             house.encryption.start_up()
         jobs = InlineEngine()

@@ -19,6 +19,7 @@ from app.home import Home
 from app.settings import LocalStoreSettings, Settings, parse_text
 from assurance.backup import BackedUpFile, BackupManifest
 from assurance.backup_repository import BackupRepository
+from catalogue import Catalogue
 from evidence.durable import fsync_dir, make_dirs, publish, publish_many, publish_new
 from evidence.errors import (
     BlobConflictError,
@@ -28,6 +29,7 @@ from evidence.errors import (
     ManifestInvalidError,
     StoreError,
 )
+from storage.master_keys import is_key_file
 
 MARKER: Final = "restore.unfinished"
 _CONFIG: Final = "config.toml"
@@ -35,6 +37,7 @@ _CONFIG: Final = "config.toml"
 _FOLDERS: Final = ("keys", "log", "cache")
 _FILES: Final = ("app.db", "restore.db", "config.toml.unfinished")
 _WRITE_AT_ONCE: Final = 64
+_OUTSIDE: Final = re.compile(r"(?!.*/\.{1,2}(?:/|$))/[^\x00]{1,1000}")
 _ALWAYS: Final = frozenset({"lost+found", MARKER})
 
 
@@ -117,11 +120,14 @@ def write_files(home: Home, repository: BackupRepository, manifest: BackupManife
     """Write keys and log. Durable on return. Returns where files outside of the home were put.
 
     Raises:
-        IntegrityError: A file was changed in the backup.
+        IntegrityError: A file was changed in the backup, or is none that a backup of ours holds: whoever can write to an open
+            target must not say what is written where. Nothing was written then.
         StoreError: It cannot be written; a file outside of the home exists with other bytes.
     """
     outside = []
     waiting: list[tuple[Path, bytes]] = []
+    for file in manifest.files:
+        _require_known(file)
     for file in manifest.files:
         if file.path.startswith("log/"):
             waiting.append((home.root / file.path, _bytes(repository, file)))
@@ -136,7 +142,15 @@ def write_files(home: Home, repository: BackupRepository, manifest: BackupManife
     return outside
 
 
+def _require_known(file: BackedUpFile) -> None:
+    known = file.path == _CONFIG or file.path.startswith(("keys/", "log/public/"))
+    if not known or (file.outside and not (file.path.startswith("keys/") and _OUTSIDE.fullmatch(file.outside))):
+        raise ManifestInvalidError("the backup holds a file that is none of a home's", todo="Use another backup.")
+
+
 def _write_key(home: Home, file: BackedUpFile, data: bytes) -> list[str]:
+    if file.outside and not is_key_file(data):
+        raise ManifestInvalidError("the backup names a place outside of the home for what is no master key")
     target = Path(file.outside) if file.outside else home.root / file.path
     make_dirs(target.parent, 0o700)
     try:
@@ -178,6 +192,17 @@ def finish(home: Home) -> None:
     """Remove the marker: the folder is a home. Durable on return."""
     (home.root / MARKER).unlink(missing_ok=True)
     fsync_dir(home.root)
+
+
+def forget(home: Home, catalogue: Catalogue) -> None:
+    """A home that works is no unfinished restore, although one may have died between its last two steps.
+
+    With its marker left, and ``config.toml`` mislaid one day, the next restore would remove what it takes for its own beginnings.
+    """
+    if (home.root / MARKER).exists():
+        finish(home)
+        with catalogue.begin() as uow:
+            uow.settings.drop(MARKER)
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

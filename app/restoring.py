@@ -51,6 +51,7 @@ from evidence.errors import (
     AccessDeniedError,
     AuthenticationError,
     ConfigError,
+    DigestMismatchError,
     EvidenceError,
     IntegrityError,
     KeyUnavailableError,
@@ -59,7 +60,7 @@ from evidence.errors import (
     StoreUnavailableError,
 )
 from evidence.events import Event, FindingClosed, FindingRaised
-from evidence.events_of_keeping import BackupRestored, BrakeChanged
+from evidence.events_of_keeping import BackupMade, BackupRestored, BrakeChanged
 from evidence.ids import AgentId, FindingId, RecordingId
 from evidence.limits import SEAL_BATCH_MAX
 from evidence.log_place import LogPlace
@@ -68,10 +69,11 @@ from storage.stores import StoreSet
 
 _log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
-_BEGUN: Final = "restore.unfinished"
+_BEGUN: Final = files.MARKER
 _IN_HOME: Final = "sqlite"
-#: Events about things that are no evidence, and whose state is the sum of the backup and of what was entered since.
-_REPLAYED: Final = frozenset({FindingRaised.TYPE, FindingClosed.TYPE, BrakeChanged.TYPE})
+#: Events about things that are no evidence, and whose state is the sum of the backup and of what was entered since; and the
+#: one that tells of the backup itself.
+_REPLAYED: Final = frozenset({FindingRaised.TYPE, FindingClosed.TYPE, BrakeChanged.TYPE, BackupMade.TYPE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class RestoreWish:
     without: frozenset[str] = frozenset()
     keep_accounts: bool = False
     login: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     terminal: str = ""
 
 
@@ -122,6 +124,7 @@ class Restored:
         actor: Who is entered as having restored; empty when nobody could be told and the service itself is.
         locked: Why encrypted footage cannot be read yet; empty when it can, or nothing is encrypted.
         unsealed: Why the last entries wait to be sealed; empty when they are sealed.
+        unproved: The backup's name, when no entry of the log tells of it: whoever could write to the target may have made it.
     """
 
     backup: str = ""
@@ -144,6 +147,7 @@ class Restored:
     actor: str = ""
     locked: str = ""
     unsealed: str = ""
+    unproved: str = ""
 
 
 def restore_home(
@@ -413,18 +417,37 @@ class _Restore:
             head = uow.outbox.head()
         end = head.size if head is not None else 0
         first = min(self._manifest.log_size, end)
-        newest = None
+        newest, proved = None, False
         for start in range(first, end, SEAL_BATCH_MAX):
             with fresh.begin() as uow:
                 for row in uow.outbox.rows(start, min(start + SEAL_BATCH_MAX, end)):
                     newest = row.at
-                    if row.event_type in _REPLAYED:
-                        entry = parse(row.envelope)
-                        told = uow.outbox.disclosures_of(entry.sd)
-                        self._replay_one(uow, entry.event(open_all(entry.sd, [one.text for one in told.values()])))
+                    if row.event_type not in _REPLAYED:
+                        continue
+                    entry = parse(row.envelope)
+                    told = uow.outbox.disclosures_of(entry.sd)
+                    event = entry.event(open_all(entry.sd, [one.text for one in told.values()]))
+                    proved |= self._proves(event)
+                    self._replay_one(uow, event)
+        self._done.unproved = "" if proved else self._manifest.id
         if newest is not None:
             with fresh.begin() as uow:
                 uow.clock_marks.raise_to(newest)
+
+    def _proves(self, event: Event) -> bool:
+        """Whether an entry is that of this very backup.
+
+        Without encryption under a passphrase whoever can write to the target can write a backup, hence passwords.
+
+        Raises:
+            _DamagedBackupError: The entry tells of other bytes under its name.
+        """
+        if not isinstance(event, BackupMade) or event.backup != self._manifest.id:
+            return False
+        with _reading_backup():
+            if event.manifest_sha256 != self._repository.manifest_sha256(self._manifest.id):
+                raise DigestMismatchError("the custody log tells of other bytes of this backup")
+        return True
 
     @staticmethod
     def _replay_one(uow: UnitOfWork, event: Event) -> None:

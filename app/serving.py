@@ -22,6 +22,7 @@ from api.services import ApiSettings
 from app import care
 from app.home import Home
 from app.promises import enter_settings, weakened
+from app.restored_files import forget
 from app.sandboxed import sandbox_trouble
 from app.settings import Settings
 from app.web_services import ViewingCopies, web_services
@@ -109,6 +110,7 @@ def running(home: Home, settings: Settings, *, clock: Clock | None = None, docks
         stack.enter_context(exclusive_lock(home.lock))
         house = build(home, settings, clock=clock, migrate=True)
         stack.callback(house.close)
+        forget(home, house.catalogue)
         with house.catalogue.begin() as uow:
             house.recorder.require_turn(uow.outbox)
         house.sealer.start_up()

@@ -323,6 +323,7 @@ RESTORED: Final = {
     "unread": "Neither a store nor the backup tells the size of:",
     "locked": "Encrypted footage cannot be read until its master key is back:",
     "unsealed": "Not sealed yet:",
+    "unproved": "No entry of the log tells of this backup. If others can write where it lay, reset every password:",
 }
 STEPS: Final = {"log": "Custody log", "copies": "Copies", "catalogue": "Catalogue"}
 VERDICTS: Final = {

@@ -73,6 +73,7 @@ def _told(done: Restored) -> dict[str, Any]:
         "missing_names": done.missing_names, "unread_logs": done.unread_logs, "carried": done.carried,
         "accounts": done.accounts, "settings_changed": done.settings_changed, "placed": done.placed,
         "left_out": done.left_out, "without": done.without, "actor": done.actor, "locked": done.locked, "unsealed": done.unsealed,
+        "unproved": done.unproved,
     }  # fmt: skip
 
 
@@ -93,6 +94,7 @@ def _say(done: Restored) -> None:
         ("unread", done.unread),
         ("locked", [done.locked] if done.locked else []),
         ("unsealed", [done.unsealed] if done.unsealed else []),
+        ("unproved", [done.unproved] if done.unproved else []),
     ):
         for value in values:
             click.secho(f"{say(words.RESTORED[about])} {value}", fg="yellow")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import x25519
 from app.home import Home
 from app.web_services import health_parts_of
 from app.wiring import build
+from assurance.backup import new_id
+from assurance.backup_places import FolderPlace
+from assurance.backup_repository import BackupRepository
+from assurance.backup_seal import Seal
 from assurance.facts import evidence_facts
 from assurance.health import health
 from assurance.health_facts import Check
@@ -712,3 +718,23 @@ def test_the_service_makes_a_backup_by_itself_and_the_tile_says_so(tmp_path) -> 
     assert (tile(station).reason, tile(station).level) == ("same-disk", "warn")
     station.program.verified()
     station.program.close()
+
+
+def test_a_backup_must_be_the_one_that_the_log_tells_of(station: Station) -> None:
+    """Who can write to an open target can write a backup, passwords included; the log in the stores they cannot write."""
+    station.dock()
+    made = station.backup()
+    station.lose()
+    repository = BackupRepository(FolderPlace(station.target), Seal(None))
+    true = repository.manifest(made["id"])
+    repository.finish(dataclasses.replace(true, station="another"))
+    error = station.program.error("restore", station.target, made["id"], status=1)
+    assert "tells of other bytes" in error["what"]
+    assert not (station.program.home / "config.toml").exists()
+    other = new_id(datetime(2026, 11, 26, tzinfo=UTC))
+    repository.finish(dataclasses.replace(true, id=other))
+    assert station.restore(other)["unproved"] == other
+    shutil.rmtree(station.program.home)
+    repository.finish(true)
+    assert station.restore(made["id"])["unproved"] == ""
+    station.sound(1)
