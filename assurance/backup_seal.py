@@ -21,11 +21,12 @@ from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import rsa, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from assurance.recipients import OAEP, RSA_BITS_MIN, agreed, fingerprint_of, public_key
 from evidence.errors import DigestMismatchError, KeyUnavailableError, LimitExceededError
 
 KEY_BYTES: Final = 32
@@ -33,8 +34,7 @@ _NONCE_BYTES: Final = 12
 _SCRYPT_N: Final = 1 << 17
 _SCRYPT_N_MAX: Final = 1 << 20
 _STORED, _PACKED = b"\x00", b"\x01"
-_RSA_BITS_MIN: Final = 3072
-_OAEP: Final = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
+_RECIPIENT: Final = b"liuhen backup 1 recipient"
 
 
 def _derive(key: bytes, purpose: bytes) -> bytes:
@@ -133,19 +133,19 @@ def wrap_for_recipient(key: bytes, pem: bytes) -> dict[str, Any]:
         KeyUnavailableError: The PEM holds no such public key.
     """
     try:
-        public = serialization.load_pem_public_key(pem)
-    except (ValueError, UnsupportedAlgorithm) as error:
+        public = public_key(pem)
+    except ValueError as error:
         raise KeyUnavailableError(
             "the recipient's file holds no public key in PEM", todo="Use `openssl pkey -pubout`."
         ) from error
-    if isinstance(public, rsa.RSAPublicKey) and public.key_size >= _RSA_BITS_MIN:
-        return {"kind": "rsa", "recipient": recipient_id(pem), "wrapped": _text(public.encrypt(key, _OAEP))}
-    if not isinstance(public, x25519.X25519PublicKey):
-        raise KeyUnavailableError("the recipient's key is neither X25519 nor RSA of at least 3072 bits")
+    if public is None:
+        raise KeyUnavailableError(f"the recipient's key is neither X25519 nor RSA of at least {RSA_BITS_MIN} bits")
+    if isinstance(public, rsa.RSAPublicKey):
+        return {"kind": "rsa", "recipient": recipient_id(pem), "wrapped": _text(public.encrypt(key, OAEP))}
     once = x25519.X25519PrivateKey.generate()
     ours = once.public_key().public_bytes_raw()
     nonce = secrets.token_bytes(_NONCE_BYTES)
-    shared = _agreed(once.exchange(public), ours, public.public_bytes_raw())
+    shared = agreed(once.exchange(public), once=ours, public=public.public_bytes_raw(), info=_RECIPIENT)
     return {
         "kind": "x25519", "recipient": recipient_id(pem), "once": _text(ours), "nonce": _text(nonce),
         "wrapped": _text(AESGCM(shared).encrypt(nonce, key, b"liuhen backup 1 key")),
@@ -153,14 +153,15 @@ def wrap_for_recipient(key: bytes, pem: bytes) -> dict[str, Any]:
 
 
 def recipient_id(pem: bytes) -> str:
-    """Which public key: the first 16 hexadecimal digits of SHA-256 over its DER form."""
-    public = serialization.load_pem_public_key(pem)
-    der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(der).hexdigest()[:16]
+    """Which public key: the first 16 hexadecimal digits of SHA-256 over its DER form.
 
-
-def _agreed(secret: bytes, once: bytes, public: bytes) -> bytes:
-    return HKDF(hashes.SHA256(), KEY_BYTES, salt=once + public, info=b"liuhen backup 1 recipient").derive(secret)
+    Raises:
+        ValueError: No public key that serves.
+    """
+    public = public_key(pem)
+    if public is None:
+        raise ValueError("a public key that does not serve")
+    return fingerprint_of(public)[:16]
 
 
 def unwrap_by_passphrase(told: dict[str, Any], passphrase: bytes) -> bytes:
@@ -199,12 +200,12 @@ def unwrap_by_identity(told: dict[str, Any], pem: bytes, *, passphrase: bytes | 
     try:
         private = serialization.load_pem_private_key(pem, passphrase)
         if isinstance(private, rsa.RSAPrivateKey) and told["kind"] == "rsa":
-            return private.decrypt(_bytes(told["wrapped"]), _OAEP)
+            return private.decrypt(_bytes(told["wrapped"]), OAEP)
         if not isinstance(private, x25519.X25519PrivateKey) or told["kind"] != "x25519":
             raise wrong
         once = _bytes(told["once"])
         secret = private.exchange(x25519.X25519PublicKey.from_public_bytes(once))
-        shared = _agreed(secret, once, private.public_key().public_bytes_raw())
+        shared = agreed(secret, once=once, public=private.public_key().public_bytes_raw(), info=_RECIPIENT)
         return AESGCM(shared).decrypt(_bytes(told["nonce"]), _bytes(told["wrapped"]), b"liuhen backup 1 key")
     except (InvalidTag, KeyError, TypeError, ValueError, UnsupportedAlgorithm) as error:
         raise wrong from error

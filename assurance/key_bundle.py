@@ -15,22 +15,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
+from assurance.recipients import OAEP, RSA_BITS_MIN, agreed, fingerprint_of, public_key
 from evidence import canonical
 from evidence.errors import DigestMismatchError, EntryInvalidError, InvalidInputError, KeyUnavailableError
 
@@ -38,7 +36,6 @@ FORMAT: Final = "liuhen_keys_1"
 #: A passphrase that a machine could guess in the years a bundle lies about protects nothing.
 PASSPHRASE_CHARS_MIN: Final = 12
 BUNDLE_BYTES_MAX: Final = 32 << 20
-RSA_BITS_MIN: Final = 3072
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _SALT_BYTES: Final = 16
@@ -46,6 +43,9 @@ _SCRYPT_N: Final = 1 << 17
 _SCRYPT_R: Final = 8
 _SCRYPT_N_MAX: Final = 1 << 20
 _SCRYPT_R_MAX: Final = 16
+#: A bundle says itself how much memory and time it takes to open it: not more than 1 GiB, and not for ever.
+_SCRYPT_MEMORY_MAX: Final = 1 << 30
+_RECIPIENTS_MAX: Final = 32
 _HKDF_INFO: Final = b"liuhen_keys_1 x25519"
 
 
@@ -102,14 +102,14 @@ class PublicKey:
     def load(self) -> X25519PublicKey | RSAPublicKey:
         """The key; InvalidInputError when it is none that serves."""
         try:
-            key = serialization.load_pem_public_key(self.pem)
-        except (ValueError, UnsupportedAlgorithm) as error:
+            key = public_key(self.pem)
+        except ValueError as error:
             raise InvalidInputError(f"{self.label} is no public key in PEM form") from error
-        if isinstance(key, X25519PublicKey):
-            return key
-        if isinstance(key, RSAPublicKey) and key.key_size >= RSA_BITS_MIN:
-            return key
-        raise InvalidInputError(f"{self.label} is neither an X25519 key nor an RSA key of {RSA_BITS_MIN} bits or more")
+        if key is None:
+            raise InvalidInputError(
+                f"{self.label} is neither an X25519 key nor an RSA key of {RSA_BITS_MIN} bits or more"
+            )
+        return key
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -121,6 +121,8 @@ def seal(bundle: Bundle, recipients: Sequence[Passphrase | PublicKey]) -> bytes:
     """
     if not recipients:
         raise InvalidInputError("nobody could open this bundle", todo="Give a passphrase or a public key.")
+    if len(recipients) > _RECIPIENTS_MAX:
+        raise InvalidInputError(f"a bundle is for {_RECIPIENTS_MAX} recipients at most")
     content_key = secrets.token_bytes(_KEY_BYTES)
     header = {
         "format": FORMAT, "origin": bundle.origin, "vkey": bundle.vkey, "station": bundle.station,
@@ -145,11 +147,11 @@ def _wrapped_for(recipient: Passphrase | PublicKey, content_key: bytes) -> dict[
     public = recipient.load()
     fingerprint = fingerprint_of(public)
     if isinstance(public, RSAPublicKey):
-        wrapped = public.encrypt(content_key, _oaep())
+        wrapped = public.encrypt(content_key, OAEP)
         return {"kind": "rsa", "label": recipient.label, "key_sha256": fingerprint, "wrapped": _b64(wrapped)}
     ephemeral = X25519PrivateKey.generate()
     ours = ephemeral.public_key().public_bytes_raw()
-    key = _agreed(ephemeral.exchange(public), ours, public.public_bytes_raw())
+    key = agreed(ephemeral.exchange(public), once=ours, public=public.public_bytes_raw(), info=_HKDF_INFO)
     return {
         "kind": "x25519", "label": recipient.label, "key_sha256": fingerprint, "ephemeral": _b64(ours),
         "wrapped": _b64(aes_key_wrap(key, content_key)),
@@ -182,7 +184,7 @@ def open_with_passphrase(untrusted: bytes, passphrase: str) -> Bundle:
         if one.get("kind") != "passphrase":
             continue
         n, r = _bounded(one, "n", _SCRYPT_N_MAX), _bounded(one, "r", _SCRYPT_R_MAX)
-        if n < 2 or n & (n - 1):
+        if n < 2 or n & (n - 1) or 128 * n * r > _SCRYPT_MEMORY_MAX:
             raise EntryInvalidError("the bundle's scrypt parameters are no such parameters")
         try:
             content_key = aes_key_unwrap(_stretched(passphrase, _raw(one, "salt"), n, r), _raw(one, "wrapped"))
@@ -216,11 +218,11 @@ def open_with_key(untrusted: bytes, private_pem: bytes, passphrase: bytes | None
             continue
         try:
             if isinstance(private, RSAPrivateKey):
-                content_key = private.decrypt(_raw(one, "wrapped"), _oaep())
+                content_key = private.decrypt(_raw(one, "wrapped"), OAEP)
             else:
                 theirs = _raw(one, "ephemeral")
                 shared = private.exchange(X25519PublicKey.from_public_bytes(theirs))
-                key = _agreed(shared, theirs, private.public_key().public_bytes_raw())
+                key = agreed(shared, once=theirs, public=private.public_key().public_bytes_raw(), info=_HKDF_INFO)
                 content_key = aes_key_unwrap(key, _raw(one, "wrapped"))
         except (InvalidUnwrap, ValueError) as error:
             raise DigestMismatchError("the bundle's key for this recipient is damaged") from error
@@ -229,12 +231,6 @@ def open_with_key(untrusted: bytes, private_pem: bytes, passphrase: bytes | None
         "this private key is none of the bundle's recipients'",
         todo="It can be opened by: " + _who(header["recipients"]),
     )
-
-
-def fingerprint_of(public: X25519PublicKey | RSAPublicKey) -> str:
-    """SHA-256 over the key's SubjectPublicKeyInfo, hexadecimal."""
-    spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(spki).hexdigest()
 
 
 def _opened(header: dict[str, Any], body: bytes, content_key: bytes) -> Bundle:
@@ -264,21 +260,17 @@ def _parsed(untrusted: bytes) -> tuple[dict[str, Any], bytes]:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise EntryInvalidError("not a bundle of keys")
     recipients = header.get("recipients")
-    if not isinstance(recipients, list) or not all(isinstance(one, dict) for one in recipients):
+    if (
+        not isinstance(recipients, list)
+        or len(recipients) > _RECIPIENTS_MAX
+        or not all(isinstance(one, dict) for one in recipients)
+    ):
         raise EntryInvalidError("the bundle names no recipients")
     return header, _raw(found, "body")
 
 
 def _stretched(passphrase: str, salt: bytes, n: int, r: int) -> bytes:
     return Scrypt(salt=salt, length=_KEY_BYTES, n=n, r=r, p=1).derive(passphrase.encode("utf-8", "surrogatepass"))
-
-
-def _agreed(shared: bytes, ephemeral: bytes, recipient: bytes) -> bytes:
-    return HKDF(hashes.SHA256(), _KEY_BYTES, salt=ephemeral + recipient, info=_HKDF_INFO).derive(shared)
-
-
-def _oaep() -> padding.OAEP:
-    return padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
 
 
 def _who(recipients: Sequence[Mapping[str, Any]]) -> str:

@@ -113,3 +113,14 @@ def test_parameters_that_would_eat_the_machine_are_refused(member: str, value: o
     found["header"]["recipients"][0][member] = value
     with pytest.raises(EntryInvalidError):
         key_bundle.open_with_passphrase(key_bundle.canonical.dumps(found), WORDS)
+
+
+def test_a_bundle_does_not_say_how_long_and_with_how_much_memory_it_is_opened() -> None:
+    found = json.loads(key_bundle.seal(BUNDLE, [Passphrase("bureau", WORDS)]))
+    (one,) = found["header"]["recipients"]
+    for recipients in ([one | {"n": 1 << 20, "r": 16}], [one | {"salt": "AAAA"}] * 33):
+        found["header"]["recipients"] = recipients
+        with pytest.raises(EntryInvalidError):
+            key_bundle.open_with_passphrase(key_bundle.canonical.dumps(found), WORDS)
+    with pytest.raises(InvalidInputError):
+        key_bundle.seal(BUNDLE, [Passphrase("bureau", WORDS)] * 33)
