@@ -106,7 +106,7 @@ def test_the_store_whose_personal_values_reach_furthest_serves(station, tmp_path
 # --- a store that is not there ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("store", ["primary", "second"])
 @pytest.mark.parametrize("what", ["without marker", "moved away", "a link to the other"])
-def test_a_store_that_is_not_there_is_told_and_everything_else_is_examined(station, store, what):
+def test_a_store_that_is_not_there_is_told_and_everything_else_is_examined(station, store, what, tmp_path):
     other = {"primary": "second", "second": "primary"}[store]
     root = station.home / "stores" / store
     match what:
@@ -125,7 +125,13 @@ def test_a_store_that_is_not_there_is_told_and_everything_else_is_examined(stati
     assert checkpoint.read_bytes() == before, "nothing is sealed while a copy of the log cannot be where it belongs"
     flip(next(path for path in (station.home / "stores" / other).rglob("*") if len(path.name) == 64))
     assert station.json("verify", status=1)["verdict"] == "tampered"
-    assert station.error("ingest", station.home, status=30)["code"] == "store-unavailable"
+    card = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(counter=9, stamp='20261122100900')}": b"9" * 5000})
+    if store == "primary":
+        assert station.error("ingest", card, status=30)["code"] == "store-unavailable"
+        return
+    done = station.json("ingest", card, status=3)
+    assert [row["copies"] for row in done["recordings"] if (row["state"], row["sealed"]) == ("acquired", False)] == [[]]
+    assert checkpoint.read_bytes() == before
 
 
 # --- copies of the log ------------------------------------------------------------------------------------------------

@@ -185,7 +185,8 @@ def test_a_second_disk_is_added_as_the_installation_tells(tmp_path):
     program.init()
     config = program.home / "config.toml"
     config.write_text(config.read_text().replace('path = "stores/second"', f'path = "{tmp_path}/disk/store"'))
-    assert program.error("recordings", "list", status=30)["code"] == "store-unavailable"
+    report = program.json("verify", status=30)
+    assert ("store-unavailable", "second") in {(one["kind"], one["store"]) for one in report["findings"]}
     assert {row["store"] for row in program.json("storage", "init")} == {"primary", "second"}
     shutil.rmtree(program.home / "stores/second")
     done = program.json("ingest", card(tmp_path / "card", 2), "--register")
