@@ -55,7 +55,7 @@ class S3StoreSettings(_Section):
     """A versioned bucket with Object Lock (``liuhen storage init`` makes it). The two key files hold one line each.
 
     ``domain`` names the failure domain; it must be given for an endpoint on this machine, whose disks may be those of a local
-    store. ``first_retention_days`` locks what is put without a date.
+    store. ``first_retention_days`` locks what is put without a date: no longer than ordinary footage may lie (R10).
     """
 
     kind: Literal["s3"]
@@ -69,7 +69,7 @@ class S3StoreSettings(_Section):
     mode: Literal["COMPLIANCE", "GOVERNANCE"] = "GOVERNANCE"
     domain: str = ""
     prefix: str = ""
-    first_retention_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    first_retention_days: Annotated[int, Field(ge=0, le=180)] = 30
     capacity_bytes: Annotated[int, Field(ge=0)] = 0
     storage_class: Literal["", "STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"] = ""
 

@@ -230,8 +230,7 @@ class House:
     @property
     def locks(self) -> LockPolicy:
         """How far the locks of copies reach."""
-        storage = self.settings.storage
-        return LockPolicy(cap=timedelta(days=storage.lock_days), alarm=timedelta(days=storage.lock_alarm_days))
+        return self.keeping.locks
 
     @property
     def capacities(self) -> dict[str, int]:
@@ -414,6 +413,9 @@ def build(
     keeping = KeepingParts(
         catalogue=catalogue, recorder=recorder, clock=clock, stores=stores.all, wake_sealer=wake_sealer.set,
         old=lambda: stores.old, cold=settings.storage.cold,
+        locks=LockPolicy(
+            cap=timedelta(days=settings.storage.lock_days), alarm=timedelta(days=settings.storage.lock_alarm_days)
+        ),
     )  # fmt: skip
     sealer = Sealer(
         catalogue.outbox_transactions(), log_key=keys.load(home.log_key), origin=settings.station.origin,

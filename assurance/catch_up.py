@@ -22,7 +22,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import BinaryIO, Final
 
-from assurance.copies import ABSENT, CLAIMED, KeepingParts, copy_facts, from_medium, outcome_of, say_copy
+from assurance.copies import (
+    ABSENT,
+    CLAIMED,
+    KeepingParts,
+    carry_holds,
+    copy_facts,
+    first_lock,
+    from_medium,
+    outcome_of,
+    say_copy,
+)
 from assurance.repair import close_settled, settled
 from catalogue import UnitOfWork
 from catalogue.records import BlobRow
@@ -132,8 +142,8 @@ class CatchUp:
         now = self._parts.clock.now().wall
         with self._parts.catalogue.read() as uow:
             state = uow.store_states.of(store.properties.name)
-        waits = state.next_try_at is not None and now < state.next_try_at
-        if not waits and (state.failing_since is not None or state.ok_at is None or now - state.ok_at >= _ASKED_EVERY):
+        lately = state.ok_at is not None and abs(now - state.ok_at) < _ASKED_EVERY
+        if not state.rests(now) and (state.failing_since is not None or not lately):
             look_in(self._parts, store)
 
     def _due(self, name: str) -> bool:
@@ -141,7 +151,7 @@ class CatchUp:
         now = self._parts.clock.now().wall
         with self._parts.catalogue.read() as uow:
             state = uow.store_states.of(name)
-        if state.next_try_at is not None and now < state.next_try_at:
+        if state.rests(now):
             return False
         looked = self._looked.get(name)
         signs = state.behind_objects > 0 or state.failing_since is not None or _failed_since_counted(state)
@@ -279,6 +289,8 @@ class _Round:
             return
         try:
             made = self._copy(blob)
+            if made:
+                carry_holds(self._parts, self._target, blob.sha256)
         except StoreError as error:
             if error.fatal:
                 self._stopped.set()
@@ -326,11 +338,13 @@ class _Round:
     def _give(self, source: BlobStore, blob: BlobRow) -> None:
         """Let the target have what the source's medium gives; whose fault it is when that fails is told apart."""
         act = self._target.repair if self._target.exists(blob.sha256) else self._target.put
+        until = first_lock(self._parts, blob.sha256)
         reading: _Watched | None = None
         try:
             with from_medium(source, blob) as inner:
                 reading = _Watched(inner)
-                act(io.BufferedReader(reading, CHUNK_BYTES), sha256=blob.sha256, size_bytes=blob.size_bytes)
+                stream = io.BufferedReader(reading, CHUNK_BYTES)
+                act(stream, sha256=blob.sha256, size_bytes=blob.size_bytes, retain_until=until)
         except EvidenceError as error:
             if error.fatal:
                 raise

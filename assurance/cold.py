@@ -45,7 +45,7 @@ def lay_cold(
     with parts.catalogue.read() as uow:
         now = believed_now(parts.clock.now(), uow.clock_marks.highest())
         state = uow.store_states.of(parts.cold)
-    if store is None or now is None or (state.next_try_at is not None and now < state.next_try_at):
+    if store is None or now is None or state.rests(now):
         return 0
     end, before = time.monotonic() + slice_s, now - after
 

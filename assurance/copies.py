@@ -13,7 +13,7 @@ import hashlib
 import io
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import BinaryIO, Final
 
 from assurance.findings import FindingBook
@@ -31,6 +31,7 @@ from evidence.errors import (
 )
 from evidence.events import CopyMade
 from evidence.ids import RecordingId
+from evidence.lock_dates import NO_DATE, LockPolicy, believed_now, lock_until
 from evidence.model import Copy
 from evidence.ports import BlobStore, CustodyRecorder
 from storage.reading import CHUNK_BYTES
@@ -62,6 +63,7 @@ class KeepingParts:
         wake_sealer: Called after every commit that added an entry.
         old: Tells which stores were moved away from: they are read and mended, but get nothing new.
         cold: The store that gets copies of long-term footage only; empty where there is none.
+        locks: How far locks reach.
     """
 
     catalogue: Catalogue
@@ -71,6 +73,7 @@ class KeepingParts:
     wake_sealer: Callable[[], None] = _nobody
     old: Callable[[], Collection[str]] = frozenset
     cold: str = ""
+    locks: LockPolicy = LockPolicy()
 
     @property
     def book(self) -> FindingBook:
@@ -177,6 +180,30 @@ def from_medium(store: BlobStore, blob: BlobRow) -> Iterator[BinaryIO]:
         stream = io.BufferedReader(reading_back(blob.sha256, blob.blake3 or blob.sha256), CHUNK_BYTES)
     with stream:
         yield stream
+
+
+def first_lock(parts: KeepingParts, sha256: Digest) -> datetime:
+    """Until when a copy that is made now is locked at first, as the renewal would have it: never past the lawful due date.
+
+    Returns:
+        A date to come; ``NO_DATE`` while our clock is not believed, and for footage that is past its date (``ingest.locking``).
+    """
+    with parts.catalogue.read() as uow:
+        now = believed_now(parts.clock.now(), uow.clock_marks.highest())
+        facts = uow.copy_locks.facts_of([sha256])[sha256]
+    return NO_DATE if now is None else lock_until(facts, now, parts.locks).until or NO_DATE
+
+
+def carry_holds(parts: KeepingParts, store: BlobStore, sha256: Digest) -> None:
+    """Hold a copy that was made now as the catalogue says; a hold that stands there already is set again, which is harmless.
+
+    Raises:
+        StoreError: The store does not take a hold.
+    """
+    with parts.catalogue.read() as uow:
+        holds = uow.references.holds(sha256)
+    for reference in holds:
+        store.set_hold(sha256, reference=reference)
 
 
 def copy_facts(store: BlobStore, sha256: Digest, at: TimeReading) -> Copy:

@@ -24,7 +24,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from assurance.copies import CLAIMED, GOOD, KeepingParts, copy_facts, from_medium, look, say_copy
+from assurance.copies import (
+    CLAIMED,
+    GOOD,
+    KeepingParts,
+    carry_holds,
+    copy_facts,
+    first_lock,
+    from_medium,
+    look,
+    say_copy,
+)
 from assurance.references import enter_copy_removed, require_believed
 from assurance.removal import Allowance
 from assurance.repair import repair_blob
@@ -356,11 +366,12 @@ class Migration:
         damaged = False
         if self._stands(blob, target):
             return damaged
+        until = first_lock(self._keeping, blob.sha256)
         for source in self._sources(row, blob):
             try:
                 act = target.repair if target.exists(blob.sha256) else target.put
                 with from_medium(source, blob) as stream:
-                    act(stream, sha256=blob.sha256, size_bytes=blob.size_bytes)
+                    act(stream, sha256=blob.sha256, size_bytes=blob.size_bytes, retain_until=until)
             except EvidenceError as error:
                 if error.fatal or isinstance(error, StoreFullError):
                     raise
@@ -424,12 +435,9 @@ class Migration:
                 continue
             if stat.retain_until is not None:
                 dates.append(stat.retain_until)
-        with self._catalogue.read() as uow:
-            holds = uow.references.holds(blob.sha256)
         if dates:
             target.extend_retention(blob.sha256, max(dates))
-        for reference in holds:
-            target.set_hold(blob.sha256, reference=reference)
+        carry_holds(self._keeping, target, blob.sha256)
 
     # --- giving up ----------------------------------------------------------------------------------------------------
     def _give_up_one(self, row: StoreMoveRow, blob: BlobRow) -> bool:

@@ -27,17 +27,28 @@ from evidence.clock import Clock, to_text
 from evidence.digest import Digest
 from evidence.errors import EvidenceError, StoreError, StoreUnavailableError
 from evidence.events import LocksRenewed
-from evidence.lock_dates import LockFacts, LockPolicy, believed_now, lock_until, look_again_at, needs_renewal
+from evidence.lock_dates import (
+    LOOK_WITHIN,
+    LockFacts,
+    LockPolicy,
+    believed_now,
+    lock_until,
+    look_again_at,
+    needs_renewal,
+)
 from evidence.ports import BlobStore, CustodyRecorder
 
 _log = logging.getLogger(__name__)
 NOT_RENEWED: Final = "lock-not-renewed"
 #: Copies between two commits: what a crash makes look again.
 BATCH: Final = 200
+_HURRIED: Final = 5_000
 #: One slice of the duty.
 SLICE: Final = timedelta(seconds=45)
 #: A copy whose lock could not be moved is tried again after this time; the others are not kept waiting.
 _AGAIN: Final = timedelta(hours=1)
+#: After so many copies about which a store does not answer it counts as away. Not after one: some servers show a bad object so.
+_SILENT_MAX: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +80,11 @@ class _Batch:
     failures: list[tuple[Digest, EvidenceError]] = field(default_factory=list)
     away: EvidenceError | None = None
 
+    def failed(self, row: CopyLockRow, error: EvidenceError, now: datetime) -> None:
+        """One copy's lock could not be moved; it is tried again, and keeps no other waiting."""
+        self.failures.append((row.sha256, error))
+        self.rows.append(_row(row, row.until, now, now + _AGAIN, last=row.last))
+
 
 def renew_locks(parts: RenewalParts, *, book: FindingBook, slice_: timedelta = SLICE) -> dict[str, Renewed]:
     """Do a slice of the work in every store.
@@ -86,8 +102,22 @@ def renew_locks(parts: RenewalParts, *, book: FindingBook, slice_: timedelta = S
     if believed_now(parts.clock.now(), mark) is None:
         _log.warning("no lock is renewed: the clock is not believed")
         return {}
+    _put_right(parts)
     share_s = slice_.total_seconds() / max(1, len(parts.stores))
     return {store.properties.name: _renew_store(parts, store, book, share_s) for store in parts.stores}
+
+
+def _put_right(parts: RenewalParts) -> None:
+    """Copies that a wrong clock put off for years are looked at now."""
+    now = parts.clock.now().wall
+    beyond = now + LOOK_WITHIN + timedelta(days=1)
+    for store in parts.stores:
+        name = store.properties.name
+        with parts.catalogue.read() as uow:
+            far = uow.copy_locks.put_off(name, beyond=beyond)
+        if far:
+            with parts.catalogue.begin() as uow:
+                uow.copy_locks.hurry(name, beyond=beyond, now=now, limit=_HURRIED)
 
 
 def _renew_store(parts: RenewalParts, store: BlobStore, book: FindingBook, share_s: float) -> Renewed:
@@ -122,22 +152,29 @@ def _renew_batch(
     *, now: datetime, ends_at: float,
 ) -> _Batch:  # fmt: skip
     batch = _Batch()
+    silent: list[tuple[CopyLockRow, EvidenceError]] = []
     for row in rows:
         try:
             looked, moved = _renew_one(store, row, facts[row.sha256], now, parts.policy)
-        except StoreUnavailableError as error:  # nothing else will answer either; these copies wait where they are
-            batch.away = error
-            return batch
+        except StoreUnavailableError as error:
+            silent.append((row, error))
+            if len(silent) >= _SILENT_MAX:
+                break
         except EvidenceError as error:
             if error.fatal:
                 raise
-            batch.failures.append((row.sha256, error))
-            batch.rows.append(_row(row, row.until, now, now + _AGAIN, last=row.last))
-            continue
-        batch.rows.append(looked)
-        batch.renewed += moved
+            batch.failed(row, error, now)
+        else:
+            batch.rows.append(looked)
+            batch.renewed += moved
+            if moved or row.until is None:  # it answers: where it did not before is that copy's own trouble
+                for other, why in silent:
+                    batch.failed(other, StoreError(why.what), now)
+                silent.clear()
         if time.monotonic() >= ends_at:
-            return batch
+            break
+    if silent:  # nothing else will answer either; these copies wait where they are
+        batch.away = silent[-1][1]
     return batch
 
 
@@ -186,11 +223,12 @@ def _tell(
     parts: RenewalParts, name: str, done: Renewed, failures: Sequence[tuple[Digest, EvidenceError]], book: FindingBook
 ) -> None:
     now = parts.clock.now().wall
+    with parts.catalogue.read() as uow:  # counts: nobody who writes is kept waiting for it
+        done.soonest = uow.copy_locks.summary(name, now).soonest
     with parts.catalogue.begin() as uow:
         if done.complete:
             uow.copy_locks.forget_gone(name, now)
             uow.copy_locks.finish(name, now)
-        done.soonest = uow.copy_locks.summary(name, now).soonest
     for sha256, error in failures[:1]:
         _log.warning("store %s: the lock of %s was not renewed: %s", name, sha256, error.what)
         if not isinstance(error, StoreUnavailableError):  # a store that is away is told elsewhere, and the stall alarms

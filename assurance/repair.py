@@ -29,7 +29,9 @@ from assurance.copies import (
     CopyLook,
     KeepingParts,
     bytes_of,
+    carry_holds,
     copy_facts,
+    first_lock,
     from_medium,
     look,
     say_copy,
@@ -195,6 +197,7 @@ def _mend(parts: KeepingParts, blob: BlobRow, found: Repair, bad: CopyLook, acto
     try:
         source, replaced = _replace(parts, blob, found, target)
         target.verify(blob.sha256, blob.sha256)
+        carry_holds(parts, target, blob.sha256)
         at = parts.clock.now()
         copy = copy_facts(target, blob.sha256, at)
     except EvidenceError as error:
@@ -232,13 +235,14 @@ def _replace(parts: KeepingParts, blob: BlobRow, found: Repair, target: BlobStor
     The target compares what it is given, and changes nothing if that is not the blob.
     """
     why: EvidenceError = NotFoundError("no good copy could be read")
+    until = first_lock(parts, blob.sha256)
     for one in found.looks:
         source = parts.store(one.store)
         if one.outcome != GOOD or source is None:
             continue
         try:
             with from_medium(source, blob) as stream:
-                receipt = target.repair(stream, sha256=blob.sha256, size_bytes=blob.size_bytes)
+                receipt = target.repair(stream, sha256=blob.sha256, size_bytes=blob.size_bytes, retain_until=until)
         except DigestMismatchError as error:  # it was good a moment ago: the next look finds what became of it
             why = error
             continue

@@ -131,6 +131,6 @@ def stand_of(state: StoreStateRow, *, bad: int, aside: bool, now: datetime) -> S
     if state.behind_objects and not aside:
         return StoreStand.BEHIND
     times = (state.ok_at, state.counted_at)
-    if any(time is None or now - time > FRESH for time in times):
+    if any(time is None or abs(now - time) > FRESH for time in times):
         return StoreStand.UNKNOWN
     return StoreStand.LEVEL

@@ -120,10 +120,12 @@ class Blobs:
 
     def newest_in(self, store: str, *, before: datetime, limit: int) -> list[Digest]:
         """Bytes of the newest recordings stored before a moment that have a copy in this store."""
+        here = blob_copies.c
+        # Not a join: SQLite would walk all copies of the store for these few.
+        there = sa.exists(sa.select(sa.literal(1)).where(here.sha256 == recordings.c.sha256, here.store == store))
         statement = (
-            sa.select(blob_copies.c.sha256)
-            .select_from(recordings.join(blob_copies, blob_copies.c.sha256 == recordings.c.sha256))
-            .where(blob_copies.c.store == store, recordings.c.stored_at < before)
+            sa.select(recordings.c.sha256)
+            .where(recordings.c.stored_at < before, there)
             .order_by(recordings.c.sort_at.desc(), recordings.c.id.desc())
             .limit(limit)
         )

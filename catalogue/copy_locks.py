@@ -13,11 +13,12 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from catalogue.copy_counts import held_in
 from catalogue.db import Db, chunks
 from catalogue.schema import (
     blob_copies,
     blob_holders,
-    blobs,
+    blob_holds,
     copy_locks,
     derivatives,
     recordings,
@@ -102,6 +103,21 @@ class CopyLocks:
                 copy_locks.update().where(here.sha256 == row.sha256, here.store == row.store).values(**values)
             )
 
+    def put_off(self, store: str, *, beyond: datetime) -> bool:
+        """Whether copies are not to be looked at before a far moment."""
+        here = copy_locks.c
+        far = sa.select(here.sha256).where(here.store == store, here.look_at > beyond).limit(1)
+        return self._db.scalar(far) is not None
+
+    def hurry(self, store: str, *, beyond: datetime, now: datetime, limit: int) -> int:
+        """Copies that would not be looked at before a far moment, as a wrong clock had it, are due now; tells how many."""
+        here = copy_locks.c
+        far = sa.select(here.sha256).where(here.store == store, here.look_at > beyond).limit(limit)
+        found = [row["sha256"] for row in self._db.all(far)]
+        for part in chunks(found):
+            self._db.execute(copy_locks.update().where(here.store == store, here.sha256.in_(part)).values(look_at=now))
+        return len(found)
+
     def look_again(self, sha256: Digest) -> None:
         """What is ordered about these bytes has changed (a new class, a hold): every copy is looked at at once."""
         self._db.execute(copy_locks.update().where(copy_locks.c.sha256 == sha256).values(look_at=_AT_ONCE))
@@ -119,23 +135,23 @@ class CopyLocks:
     def summary(self, store: str, now: datetime) -> LockSummary:
         """How the locks of a store stand."""
         here = copy_locks.c
-        never = sa.and_(here.until.is_(None), here.look_at <= here.set_at)
-        told = sa.select(
-            sa.func.count().label("copies"),
-            sa.func.count(here.until).label("locked"),
-            sa.func.coalesce(sa.func.sum(sa.case((never, 1), else_=0)), 0).label("unknown"),
-            sa.func.min(here.until).label("soonest"),
-        ).where(here.store == store, here.last.is_(False))
+        # Each question is a range of an index (store, last, until): no row is read for it but those without a lock.
+        kept = sa.and_(here.store == store, here.last == sa.false())
+        copies = self._db.scalar(sa.select(sa.func.count()).where(kept))
+        without = self._db.scalar(sa.select(sa.func.count()).where(kept, here.until.is_(None)))
+        never = sa.select(sa.func.count()).where(kept, here.until.is_(None), here.look_at <= here.set_at)
+        unknown = self._db.scalar(never) if without else 0
+        first = sa.select(here.until).where(kept, here.until.is_not(None)).order_by(here.until).limit(1)
         waiting = sa.select(sa.func.count().label("due"), sa.func.min(here.look_at).label("since")).where(
             here.store == store, here.look_at <= now
         )
-        row, due = self._db.all(told)[0], self._db.all(waiting)[0]
+        due = self._db.all(waiting)[0]
         renewed_at = self._db.scalar(sa.select(store_states.c.renewed_at).where(store_states.c.store == store))
         return LockSummary(
-            copies=row["copies"],
-            unlocked=row["copies"] - row["locked"] - int(row["unknown"]),
-            unknown=int(row["unknown"]),
-            soonest=row["soonest"],
+            copies=copies,
+            unlocked=without - unknown,
+            unknown=unknown,
+            soonest=self._db.scalar(first),
             due=due["due"],
             due_since=due["since"],
             renewed_at=renewed_at,
@@ -144,7 +160,8 @@ class CopyLocks:
     def facts_of(self, digests: Collection[Digest]) -> dict[Digest, list[LockFacts]]:
         """For whose sake each of these bytes are kept; bytes that nobody holds have an empty list.
 
-        A holder that is not understood keeps them without an end: who reads its rule wrong must not be who lets them go.
+        A holder that is not understood keeps them without an end: who reads its rule wrong must not be who lets them go. So does
+        a hold.
         """
         wanted: dict[Digest, set[RecordingId]] = {digest: set() for digest in digests}
         foreign: set[Digest] = set()
@@ -158,6 +175,8 @@ class CopyLocks:
                     wanted[row["sha256"]].add(RecordingId(identity))
                 else:
                     foreign.add(row["sha256"])
+            held = sa.select(blob_holds.c.sha256).where(blob_holds.c.sha256.in_(part))
+            foreign.update(row["sha256"] for row in self._db.all(held))
         for part in chunks(sorted(derived)):
             found = sa.select(derivatives.c.id, derivatives.c.recording).where(derivatives.c.id.in_(part))
             for row in self._db.all(found):
@@ -180,12 +199,7 @@ class CopyLocks:
 
     def size_of(self, store: str) -> int:
         """Bytes of all known copies in a store."""
-        total = (
-            sa.select(sa.func.coalesce(sa.func.sum(blobs.c.size_bytes), 0))
-            .select_from(blob_copies.join(blobs, blobs.c.sha256 == blob_copies.c.sha256))
-            .where(blob_copies.c.store == store)
-        )
-        return int(self._db.scalar(total))
+        return held_in(self._db, store)[1]
 
 
 def facts_of_recording(

@@ -93,7 +93,7 @@ copy_locks = Table(
     Column("look_at", UtcMs, nullable=False),
     flag("last"),
 )
-Index("ix_copy_locks_until", copy_locks.c.store, copy_locks.c.until)
+Index("ix_copy_locks_until", copy_locks.c.store, copy_locks.c.last, copy_locks.c.until)
 Index("ix_copy_locks_look", copy_locks.c.store, copy_locks.c.look_at)
 
 blob_keys = Table(

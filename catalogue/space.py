@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from catalogue.db import Db
 from catalogue.schema_of_keeping import space_samples
+
+_A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,9 @@ class SpaceSamples:
         self._db = db
 
     def add(self, sample: SpaceSample) -> None:
-        """Keep one; a second of the same store and time replaces it."""
+        """Keep one; a second of the same store and time replaces it, and those that a wrong clock dated days later go."""
+        here = space_samples.c
+        self._db.execute(space_samples.delete().where(here.store == sample.store, here.at > sample.at + _A_DAY))
         self._db.upsert(
             space_samples,
             {

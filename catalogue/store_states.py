@@ -6,13 +6,13 @@ Nothing here is evidence or says what a store holds: that is told by ``blob_copi
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from catalogue.copy_counts import held_in, is_held, lacking_in, without_copy
 from catalogue.db import CHUNK, Db
 from catalogue.schema import blob_copies, blob_holders, blobs
 from catalogue.schema_base import NOTHING
@@ -63,6 +63,10 @@ class StoreStateRow:
     oldest_at: datetime | None = None
     counted_at: datetime | None = None
 
+    def rests(self, now: datetime) -> bool:
+        """Whether it is not to be asked yet. A time too far ahead was written by a wrong clock, and puts nothing off."""
+        return self.next_try_at is not None and timedelta(0) < self.next_try_at - now <= LONGEST_WAIT
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreFigures:
@@ -111,34 +115,22 @@ class StoreStates:
             "failing_since": before.failing_since or at, "failed_at": at, "error_code": code,
             "error": error[:_ERROR_CHARS_MAX],
         }  # fmt: skip
-        if before.next_try_at is None or at >= before.next_try_at:
+        if not before.rests(at):
             wait = min(FIRST_WAIT * 2 ** min(before.tries, _DOUBLED_MAX), LONGEST_WAIT)
             told |= {"tries": before.tries + 1, "next_try_at": at + wait}
         self._set(store, **told)
 
     def figures(self, store: str) -> StoreFigures:
-        """Count what the catalogue knows of a store. Reads an index over all copies: seconds with millions of them."""
-        here, bytes_of = blob_copies.c, blobs.c
-        held = self._db.one(
-            sa.select(
-                sa.func.count().label("objects"),
-                sa.func.coalesce(sa.func.sum(bytes_of.size_bytes), 0).label("size_bytes"),
-            )
-            .select_from(blob_copies.join(blobs, bytes_of.sha256 == here.sha256))
-            .where(here.store == store)
-        )
-        lacking = self._db.one(
-            sa.select(
-                sa.func.count().label("behind_objects"),
-                sa.func.coalesce(sa.func.sum(bytes_of.size_bytes), 0).label("behind_bytes"),
-            )
-            .select_from(blobs)
-            .where(*_lacking_in(store))
-        )
+        """Count what the catalogue knows of a store: a second or two with a million blobs."""
+        here = blob_copies.c
+        objects, size_bytes = held_in(self._db, store)
+        behind_objects, behind_bytes = lacking_in(self._db, store)
         never = sa.select(sa.literal(1)).where(here.store == store, here.checked_at.is_(None)).limit(1)
         oldest = sa.select(sa.func.min(here.checked_at)).where(here.store == store)
-        counted = {name: int(value) for row in (held, lacking) if row for name, value in row.items()}
-        return StoreFigures(**counted, oldest_at=None if self._db.scalar(never) else self._db.scalar(oldest))
+        return StoreFigures(
+            objects=objects, size_bytes=size_bytes, behind_objects=behind_objects, behind_bytes=behind_bytes,
+            oldest_at=None if self._db.scalar(never) else self._db.scalar(oldest),
+        )  # fmt: skip
 
     def keep(self, store: str, figures: StoreFigures, at: datetime) -> None:
         """Keep what was counted, with the time at which it was true."""
@@ -149,9 +141,11 @@ class StoreStates:
         # A holder ends in an identity that begins with its time (UUIDv7).
         moment = sa.func.min(sa.func.substr(blob_holders.c.holder, sa.func.length(blob_holders.c.holder) - 31))
         first = sa.select(moment).where(blob_holders.c.sha256 == blobs.c.sha256)
+        lacks = without_copy(store)
         statement = (
             sa.select(blobs.c.sha256, blobs.c.size_bytes)
-            .where(*_lacking_in(store))
+            .select_from(lacks.join(blobs, blobs.c.sha256 == lacks.c.sha256))
+            .where(is_held())
             .order_by(first.scalar_subquery(), blobs.c.sha256)
             .limit(limit)
         )
@@ -181,9 +175,3 @@ class StoreStates:
     def _set(self, store: str, **values: Any) -> None:
         self._db.insert_new(store_states, {"store": store})
         self._db.execute(store_states.update().where(store_states.c.store == store).values(**values))
-
-
-def _lacking_in(store: str) -> Iterator[sa.ColumnElement[bool]]:
-    here = blob_copies.c
-    yield sa.exists(sa.select(sa.literal(1)).where(blob_holders.c.sha256 == blobs.c.sha256))
-    yield ~sa.exists(sa.select(sa.literal(1)).where(here.sha256 == blobs.c.sha256, here.store == store))

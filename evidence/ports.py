@@ -54,10 +54,13 @@ class BlobStore(Protocol):
         """Store the stream's bytes, checking digest and size while writing; DigestMismatchError leaves nothing behind."""
         ...
 
-    def repair(self, source: BinaryIO, *, sha256: Digest, size_bytes: int) -> PutReceipt:
+    def repair(
+        self, source: BinaryIO, *, sha256: Digest, size_bytes: int, retain_until: datetime | None = None
+    ) -> PutReceipt:
         """Put good bytes in the place of a damaged, unreadable or missing copy; what was ordered about the blob stays in force.
 
         The damaged bytes are set aside, never destroyed. ``created`` is False when the copy was sound: nothing was changed.
+        ``retain_until`` is the date of a blob that has none in force; as in ``put``.
 
         Raises:
             DigestMismatchError: The source is not the stated blob; nothing was changed.

@@ -128,7 +128,7 @@ def _resting(parts: Parts, stores: Sequence[BlobStore]) -> set[str]:
     now = parts.clock.now().wall
     with parts.catalogue.read() as uow:
         states = [uow.store_states.of(store.properties.name) for store in stores]
-    return {state.store for state in states if state.next_try_at is not None and now < state.next_try_at}
+    return {state.store for state in states if state.rests(now)}
 
 
 def _one(

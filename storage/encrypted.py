@@ -121,7 +121,9 @@ class EncryptedStore:
             ),
         )
 
-    def repair(self, source: BinaryIO, *, sha256: Digest, size_bytes: int) -> PutReceipt:
+    def repair(
+        self, source: BinaryIO, *, sha256: Digest, size_bytes: int, retain_until: datetime | None = None
+    ) -> PutReceipt:
         """Put good ciphertext in the place of a damaged or missing one; the inner store keeps the damaged bytes.
 
         Returns:
@@ -134,7 +136,9 @@ class EncryptedStore:
             source,
             sha256,
             size_bytes,
-            lambda stream, digest, size: self.inner.repair(stream, sha256=digest, size_bytes=size),
+            lambda stream, digest, size: self.inner.repair(
+                stream, sha256=digest, size_bytes=size, retain_until=retain_until
+            ),
         )
 
     def _give(

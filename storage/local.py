@@ -331,14 +331,16 @@ class LocalStore(BlobFiles):
             self.extend_retention(sha256, retain_until)
         return self._receipt(sha256, size_bytes, created=False)
 
-    def repair(self, source: BinaryIO, *, sha256: Digest, size_bytes: int) -> PutReceipt:
+    def repair(
+        self, source: BinaryIO, *, sha256: Digest, size_bytes: int, retain_until: datetime | None = None
+    ) -> PutReceipt:
         """Put good bytes in the place of a damaged or missing blob; the damaged file is kept under ``damaged/``.
 
         A sound file that has further names is not this store's own (altered there, it is altered here): a file of the store's
         own takes its place, and it keeps its other names.
 
-        Locks stay in force. Durable on return. Crash in between: the blob is missing or whole, never damaged again, and
-        the call can be repeated.
+        Locks stay in force; ``retain_until`` is for a blob that never had a date. Durable on return. Crash in between: the
+        blob is missing or whole, never damaged again, and the call can be repeated.
 
         Returns:
             ``created`` False when the blob was sound and nothing was changed.
@@ -357,7 +359,8 @@ class LocalStore(BlobFiles):
                 if sound and self._look(sha256)[0].st_nlink == 1:
                     return self._receipt(sha256, size_bytes, created=False)
                 self._set_aside(folder, sha256, keep=not sound)
-                self._link(file, sha256, None)
+                dated = retain_until is not None and self._locks.state(sha256).retain_until is not None
+                self._link(file, sha256, None if dated else retain_until)
         return self._receipt(sha256, size_bytes, created=True)
 
     def _is_sound(self, fd: int, sha256: Digest) -> bool:

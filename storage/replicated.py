@@ -148,7 +148,9 @@ class Replicated:
         outcomes = self.put_all(source, sha256=sha256, size_bytes=size_bytes, retain_until=retain_until)
         return self._receipt("store the blob", outcomes, sha256, size_bytes)
 
-    def repair(self, source: BinaryIO, *, sha256: Digest, size_bytes: int) -> PutReceipt:
+    def repair(
+        self, source: BinaryIO, *, sha256: Digest, size_bytes: int, retain_until: datetime | None = None
+    ) -> PutReceipt:
         """Put good bytes in the place of every copy that is damaged, unreadable or missing.
 
         Returns:
@@ -158,7 +160,9 @@ class Replicated:
             DigestMismatchError: The source is not the stated blob. StoreError: fewer than the quorum are sound now.
         """
         outcomes = self._give_all(
-            source, sha256, lambda store, stream: store.repair(stream, sha256=sha256, size_bytes=size_bytes)
+            source,
+            sha256,
+            lambda store, stream: store.repair(stream, sha256=sha256, size_bytes=size_bytes, retain_until=retain_until),
         )
         return self._receipt("repair the blob", outcomes, sha256, size_bytes)
 

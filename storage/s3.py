@@ -267,8 +267,12 @@ class S3Store:
         except DigestMismatchError as error:
             raise conflict from error
 
-    def repair(self, source: BinaryIO, *, sha256: Digest, size_bytes: int) -> PutReceipt:
+    def repair(
+        self, source: BinaryIO, *, sha256: Digest, size_bytes: int, retain_until: datetime | None = None
+    ) -> PutReceipt:
         """Put good bytes over a damaged or missing blob as a new version; the damaged version is kept under its lock.
+
+        The new version has the date of the one it replaces; where none is in force, ``retain_until`` as in :meth:`put`.
 
         Returns:
             ``created`` False when the blob was sound and nothing was changed.
@@ -284,8 +288,9 @@ class S3Store:
                     self._read_and_compare(sha256, sha256, found, None)
                     return self._receipt(sha256, found, created=False)
             # What was ordered about the blob holds for the new version; a date that has passed would be refused.
-            ordered = found.retain_until if found and found.retain_until else self._first_date(None)
-            until = ordered if ordered and ordered > self._clock.now().wall else None
+            ordered = found.retain_until if found is not None else None
+            in_force = ordered is not None and ordered > self._clock.now().wall
+            until = ordered if in_force else self._first_date(retain_until)
             with s3_errors("repair a blob"):
                 receipt = self._write(source, sha256, size_bytes, until, only_new=False)
             if (found is not None and found.hold) or self._holds.any(sha256):

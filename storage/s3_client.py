@@ -156,6 +156,8 @@ class _Keys(Credentials):
 
     def __init__(self, settings: S3Settings) -> None:
         super().__init__(settings.access, settings.secret, method=_Provider.METHOD)
+        # Exchanged as one: another thread signs with both old or both new ones.
+        self._pair = settings.access, settings.secret
         self._read = settings.keys
         self._read_at_s = time.monotonic()
 
@@ -164,8 +166,8 @@ class _Keys(Credentials):
         if self._read is not None and time.monotonic() - self._read_at_s > _KEYS_FOR_S:
             self._read_at_s = time.monotonic()
             with contextlib.suppress(EvidenceError):
-                self.access_key, self.secret_key = self._read()
-        return super().get_frozen_credentials()
+                self._pair = self._read()
+        return ReadOnlyCredentials(*self._pair, None)
 
 
 class _Provider(CredentialProvider):

@@ -296,6 +296,18 @@ class BlobStoreContract:
         assert kit.store.repair(io.BytesIO(data), sha256=digest, size_bytes=len(data)).created
         kit.store.verify(digest, digest)
 
+    def test_r10_a_repair_dates_what_has_no_date_and_shortens_none(self, kit):
+        data, until = os.urandom(5_000), kit.now + timedelta(seconds=60)
+        digest = sha256_of(data)
+        kit.store.repair(io.BytesIO(data), sha256=digest, size_bytes=len(data), retain_until=until)
+        assert until <= kit.store.stat(digest).retain_until < until + timedelta(seconds=2)
+        stands = kit.store.stat(digest).retain_until
+        self.corrupt(kit, digest)
+        assert kit.store.repair(
+            io.BytesIO(data), sha256=digest, size_bytes=len(data), retain_until=until + timedelta(seconds=60)
+        ).created
+        assert kit.store.stat(digest).retain_until >= stands
+
     # --- retention and hold -----------------------------------------------------------------------------------------
     def test_r10_a_retained_blob_is_not_removed_before_its_date(self, kit):
         until = kit.now + timedelta(seconds=2)

@@ -91,7 +91,7 @@ def upgrade() -> None:
         sa.Column("last", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("sha256", "store", name="pk_copy_locks"),
     )
-    op.create_index("ix_copy_locks_until", "copy_locks", ["store", "until"])
+    op.create_index("ix_copy_locks_until", "copy_locks", ["store", "last", "until"])
     op.create_index("ix_copy_locks_look", "copy_locks", ["store", "look_at"])
     copies = "SELECT sha256, store, COALESCE(read_back_at, 0), COALESCE(read_back_at, 0) FROM blob_copies"
     op.execute(sa.text(f"INSERT INTO copy_locks (sha256, store, set_at, look_at) {copies}"))

@@ -12,10 +12,12 @@ import pytest
 from assurance.catch_up import CatchUp
 from assurance.copies import KeepingParts
 from assurance.healing import Healing
+from assurance.repair import repair_blob
 from catalogue.records import RecordingRow
 from catalogue.store_states import FIRST_WAIT, StoreStateRow
 from evidence.digest import SHA256, Digest
 from evidence.errors import NotDurableError, StoreFullError
+from evidence.lock_dates import due_at
 from ingest.store import ensure_stored
 from storage.layout import blob_key
 from storage.stores import StoreSet
@@ -204,3 +206,46 @@ def test_fewer_than_the_quorum_stay_acquired_and_go_on_by_themselves(home: Assur
     assert ensure_stored(home.intake.parts, identity).state == "stored"
     home.seal()
     assert home.verify(copies=2).verdict == "good"
+
+
+def test_r10_a_copy_that_comes_later_is_locked_up_to_the_lawful_date_and_held_as_the_others(home: AssuredHome) -> None:
+    with away(home, "third"):
+        (row,) = take_in(home, 1)
+    due = due_at(row.acquired_at)
+    home.clock.unix_ms = int((due - timedelta(days=10)).timestamp() * 1000)
+    with home.catalogue.begin() as uow:
+        uow.clock_marks.raise_to(home.clock.now().wall)
+    catch_up, _ = duties(home)
+    assert catch_up.run() == 2
+    assert home.stores.named("third").stat(row.sha256).retain_until == due
+    with away(home, "third"):
+        (held,) = take_in(home, 2)
+        with home.catalogue.begin() as uow:
+            uow.references.add_hold(held.sha256, "case-1", home.clock.now().wall)
+    later(home, FIRST_WAIT * 2)
+    assert catch_up.run() == 2
+    assert home.stores.named("third").stat(held.sha256).hold
+    assert not home.stores.named("third").stat(row.sha256).hold
+
+
+def test_r10_a_repaired_copy_that_was_missing_is_locked_and_held_again(home: AssuredHome) -> None:
+    (row,) = take_in(home, 1)
+    with home.catalogue.begin() as uow:
+        uow.references.add_hold(row.sha256, "case-1", home.clock.now().wall)
+    store = home.root / "stores/second"
+    for path in (path_of(home, "second", row.sha256), *store.glob(f"locks/*/{row.sha256.hex}/*.json")):
+        path.unlink()  # a disk whose tree was made good without its lock records
+    assert repair_blob(parts_of(home), row.sha256).repaired == ["second"]
+    stat = home.stores.named("second").stat(row.sha256)
+    assert (stat.hold, stat.retain_until is not None) == (True, True)
+    assert stat.retain_until <= home.clock.now().wall + timedelta(days=90, minutes=1)
+
+
+def test_p09_a_next_try_that_a_wrong_clock_wrote_keeps_no_store_waiting_for_years(home: AssuredHome) -> None:
+    with away(home, "third"):
+        take_in(home, 1)
+    with home.catalogue.engine.begin() as connection:
+        far = home.clock.unix_ms + int(timedelta(days=9_000) / timedelta(milliseconds=1))
+        connection.exec_driver_sql("UPDATE store_states SET next_try_at = ? WHERE store = 'third'", (far,))
+    catch_up, _ = duties(home)
+    assert catch_up.run() == 2

@@ -252,3 +252,46 @@ def test_r13_a_bucket_keeps_what_the_renewal_ordered_and_no_other_copy_is_touche
         with pytest.raises(BlobLockedError):
             bucket.delete(row.sha256, now=locked)
         bucket.close()
+
+
+def test_one_object_that_a_server_does_not_answer_about_keeps_no_other_lock_from_being_moved(
+    home: AssuredHome, monkeypatch
+) -> None:
+    rows = home.ingest({f"DCIM/{gb_name(counter=n)}": b"%d" % n * 1000 for n in range(1, 4)})
+    renew(home)
+    pass_days(home, 60)
+    with home.catalogue.engine.begin() as connection:  # the first to be looked at, always
+        connection.exec_driver_sql("UPDATE copy_locks SET look_at = 0 WHERE sha256 = ?", (rows[0].sha256.hex,))
+    second = home.stores.named("second")
+    real = second.extend_retention
+
+    def extend(sha256, moment):
+        if sha256 == rows[0].sha256:
+            raise StoreUnavailableError("the server answers 500")
+        real(sha256, moment)
+
+    monkeypatch.setattr(second, "extend_retention", extend)
+    done = renew(home)["second"]
+    assert (done.renewed, done.failed) == (5, 1)
+    with home.catalogue.read() as uow:
+        assert [(one.kind, one.store) for one in uow.findings.open()] == [(NOT_RENEWED, "second")]
+
+
+def test_p09_a_look_that_a_wrong_clock_put_off_for_years_is_made_now(home: AssuredHome) -> None:
+    (row,) = home.ingest({NAME: b"footage" * 1000})
+    renew(home)
+    with home.catalogue.engine.begin() as connection:
+        far = home.clock.unix_ms + int(9_000 * DAY / timedelta(milliseconds=1))
+        connection.exec_driver_sql("UPDATE copy_locks SET look_at = ?", (far,))
+    pass_days(home, 60)
+    renew(home)
+    assert until(home, row.sha256) > now(home) + 80 * DAY
+
+
+def test_a_hold_keeps_ordinary_footage_locked_beyond_its_date(home: AssuredHome) -> None:
+    (row,) = home.ingest({NAME: b"footage" * 1000})
+    pass_days(home, 175)
+    with home.catalogue.begin() as uow:
+        uow.references.add_hold(row.sha256, "case-1", now(home))
+    renew(home)
+    assert until(home, row.sha256) > due_at(row.acquired_at) + 60 * DAY
