@@ -43,7 +43,9 @@ from evidence.clock import to_text
 from evidence.errors import EvidenceError, NotFoundError, StateConflictError
 from evidence.events import FixityRound
 from evidence.ids import RecordingId
+from evidence.lock_dates import believed_now
 from evidence.ports import BlobStore
+from evidence.time_line import TOLERANCE
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +62,9 @@ _ASK_AGAIN_S: Final = 5.0
 #: Why the scrub waits.
 FOR_RECORDERS: Final = "recorders"
 FOR_LOAD: Final = "load"
+FOR_CLOCK: Final = "clock"
+#: Copies whose look was dated ahead that are put right in one transaction.
+_FORGOTTEN: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +128,10 @@ class Scrub:
         Args:
             slice_s: No copy is begun after so many seconds; the one that is being read then is read to its end.
         """
+        if not self._believes_the_clock():
+            nothing = Slice(waited_for=FOR_CLOCK)
+            self._tell(nothing)
+            return nothing
         number = self.current()
         if number is None:
             return Slice()
@@ -140,16 +149,38 @@ class Scrub:
         self._tell(done)
         return done
 
+    def _believes_the_clock(self) -> bool:
+        """Whether looks can be dated, and the pace be told; what an earlier wrong clock dated ahead is forgotten then."""
+        catalogue, reading = self._parts.catalogue, self._parts.clock.now()
+        with catalogue.read() as uow:
+            if believed_now(reading, uow.clock_marks.highest()) is None:
+                return False
+            latest = reading.wall + TOLERANCE
+            ahead = [name for name in uow.fixity.stores() if uow.fixity.looked_ahead(name, now=latest)]
+        for name in ahead:
+            with catalogue.begin() as uow:
+                count = uow.fixity.forget_ahead(name, now=latest, limit=_FORGOTTEN)
+            _log.warning("store %s: %d copies were dated ahead by a wrong clock; they are looked at anew", name, count)
+        return True
+
     def current(self) -> RoundRow | None:
-        """The round that goes on, begun now when none does; None when there is no copy of anything."""
+        """The round that goes on, begun now when none does; None when there is no copy of anything.
+
+        One that a wrong clock began, later than now, is ended: nothing would be due in it for years.
+        """
+        now = self._parts.clock.now()
         with self._parts.catalogue.read() as uow:
             row, stores = uow.fixity.current(), uow.fixity.ages()
+        if row is not None and row.started_at > now.wall + TOLERANCE:
+            self._enter_end(row)
+            row = None
         if row is not None or not stores:
             return row
-        now = self._parts.clock.now()
+        with self._parts.catalogue.read() as uow:
+            counted = uow.fixity.count_all()
         try:
             with self._parts.catalogue.begin() as uow:
-                row = uow.fixity.begin(now.wall)
+                row = uow.fixity.begin(now.wall, counted)
                 self._parts.recorder.record(uow.outbox, _round_event(row, "started", to_text(now.wall)), at=now)
                 uow.after_commit(self._parts.wake_sealer)
         except StateConflictError:  # another process began it
@@ -233,10 +264,12 @@ class Scrub:
         if found.error is not None:
             if found.error.fatal:
                 raise found.error
-            if not answers(store) or _nothing_known(found.error):
+            there = answers(store)
+            if not there or _nothing_known(found.error):
                 _log.debug("nothing is known of the copy of %s in %s: %s", copy.sha256, copy.store, found.error.what)
                 lane.outcomes.done.away.add(copy.store)
-                return False
+                # A store that is away, or a master key, fails for every copy; another trouble may be this one's alone.
+                return there and kind_of(found.error) != NOT_EXAMINED
         lane.outcomes.take(copy, found.error, found.loose)
         return True
 
@@ -261,6 +294,10 @@ class Scrub:
             }
         if left and not (now.wall >= number.started_at + self._policy.period and left <= away):
             return False
+        return self._enter_end(number)
+
+    def _enter_end(self, number: RoundRow) -> bool:
+        now = self._parts.clock.now()
         try:
             with self._parts.catalogue.begin() as uow:
                 row = uow.fixity.end(number.number, now.wall)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from catalogue.copy_counts import held_in
 from catalogue.db import Db, chunks
 from catalogue.schema import (
     NOTHING,
@@ -22,7 +23,7 @@ from catalogue.schema import (
 )
 from catalogue.values import fields_of
 from evidence.digest import Digest
-from evidence.errors import NotFoundError
+from evidence.errors import NotFoundError, StateConflictError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,33 +298,46 @@ class Fixity:
         statement = sa.select(fixity_stores).where(here.number == number).order_by(here.store)
         return [RoundStoreRow(**row) for row in self._db.all(statement)]
 
-    def begin(self, at: datetime) -> RoundRow:
-        """Begin the next round over all copies there are, counted now (the one statement here that looks at all of them).
+    def forget_ahead(self, store: str, *, now: datetime, limit: int) -> int:
+        """Copies that were looked at after ``now``, as a wrong clock had it, count as never looked at; tells how many."""
+        here = blob_copies.c
+        ahead = sa.select(here.sha256).where(here.store == store, here.checked_at > now)
+        found = [row["sha256"] for row in self._db.all(ahead.order_by(here.checked_at).limit(limit))]
+        for part in chunks(found):
+            mine = blob_copies.update().where(here.store == store, here.sha256.in_(part))
+            self._db.execute(mine.values(checked_at=None))
+        return len(found)
 
-        StateConflictError when another process began it at this moment.
+    def looked_ahead(self, store: str, *, now: datetime) -> bool:
+        """Whether a copy was looked at after ``now``."""
+        here = blob_copies.c
+        ahead = sa.select(here.sha256).where(here.store == store, here.checked_at > now).limit(1)
+        return self._db.scalar(ahead) is not None
+
+    def count_all(self) -> list[RoundStoreRow]:
+        """Copies and bytes of every store now. Looks at all copies: not for a transaction that writes."""
+        counted = [(store, *held_in(self._db, store)) for store in self.stores()]
+        return [
+            RoundStoreRow(number=0, store=store, copies=copies, size_bytes=size_bytes)
+            for store, copies, size_bytes in counted
+        ]
+
+    def begin(self, at: datetime, parts: Sequence[RoundStoreRow]) -> RoundRow:
+        """Begin the next round over what was counted (:meth:`count_all`).
+
+        StateConflictError when another process began it at this moment, or when one goes on.
         """
+        if self.current() is not None:
+            raise StateConflictError("a round goes on already")
         newest = self.newest()
         number = 1 if newest is None else newest.number + 1
-        counted = self._db.all(
-            sa.select(
-                blob_copies.c.store,
-                sa.func.count().label("copies"),
-                sa.func.coalesce(sa.func.sum(blobs.c.size_bytes), 0).label("size_bytes"),
-            )
-            .select_from(blob_copies.join(blobs, blobs.c.sha256 == blob_copies.c.sha256))
-            .group_by(blob_copies.c.store)
-        )
-        parts = [
-            RoundStoreRow(number=number, store=row["store"], copies=row["copies"], size_bytes=int(row["size_bytes"]))
-            for row in counted
-        ]
         row = RoundRow(
             number=number, started_at=at, copies=sum(one.copies for one in parts),
             size_bytes=sum(one.size_bytes for one in parts),
         )  # fmt: skip
         self._db.insert(fixity_rounds, fields_of(row))
         for part in parts:
-            self._db.insert(fixity_stores, fields_of(part))
+            self._db.insert(fixity_stores, {**fields_of(part), "number": number})
         return row
 
     def end(self, number: int, at: datetime) -> RoundRow:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from assurance.copies import KeepingParts
-from assurance.fixity import FOR_LOAD, FOR_RECORDERS, STATE, FixityPolicy, Scrub
+from assurance.fixity import FOR_CLOCK, FOR_LOAD, FOR_RECORDERS, STATE, FixityPolicy, Scrub
 from catalogue.records import ProgressRow, RecordingRow
 from evidence.digest import Digest
 from evidence.errors import (
@@ -404,3 +404,55 @@ def test_a_medium_that_fails_once_has_lost_nothing(home: AssuredHome, monkeypatc
     done = scrub(home).run()
     assert (done.good, done.bad) == (4, {})
     assert kinds(home) == set()
+
+
+def test_p09_looks_and_rounds_that_a_wrong_clock_dated_ahead_are_put_right(home: AssuredHome) -> None:
+    taken(home, 2)
+    far = home.clock.now().wall + timedelta(days=9_000)
+    with home.catalogue.begin() as uow:
+        uow.fixity.begin(far, uow.fixity.count_all())
+    with home.catalogue.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE blob_copies SET checked_at = ?", (int(far.timestamp() * 1000),))
+    one = scrub(home)
+    number = one.current()
+    assert number is not None
+    assert (number.number, number.started_at < far) == (2, True)
+    later(home, days=25)
+    done = one.tick()
+    assert (done.number, done.good, done.round_ended) == (2, 8, True)
+    assert [entry["state"] for entry in home.entries("fixity.round")] == ["ended", "started", "ended"]
+
+
+def test_p09_nothing_is_dated_or_paced_while_the_clock_is_not_believed(home: AssuredHome) -> None:
+    taken(home, 1)
+    with home.catalogue.begin() as uow:
+        uow.clock_marks.raise_to(home.clock.now().wall + timedelta(days=2))
+    assert scrub(home).tick().waited_for == FOR_CLOCK
+    assert (home.entries("fixity.round"), home.entries("fixity.checked")) == ([], [])
+    later(home, days=2)
+    assert scrub(home).tick().number == 1
+
+
+def test_a_copy_of_which_nothing_can_be_known_does_not_end_the_round_for_the_others(
+    home: AssuredHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = taken(home, 3)
+    later(home, minutes=5)
+    with home.catalogue.begin() as uow:
+        assert uow.fixity.forget_ahead("second", now=home.clock.now().wall, limit=10) == 0
+    with home.catalogue.engine.begin() as connection:  # the first in the queue
+        connection.exec_driver_sql("UPDATE blob_copies SET checked_at = 1 WHERE sha256 = ?", (rows[0].sha256.hex,))
+    second = home.stores.named("second")
+    real = type(second).verify
+
+    def verify(store, sha256, expected, *, progress=None):
+        if store.properties.name == "second" and sha256 == rows[0].sha256:
+            raise CatalogueError("its key's row cannot be read")
+        real(store, sha256, expected, progress=progress)
+
+    monkeypatch.setattr(type(second), "verify", verify)
+    one = scrub(home)
+    one.current()
+    later(home, days=25)
+    done = one.tick()
+    assert (done.good, done.bad, done.away, done.round_ended) == (11, {}, {"second"}, False)

@@ -14,6 +14,7 @@ import pytest
 from assurance.brake import Brake, BrakeLimits
 from assurance.copies import KeepingParts
 from assurance.inventory import DropPolicy, Inventory, _Sorted
+from catalogue.inventories import InventoryRow
 from catalogue.records import RecordingRow
 from evidence.digest import SHA256, Digest
 from evidence.errors import StoreUnavailableError
@@ -194,3 +195,26 @@ def test_a_list_in_any_order_is_sorted_each_digest_once_in_bounded_memory(monkey
     tracemalloc.stop()
     assert seen == count - 5
     assert peak < 16 << 20
+
+
+def test_p09_a_count_that_a_wrong_clock_dated_ahead_is_no_newest_for_years(home: AssuredHome) -> None:
+    taken(home)
+    with home.catalogue.begin() as uow:
+        far = home.clock.now().wall + timedelta(days=9_000)
+        uow.inventories.add(InventoryRow(store="second", at=far, objects=6, size_bytes=1, digest="00", outcome="good"))
+    one = inventory(home)
+    assert [row.store for row in one.tick()] == ["primary", "second"]
+    later(home, minutes=10)
+    assert one.tick() == [], "it is not counted again every ten minutes until that date"
+    with home.catalogue.read() as uow:
+        newest = uow.inventories.newest("second")
+    assert newest is not None
+    assert newest.at < far
+
+
+def test_p09_no_inventory_is_dated_by_a_clock_that_is_not_believed(home: AssuredHome) -> None:
+    taken(home)
+    with home.catalogue.begin() as uow:
+        uow.clock_marks.raise_to(home.clock.now().wall + timedelta(days=2))
+    assert inventory(home).tick() == []
+    assert home.entries("inventory.taken") == []
