@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from access import Gate
@@ -12,6 +13,7 @@ from api.verification import LastVerification
 from app.encryption import key_parts
 from app.proofs import ProofDesk
 from app.wiring import House
+from assurance.asking import Asker
 from assurance.auditor import Auditor, AuditorParts
 from assurance.health_facts import BackupHope, HealthParts
 from assurance.store_reports import StorageDesk
@@ -147,8 +149,10 @@ def web_services(
         viewings: Viewing copies on demand.
     """
     catalogue: Catalogue = house.catalogue
+    asker = Asker()
     checks = Checks(
-        auditor_of(house), authoriser=house.gate, clock=house.clock, health_parts=lambda: health_parts_of(house, jobs),
+        auditor_of(house), authoriser=house.gate, clock=house.clock,
+        health_parts=lambda: replace(health_parts_of(house, jobs), ask=asker.turn()),
         kept=LastVerification(catalogue),
     )  # fmt: skip
     return Services(

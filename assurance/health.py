@@ -12,10 +12,12 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from assurance.health_facts import Check, HealthParts, Level
+from assurance.asking import NoAnswerYetError
+from assurance.health_facts import NO_ANSWER_YET, Check, HealthParts, Level
 from assurance.health_of_backup import backup
 from assurance.health_of_fixity import brake, fixity, inventories
 from assurance.health_of_keys import look as keys
@@ -25,11 +27,13 @@ from assurance.health_of_stores import store_copies
 from chain_of_custody.entry import parse
 from chain_of_custody.reader import LogReader
 from evidence.durable import free_bytes
-from evidence.errors import BlobNotFoundError, EvidenceError, StoreUnavailableError
+from evidence.errors import BlobNotFoundError, EvidenceError, StoreError, StoreUnavailableError
+from evidence.log_place import LogPlace
 from evidence.ports import BlobStore
 from evidence.time_line import Belief, judge
 from media.tools import installed
 
+UNAVAILABLE: Final = "unavailable"
 #: Programs that the sandbox runs.
 PROGRAMS: Final = ("ffmpeg", "ffprobe")
 SEAL_WARN: Final = timedelta(seconds=30)
@@ -73,23 +77,39 @@ def health(parts: HealthParts) -> Health:
 def _stores(parts: HealthParts) -> Iterator[Check]:
     for store in parts.stores:
         properties = store.properties
-        values: dict[str, str | int] = {
-            "kind": properties.kind, "domain": properties.domain, "protection": properties.protection,
-        }  # fmt: skip
-        try:
-            next(iter(store.list()), None)
-        except StoreUnavailableError:
-            yield Check(name="store", subject=properties.name, level=Level.BAD, reason="unavailable", values=values)
-            continue
         if properties.kind == "local":
-            yield _room(properties.name, Path(properties.location), parts.floor_bytes)
+            there = _store(parts, store)
+            if there.reason != UNAVAILABLE:
+                yield _room(properties.name, Path(properties.location), parts.floor_bytes)
+            yield there
+            continue
+        try:
+            yield parts.ask(("store", properties.name), partial(_store, parts, store))
+        except NoAnswerYetError:
+            yield Check(name="store", subject=properties.name, level=Level.UNKNOWN, reason=NO_ANSWER_YET)
+
+
+def _store(parts: HealthParts, store: BlobStore) -> Check:
+    """Whether a store answers, and how it protects what it keeps; one that refuses us is told by its reason."""
+    properties = store.properties
+    values: dict[str, str | int] = {
+        "kind": properties.kind, "domain": properties.domain, "protection": properties.protection,
+    }  # fmt: skip
+    try:
+        next(iter(store.list()), None)
         found = _protection(parts, store)
-        values["protection"] = found
-        strong = found in _STRONG
-        yield Check(
-            name="store", subject=properties.name, level=Level.OK if strong else Level.WARN,
-            reason="protected" if strong else "weak-protection", values=values,
+    except StoreError as error:
+        plain = error.code == StoreUnavailableError.code
+        return Check(
+            name="store", subject=properties.name, level=Level.BAD, reason=UNAVAILABLE if plain else error.code,
+            values=values,
         )  # fmt: skip
+    values["protection"] = found
+    strong = found in _STRONG
+    return Check(
+        name="store", subject=properties.name, level=Level.OK if strong else Level.WARN,
+        reason="protected" if strong else "weak-protection", values=values,
+    )  # fmt: skip
 
 
 def _protection(parts: HealthParts, store: BlobStore) -> str:
@@ -156,13 +176,19 @@ def _log(parts: HealthParts) -> Iterator[Check]:
         values={"size": head.size, "published": head.published_size, "age_s": max(0, int(age.total_seconds()))},
     )  # fmt: skip
     for position, directory in enumerate(parts.published):
-        yield _replica(position, LogReader(directory, verifier=parts.verifier), head.published_size)
+        yield _replica(parts, position, directory, head.published_size)
 
 
-def _replica(position: int, reader: LogReader, published: int) -> Check:
+def _replica(parts: HealthParts, position: int, directory: Path | LogPlace, published: int) -> Check:
     subject = f"log:{position}"
+    reader = LogReader(directory, verifier=parts.verifier)
     try:
-        size = reader.checkpoint().size
+        if getattr(directory, "remote", False):
+            size = parts.ask(("log", position), lambda: reader.checkpoint().size)
+        else:
+            size = reader.checkpoint().size
+    except NoAnswerYetError:
+        return Check(name="log-directory", subject=subject, level=Level.UNKNOWN, reason=NO_ANSWER_YET)
     except EvidenceError as error:
         return Check(name="log-directory", subject=subject, level=Level.BAD, reason=error.code)
     behind = size < published

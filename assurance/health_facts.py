@@ -9,7 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
+from assurance.asking import Ask, ask_now
 from assurance.fixity import FixityPolicy
 from assurance.keys_state import KeyParts
 from assurance.verify import CopyPolicy
@@ -20,6 +22,9 @@ from evidence.limits import FREE_SPACE_FLOOR_BYTES
 from evidence.lock_dates import LockPolicy
 from evidence.log_place import LogPlace
 from evidence.ports import BlobStore, JobEngine
+
+#: Why nothing is known of what does not answer at once.
+NO_ANSWER_YET: Final = "no-answer-yet"
 
 
 class Level(StrEnum):
@@ -71,3 +76,5 @@ class HealthParts:
     keys: KeyParts | None = None
     fixity: FixityPolicy = FixityPolicy()
     backup: BackupHope = BackupHope()
+    #: How whatever may take long is asked: a bucket may be away.
+    ask: Ask = ask_now

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from assurance.health_facts import Check, HealthParts, Level
+from assurance.asking import NoAnswerYetError
+from assurance.health_facts import NO_ANSWER_YET, Check, HealthParts, Level
 from assurance.keys_state import KeysState, keys_state
 
 
@@ -12,7 +13,12 @@ def look(parts: HealthParts) -> Iterator[Check]:
     """The checks; none where the caller gave nothing to look at."""
     if parts.keys is None:
         return
-    state = keys_state(parts.catalogue, parts.keys, clock=parts.clock)
+    wanted = parts.keys
+    try:  # keys lie beside buckets, too
+        state = parts.ask("keys", lambda: keys_state(parts.catalogue, wanted, clock=parts.clock))
+    except NoAnswerYetError:
+        yield Check(name="keys", level=Level.UNKNOWN, reason=NO_ANSWER_YET)
+        return
     yield _backup(state)
     if state.master is None:
         return

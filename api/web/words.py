@@ -186,6 +186,7 @@ HEALTH_REASONS: Final = {
     "catching-up": "lacks copies and catches up",
     "holds-its-copies": "holds all its copies",
     "not-asked-lately": "nobody asked it lately",
+    "no-answer-yet": "has not answered within a second: not known",
     "no-good-copy": "no copy is good: act at once",
     "not-opened": "never opened",
     "sealed": "sealed and published",

@@ -33,6 +33,8 @@ _FIXES: Final = {
     "unsynchronised": "Enable time synchronisation (systemd-timesyncd or chrony).", "missing": "apt-get install ffmpeg",
     "nearly-full": "Make room or add a disk.", "floor-reached": "Make room or add a disk.",
     "unavailable": "Mount the disk or start the server it lies on.",
+    "store-credentials": "Put valid keys into the store's key files; `liuhen storage check` tells what is refused.",
+    "store-clock": "Set the clocks (NTP); `liuhen storage check` tells the difference.",
     "backup-overdue": "liuhen keys backup DIR --escrow, on another medium.",
     "not-backed-up": "liuhen keys backup DIR --escrow, on another medium.",
     "does-not-open": "See docs/runbooks/lost-passphrase.md.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 import click
 
@@ -10,8 +11,14 @@ from api.routes.storage import answer_of
 from api.web import marks, words
 from api.web.units import local_time, size_text
 from app.cli.common import acting, home_option, identity_options, json_option, print_json, say
+from assurance.health_facts import Level
 from assurance.store_reports import StorageDesk, StoreReport, StoreStand
 from evidence.errors import PolicyUnmetError
+
+_LEVELS: Final = {
+    StoreStand.FAILING: Level.BAD, StoreStand.DAMAGED: Level.BAD, StoreStand.BEHIND: Level.WARN,
+    StoreStand.UNKNOWN: Level.UNKNOWN, StoreStand.LEVEL: Level.OK,
+}  # fmt: skip
 
 
 @click.command()
@@ -27,12 +34,20 @@ def status(home: str | None, *, as_json: bool, login: str) -> None:
         house.probe_stores()
         view = StorageDesk(house.keeping, authoriser=house.gate).look(actor, anew=True)
     if as_json:
-        print_json([answer_of(store).model_dump(mode="json") for store in view.stores])
+        print_json([answer_of(store).model_dump(mode="json") | _as_before(store) for store in view.stores])
     else:
         for store in view.stores:
             click.echo("\n".join(_lines(store)))
     if any(store.stand in {StoreStand.FAILING, StoreStand.DAMAGED, StoreStand.BEHIND} for store in view.stores):
         raise click.exceptions.Exit(PolicyUnmetError.exit_code)
+
+
+def _as_before(store: StoreReport) -> dict[str, object]:
+    """Members that this command told of a store before it told more: outside programs read them."""
+    return {
+        "name": "store", "subject": store.name, "level": _LEVELS[store.stand].value, "reason": store.stand.value,
+        "values": {"kind": store.kind, "domain": store.domain, "protection": store.protection},
+    }  # fmt: skip
 
 
 def _lines(store: StoreReport) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -22,10 +24,17 @@ from assurance import (
     health,
     sweep_deadlines,
 )
+from assurance.asking import Asker
 from devices.mass_storage.driver import MassStorageDriver
 from evidence.clock import utc_from_ms
 from evidence.digest import SHA256, Digest
-from evidence.errors import NotFoundError, StateConflictError
+from evidence.errors import (
+    NotFoundError,
+    StateConflictError,
+    StoreClockError,
+    StoreCredentialsError,
+    StoreUnavailableError,
+)
 from evidence.ids import RecordingId
 from evidence.model import BlobStat
 from evidence.ports import BlobStore
@@ -350,3 +359,59 @@ def test_the_system_page_is_for_those_who_may(home: AssuredHome, auditor: Audito
     assert auditor.health(home.administrator, parts).checks
     with pytest.raises(DeniedError):
         auditor.health(home.agent("officer", "officer"), parts)
+
+
+class Away:
+    """A bucket that says so, or nothing at all."""
+
+    def __init__(self, inner: BlobStore, act: Callable[[], None]) -> None:
+        self._inner, self._act = inner, act
+
+    def __getattr__(self, name: str):
+        return getattr(self._inner, name)
+
+    @property
+    def properties(self):
+        return replace(self._inner.properties, kind="s3", name="bucket")
+
+    def list(self):
+        self._act()
+        return iter(())
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (StoreUnavailableError("no answer"), "unavailable"),
+        (StoreCredentialsError("expired"), "store-credentials"),
+        (StoreClockError("apart"), "store-clock"),
+    ],
+)
+def test_a_bucket_that_refuses_us_is_told_by_its_reason(home: AssuredHome, error: Exception, reason: str) -> None:
+    def refuse() -> None:
+        raise error
+
+    check = look(home, stores=[home.stores.primary, Away(home.stores.primary, refuse)])[1][("store", "bucket")]
+    assert (check.level, check.reason) == (Level.BAD, reason)
+
+
+def test_a_page_does_not_wait_for_a_bucket_that_says_nothing_and_calls_it_unknown(home: AssuredHome) -> None:
+    home.seal()
+    go_on, asked = threading.Event(), []
+
+    def hang() -> None:
+        asked.append(1)
+        go_on.wait(30)
+
+    asker, stores = Asker(), [home.stores.primary, Away(home.stores.primary, hang)]
+    began = time.monotonic()
+    checks = [look(home, stores=stores, ask=asker.turn(patience_s=0.3))[1] for _ in range(2)]
+    assert time.monotonic() - began < 5
+    assert {(one[("store", "bucket")].level, one[("store", "bucket")].reason) for one in checks} == {
+        (Level.UNKNOWN, "no-answer-yet")
+    }
+    assert checks[0][("store", "primary")].reason == "weak-protection", "the others are told all the same"
+    assert asked == [1], "one question is under way at most, however often the page is asked for"
+    go_on.set()
+    assert look(home, stores=stores, ask=asker.turn(patience_s=5))[1][("store", "bucket")].level is not Level.UNKNOWN
+    assert asked == [1], "the answer that came late was used"
