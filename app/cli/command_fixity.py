@@ -9,7 +9,7 @@ import click
 
 from api.web import words
 from app.cli.common import acting, home_option, identity_options, json_option, print_json, say, step_bar
-from assurance.fixity import FOR_CLOCK, FOR_LOAD, FOR_RECORDERS, Scrub
+from assurance.fixity import FOR_CLOCK, FOR_RECORDERS, Scrub
 from assurance.fixity_entries import Slice
 from assurance.fixity_status import FixityStatus, StoreStatus, status
 from evidence.clock import BUREAU_ZONE, to_text
@@ -18,10 +18,6 @@ from evidence.model import Action
 
 _MB = 1_000_000
 _UNTOLD = 30
-_WAITS = {
-    FOR_RECORDERS: "waits for recorders", FOR_LOAD: "waits for the machine",
-    FOR_CLOCK: "waits for a clock that can be believed",
-}  # fmt: skip
 
 
 @click.group()
@@ -179,6 +175,7 @@ def _tell_forecast(found: FixityStatus) -> None:
             fg="red",
         )
     if found.waited_for:
-        click.echo(say(_WAITS[found.waited_for]) if found.waited_for in _WAITS else found.waited_for)
+        waits = "waits for recorders" if found.waited_for == FOR_RECORDERS else "waits for the machine"
+        click.echo(say("waits for a clock that can be believed") if found.waited_for == FOR_CLOCK else say(waits))
     if not found.running:
         click.secho(say("The regular scrub does not run now: it needs the service"), fg="yellow")

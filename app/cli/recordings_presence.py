@@ -36,7 +36,9 @@ def presence_command(wanted: str, *, home: str | None, as_json: bool, login: str
             entry = proof.entry if proof.index is None else f"{proof.index} {proof.entry}"
             click.echo(
                 "  "
-                + say("Proof: entry {entry} ({type}) of {at}", entry=entry, type=proof.event_type, at=local_time(proof.at))
+                + say(
+                    "Proof: entry {entry} ({type}) of {at}", entry=entry, type=proof.event_type, at=local_time(proof.at)
+                )
             )
 
 
