@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import resource
 import secrets
 import shutil
 import stat
@@ -248,6 +249,7 @@ class DeferredMaster:
         """The master key itself; KeyUnavailableError when it cannot be opened."""
         with self._lock:
             if self._master is None:
+                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not lay keys and footage on a disk
                 try:
                     self._master = open_master(self._home, self._wanted)
                 except KeyUnavailableError as error:

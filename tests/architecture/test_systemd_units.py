@@ -34,6 +34,10 @@ def test_no_service_runs_as_root_with_capabilities(unit):
         assert bounding[1] == ""
 
 
+def test_a_crash_of_the_service_lays_no_memory_on_a_disk():
+    assert "\nLimitCORE=0\n" in (ROOT / "systemd/liuhen.service").read_text()
+
+
 def test_units_name_only_identities_that_sysusers_creates():
     created = set(re.findall(r"^[gu] (\S+)", (ROOT / "systemd/liuhen.sysusers").read_text(), re.MULTILINE))
     for unit in UNITS:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -192,3 +194,15 @@ def test_a_link_planted_in_the_place_of_the_scratch_costs_nothing(tmp_path: Path
     with pytest.raises(StoreError, match="not a folder of this account"):
         sweep_scratch(planted)
     assert (tmp_path / "footage/objects/one").read_bytes() == b"x"
+
+
+def test_a_process_that_opened_the_master_key_leaves_no_core(home: Home) -> None:
+    make_master(home, WANTED, passphrase=OLD)
+    script = (
+        "import resource, sys; from pathlib import Path; from app.encryption import DeferredMaster; from app.home import Home;"
+        "from app.settings import EncryptionSettings as E; "
+        "DeferredMaster(Home(Path(sys.argv[1])), E(enabled=True, passphrase_file=Path('keys/words'))).open();"
+        "print(resource.getrlimit(resource.RLIMIT_CORE))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(home.root)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(0, 0)"
