@@ -92,7 +92,7 @@ def test_the_bytes_of_the_old_store_go_when_that_was_ordered_and_dates_are_kept(
     assert [moving.kept.second.exists(row.sha256) for row in moving.rows] == [False, False, True, False, False]
     assert {one["reason"] for one in moving.kept.told("copy.removed")} == {REMOVED}
     # What was ordered holds for the new copy, too.
-    assert moving.third.stat(late.sha256).retain_until == moving.kept.second.stat(late.sha256).retain_until
+    assert moving.third.stat(late.sha256).retain_until >= moving.kept.second.stat(late.sha256).retain_until
     moving.kept.later(days=4)
     assert moving.move.work() == 0
     assert not moving.kept.second.exists(late.sha256)
