@@ -22,12 +22,15 @@ from app.cli.storage_check import check as check_
 from app.cli.storage_migrate import migrate
 from app.cli.storage_reports import locks, space
 from app.cli.storage_status import status
-from app.settings import LocalStoreSettings
+from app.home import Home
+from app.settings import LocalStoreSettings, Settings
 from app.wiring import open_catalogue, opened, require_action
+from catalogue import Catalogue
 from chain_of_custody import create_published_directory
-from evidence.errors import PolicyUnmetError
+from evidence.errors import InvalidInputError, PolicyUnmetError, StoreUnavailableError
 from evidence.ids import RecordingId
 from evidence.model import Action
+from storage import layout
 from storage.local import LocalStore
 from storage.s3 import S3Store
 
@@ -62,13 +65,18 @@ def locate(recording: str, *, home: str | None, as_json: bool, login: str) -> No
 
 
 @storage.command("init")
+@click.option(
+    "--empty", "lost", multiple=True, metavar="NAME",
+    help="The disk of this local store is lost for good: make an empty one in its place; may be given again.",
+)  # fmt: skip
 @home_option
 @json_option
 @identity_options
-def init_(home: str | None, *, as_json: bool, login: str) -> None:
+def init_(lost: tuple[str, ...], home: str | None, *, as_json: bool, login: str) -> None:
     """Make the configured buckets (versions, Object Lock, default retention) and the folders of new local stores.
 
-    An existing store is left as it is. Mount every store's disk first: an unmounted one would get a new, empty store below it.
+    An existing store is left as it is. One that is not there and had copies is refused (status 30): its disk is not mounted. With
+    --empty it is made anew, and what it had counts as missing at once and is made again by the service.
     Exit status 3 when a bucket does not protect what it stores; `liuhen storage check` tells why.
     """
     target = the_home(home)
@@ -76,8 +84,9 @@ def init_(home: str | None, *, as_json: bool, login: str) -> None:
     with contextlib.closing(open_catalogue(target, settings)) as catalogue:
         require_action(
             target, settings, catalogue, Action.SETTING_CHANGE, login=login, password=password_for(login),
-            terminal=terminal(), detail="storage init",
+            terminal=terminal(), detail=" ".join(["storage init", *(f"--empty {name}" for name in lost)]),
         )  # fmt: skip
+        _require_none_away(target, settings, catalogue, lost)
     for wanted in settings.storage.stores:
         if isinstance(wanted, LocalStoreSettings):
             root = target.store_path(wanted.path)
@@ -85,6 +94,9 @@ def init_(home: str | None, *, as_json: bool, login: str) -> None:
             create_published_directory(root / "log" / "public")
     told = []
     with opened(target) as house:
+        for counted in house.keeping.stores:
+            if counted.properties.name in lost:
+                house.inventory.take(counted)
         for store in house.stores.raw:
             if isinstance(store, S3Store):
                 store.ensure_bucket()
@@ -99,3 +111,31 @@ def init_(home: str | None, *, as_json: bool, login: str) -> None:
     if any(row["kind"] == "s3" and row["protection"] == "none" for row in told):
         click.echo(say("Not every bucket protects what it stores; `liuhen storage check` tells why."), err=True)
         raise click.exceptions.Exit(PolicyUnmetError.exit_code)
+
+
+def _require_none_away(home: Home, settings: Settings, catalogue: Catalogue, lost: tuple[str, ...]) -> None:
+    """Nothing is made in the mount point of a disk that holds footage, unless a person says that this disk is lost.
+
+    Raises:
+        InvalidInputError: A store of ``lost`` is there, or is no local store of this home.
+        StoreUnavailableError: A store that had copies is not there; nothing was made.
+    """
+    away = {}
+    for wanted in settings.storage.stores:
+        root = home.store_path(wanted.path) if isinstance(wanted, LocalStoreSettings) else None
+        if root is not None and not (root / layout.MARKER).exists():
+            away[wanted.name] = root
+    for name in lost:
+        if name not in away:
+            raise InvalidInputError(
+                f"{name} is no local store that is away", kept="Nothing was changed.",
+                todo="Only a store whose folder is empty, or is not there, is made anew.",
+            )  # fmt: skip
+    for name, root in away.items():
+        with catalogue.read() as uow:
+            copies = uow.store_states.figures(name).objects
+        if copies and name not in lost:
+            raise StoreUnavailableError(
+                f"store {name} is not at {root}, and had {copies} copies", kept="Nothing was made.",
+                todo=f"Mount its disk. If that is lost for good: liuhen storage init --empty {name}",
+            )  # fmt: skip
