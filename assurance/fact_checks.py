@@ -17,7 +17,7 @@ from assurance.projection import BlobFact, project, timeline_events
 from assurance.registry import Registry
 from assurance.report import Finding, VerifyProgress
 from catalogue import Catalogue, UnitOfWork
-from catalogue.records import DeviceRow, NameRow, OffloadRow, RecordingRow, TimelineRow
+from catalogue.records import NameRow, RecordingRow, TimelineRow
 from evidence import manifest as manifests
 from evidence.digest import SHA256, Digest
 from evidence.errors import EvidenceError, ManifestInvalidError, NotFoundError
@@ -38,6 +38,7 @@ OFFLOAD_FIELDS: Final = (
     "id", "device", "state", "driver", "address", "started_at", "ended_at", "battery_percent", "capacity_bytes",
     "free_bytes", "clock_known", "clock_plausible", "clock_offset_ms", "clock_device_text", "clock_set",
 )  # fmt: skip
+BRAKE_FIELDS: Final = ("pulled", "cause", "agent", "since")
 #: So many recordings are compared in one transaction: long ones would keep SQLite from tidying its write-ahead log.
 _AT_ONE_MOMENT: Final = 200
 _NAMED_MAX: Final = 10
@@ -65,6 +66,7 @@ def check_facts(
         findings += _check_present(uow, log.discovered.difference(recordings))
         findings += check_registry(uow, log.registry)
         findings += _check_offloads(uow, log.registry)
+        findings += _check_brake(uow, log.registry)
     return len(recordings), findings
 
 
@@ -243,6 +245,13 @@ def check_registry(uow: UnitOfWork, told: Registry) -> Iterator[Finding]:
             yield _differs("", f"recorder {missing} is gone from the ledger")
 
 
+def _check_brake(uow: UnitOfWork, told: Registry) -> Iterator[Finding]:
+    """The brake on removals: nobody pulls or releases it past the log. What was said about it is personal."""
+    wrong = _odd_columns(uow.brakes.look(), told.brake, BRAKE_FIELDS)
+    if wrong:
+        yield _differs("", f"the brake on removals is not what the log says: {', '.join(wrong)}")
+
+
 def _check_offloads(uow: UnitOfWork, told: Registry) -> Iterator[Finding]:
     """Dockings: above all the recorder's clock as it was found before it was set."""
     for offload, entered in told.offloads.items():
@@ -265,5 +274,5 @@ def _named(things: Iterable[str]) -> str:
     return ", ".join(named[:_NAMED_MAX]) + more
 
 
-def _odd_columns(here: DeviceRow | OffloadRow, told: DeviceRow | OffloadRow, names: tuple[str, ...]) -> list[str]:
+def _odd_columns(here: object, told: object, names: tuple[str, ...]) -> list[str]:
     return [name for name in names if getattr(here, name) != getattr(told, name)]

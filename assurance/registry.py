@@ -1,4 +1,4 @@
-"""Units, agents, posts, roles, recorders, dockings and keys as the log tells them, folded in log order. Pure.
+"""Units, agents, posts, roles, recorders, dockings, keys and the brake as the log tells them, folded in log order. Pure.
 
 As with :mod:`assurance.projection`, verification compares this with the catalogue and a rebuild writes it.
 
@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from assurance.keys_state import epoch_name
+from catalogue.brakes import BrakeRow
 from catalogue.records import AgentRow, DeviceRow, OffloadRow, PostRow, RoleRow, UnitRow
 from evidence import events
 from evidence.clock import from_text
 from evidence.errors import EntryInvalidError, EvidenceError
 from evidence.events import Event
-from evidence.events_of_keeping import EpochKeyMade, KeysBackedUp
+from evidence.events_of_keeping import BrakeChanged, EpochKeyMade, KeysBackedUp
 from evidence.ids import AgentId, DeviceId, OffloadId, UnitId
 from evidence.model import DeviceState, OffloadState
 
@@ -37,6 +38,8 @@ class Registry:
     key_backups: list[tuple[str, datetime, str]] = field(default_factory=list)
     #: Key identity -> base64 of the raw public key.
     keys: dict[str, str] = field(default_factory=dict)
+    #: How the brake on removals stands, without what was said about it (personal).
+    brake: BrakeRow = field(default_factory=BrakeRow)
 
     def apply(self, event: Event, *, at: datetime) -> None:
         """Take in one entry.
@@ -74,10 +77,19 @@ class Registry:
                 offload = OffloadId(event.offload)
                 if offload in self.offloads:
                     self.offloads[offload] = replace(self.offloads[offload], clock_set=True)
+            case _:
+                self._keeping(event)
+
+    def _keeping(self, event: Event) -> None:
+        match event:
             case EpochKeyMade():
                 self.epochs[epoch_name(event.epoch, event.master)] = from_text(event.at)
             case KeysBackedUp():
                 self.key_backups.append((event.bundle_sha256, from_text(event.at), event.place or ""))
+            case BrakeChanged():
+                self.brake = BrakeRow(
+                    pulled=event.pulled, cause=event.reason, agent=event.actor, since=from_text(event.at)
+                )
             case _:
                 pass
 

@@ -120,6 +120,20 @@ def test_a_person_pulls_another_one_releases_and_the_day_begins_anew(home: Assur
     assert home.verify().verdict == "good"
 
 
+@pytest.mark.parametrize(
+    "statement", ["UPDATE brakes SET pulled = 0", "UPDATE brakes SET cause = 'volume'", "DELETE FROM brakes"]
+)
+def test_a_brake_that_was_changed_past_the_log_is_found(home: AssuredHome, statement: str) -> None:
+    brake_of(home).pull(cause=BY_PERSON, agent=home.agent("一", "auditor").agent, detail="strange removals")
+    assert home.verify().verdict == "good"
+    with home.catalogue.engine.begin() as connection:
+        assert connection.exec_driver_sql(statement).rowcount == 1
+    report = home.verify()
+    assert report.exit_code == 1
+    (found,) = [one for one in report.findings if one.kind == "catalogue-differs"]
+    assert "brake" in found.detail
+
+
 def test_who_was_stopped_by_the_volume_may_be_released_by_anybody_who_may(home: AssuredHome) -> None:
     brake = brake_of(home)
     brake.pull(cause=BY_INVENTORY, detail="second lost 40 objects")
