@@ -126,7 +126,7 @@ def back_up(
         house: The home.
         actor: Who asked (authorised by the caller).
         folder: An existing folder, best on a medium that is taken away.
-        recipients: Who can open it; one passphrase at least is tried.
+        recipients: Who can open it; every passphrase is tried.
         told: What stands in the log of the place.
 
     Raises:
@@ -164,12 +164,13 @@ def _read_back(path: Path, digest: str, bundle: Bundle, recipients: Sequence[Pas
             f"{path.name} does not read back as it was written", kept="The keys of the home are as they were.",
             todo="Use another medium.",
         )  # fmt: skip
+    opened = False
     for one in recipients:
-        if isinstance(one, Passphrase):
+        if isinstance(one, Passphrase):  # each: the second is for the day on which the first is lost
             if open_with_passphrase(found, one.text) != bundle:
                 raise StoreError(f"{path.name} does not hold what was to be written")
-            return True
-    return False
+            opened = True
+    return opened
 
 
 def _same_disk(home: Path, folder: Path) -> bool:

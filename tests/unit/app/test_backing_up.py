@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from app import key_backup
 from app.backing_up import BackupWish, Made, make_backup
 from app.backup_targets import Unlocking
 from app.home import Home
 from app.key_backup import back_up
 from app.wiring import House
 from assurance.backup_places import FolderPlace
-from assurance.key_bundle import Passphrase, open_with_passphrase
+from assurance.key_bundle import Bundle, Passphrase, open_with_passphrase
 from assurance.keys_state import note_key_made
 from evidence.errors import ConfigError
 from storage import master_keys
@@ -89,3 +90,21 @@ def test_a_bundle_says_which_month_it_lacks_and_the_month_stays_in_no_backup(tmp
         assert any("2020-01-0123abcd" in note for note in bundle.notes)
         with house.catalogue.read() as uow:
             assert uow.settings.get("keys.backed-up") == f'["{month}"]'
+
+
+def test_every_passphrase_of_a_bundle_was_tried_before_it_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = whole_home.make(tmp_path / "home", whole_home.config())
+    (tmp_path / "safe").mkdir()
+    tried = []
+
+    def opened(data: bytes, text: str) -> Bundle:
+        tried.append(text)
+        return open_with_passphrase(data, text)
+
+    monkeypatch.setattr(key_backup, "open_with_passphrase", opened)
+    with whole_home.at_rest(home) as (house, _):
+        both = [Passphrase("first", WORDS), Passphrase("escrow", WORDS + " of somebody else")]
+        assert back_up(house, whole_home.administrator(house), tmp_path / "safe", both, told="safe").opened
+    assert tried == [one.text for one in both]
