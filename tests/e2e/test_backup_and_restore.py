@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import x25519
 
 from app.home import Home
 from app.web_services import health_parts_of
-from app.wiring import build
+from app.wiring import House, build
 from assurance.backup import new_id
 from assurance.backup_places import FolderPlace
 from assurance.backup_repository import BackupRepository
@@ -31,7 +32,7 @@ from assurance.health_facts import Check
 from catalogue import Catalogue
 from catalogue.carrying import db_of
 from catalogue.schema import blob_copies
-from evidence.errors import EvidenceError
+from evidence.errors import AuthenticationError, EvidenceError
 from evidence.events import AccessAllowed
 from evidence.events_of_keeping import CopyRemoved
 from support import mounts, seaweed, whole_home
@@ -738,3 +739,41 @@ def test_a_backup_must_be_the_one_that_the_log_tells_of(station: Station) -> Non
     repository.finish(true)
     assert station.restore(made["id"])["unproved"] == ""
     station.sound(1)
+
+
+def test_who_was_deactivated_since_the_backup_stays_so_and_a_role_taken_away_stays_away(station: Station) -> None:
+    station.dock()
+    made = {}
+    with opened_house(station) as house:
+        admin = whole_home.administrator(house)
+        for name in ("gone", "lesser"):
+            made[name] = house.administration.create_agent(admin, name=name, officer_code="", login=name)
+            house.administration.grant_role(admin, agent=made[name].agent.id, role="auditor", unit=None)
+        house.seal_pending()
+    station.backup()
+    with opened_house(station) as house:
+        house.administration.deactivate(admin, agent=made["gone"].agent.id)
+        house.administration.revoke_role(admin, agent=made["lesser"].agent.id, role="auditor", unit=None)
+    facts = station.lose()
+    station.restore()
+    assert station.facts()["agents"] == facts["agents"]
+    with opened_house(station) as house:
+        with house.catalogue.read() as uow:
+            assert not uow.people.agent(made["gone"].agent.id).active
+            assert uow.people.agent(made["lesser"].agent.id).active
+            assert uow.people.roles(made["lesser"].agent.id) == []
+            assert uow.people.os_users() == {os.getuid(): admin.agent}
+        with pytest.raises(AuthenticationError):
+            house.identity.cli_actor(4711, login="gone", password=made["gone"].one_time_password)
+        house.seal_pending()
+    station.sound(1)
+
+
+@contextlib.contextmanager
+def opened_house(station: Station) -> Iterator[House]:
+    home = Home(station.program.home)
+    house = build(home, home.require())
+    try:
+        yield house
+    finally:
+        house.close()
