@@ -120,7 +120,11 @@ def _bound(public: Mapping[str, Any], disclosed: Mapping[str, Any], say: Say) ->
 
 def _access(public: Mapping[str, Any], disclosed: Mapping[str, Any], say: Say) -> list[str]:
     detail = str(disclosed.get("detail") or "")
-    shown = "" if detail == "show" else _word(custody_words.LOOKS, detail, say)
+    asked, _, wanted = detail.partition(" ")
+    if asked == "presence" and wanted:
+        shown = f"{say('what became of it')}: {wanted}"
+    else:
+        shown = "" if detail == "show" else _word(custody_words.LOOKS, detail, say)
     # What was asked for of a recording says more than that its page is where one asks.
     action = "" if detail in custody_words.ASKED else _word(custody_words.ACTIONS, public.get("action"), say)
     return [

@@ -33,6 +33,8 @@ COPY_REASONS: Final = {
     "migration": "moved between stores",
     "restore": "after a restore",
     "cold": "further copy of long-term footage",
+    "store-given-up": "the store was given up, its bytes were removed",
+    "store-given-up-bytes-left": "the store was given up, the bytes stay on its disk",
 }
 #: Why a finding needs no attention any more.
 CLOSED: Final = {
@@ -52,6 +54,7 @@ ACTIONS: Final = {
     "log.read": "read the log",
     "finding.close": "close a finding",
     "verify.run": "verify everything",
+    "fixity.run": "Fixity check",
 }
 VIA: Final = {"web": "in the browser", "cli": "on the command line", "service": "by the service"}
 LOOKS: Final = {

@@ -179,6 +179,14 @@ def an_entry(event: str, public: dict, disclosed: dict | None = None) -> Timelin
         ),
         ("finding.raised", {"kind": "copy-missing", "store": "a"}, {}, "缺少一份副本 · a", "A copy is missing · a"),
         (
+            "copy.removed", {"store": "a", "reason": "store-given-up-bytes-left"}, {},
+            "a · 该存储已停用，数据仍留在其磁盘上", "a · the store was given up, the bytes stay on its disk",
+        ),
+        (
+            "access.allowed", {"action": "recording.list", "via": "cli"}, {"detail": "presence x y.mp4"},
+            "列出音像资料 · 查询去向: x y.mp4 · 经命令行", "list recordings · what became of it: x y.mp4 · on the command line",
+        ),
+        (
             "finding.closed", {"kind": "copy-bad", "store": "a", "reason": "repaired"}, {},
             "一份副本读回不符 · a · 替换损坏的副本", "A copy does not read back · a · in the place of a bad copy",
         ),
