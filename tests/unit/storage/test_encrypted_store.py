@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import shutil
@@ -427,3 +428,17 @@ def test_a_staged_object_lies_in_the_given_folder_without_a_name(store, second, 
     put(store, os.urandom(9 * MIB))
     put(store, os.urandom(MIB))
     assert seen == [store.inner.root / "staging"]
+
+
+def test_what_a_killed_process_left_goes_also_where_other_folders_are_in_use(store, tmp_path):
+    scratch = tmp_path / "scratch"
+    for name in ("liuhen-plain-a", "liuhen-plain-b", "liuhen-plain-c"):
+        (scratch / name).mkdir(parents=True)
+        (scratch / name / "plain").write_bytes(b"footage")
+    used = os.open(scratch / next(iter(os.listdir(scratch))), os.O_RDONLY)  # noqa: PTH208 - in the order of the file system
+    try:
+        fcntl.flock(used, fcntl.LOCK_EX)
+        EncryptedPrimary(store.inner, store.ring, suite=SUITE, plain_scratch=scratch)
+        assert len(list(scratch.iterdir())) == 1
+    finally:
+        os.close(used)
