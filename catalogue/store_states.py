@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from catalogue.copy_counts import held_in, is_held, lacking_in, without_copy
 from catalogue.db import CHUNK, Db
-from catalogue.schema import blob_copies, blob_holders, blobs
+from catalogue.schema import blob_copies, blob_holders, blobs, findings
 from catalogue.schema_base import NOTHING
 from catalogue.schema_of_keeping import store_states
 from evidence.digest import Digest
@@ -24,6 +24,8 @@ FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(minutes=30)
 _DOUBLED_MAX = 10
 _BAD_MAX = 1_000_000
+#: Kinds of findings that say that a copy is bad; a repair closes them.
+_OF_BAD_COPIES = ("copy-bad", "copy-damaged", "copy-missing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +162,11 @@ class StoreStates:
         return [(row["sha256"], row["store"]) for row in self._db.all(statement.limit(limit))]
 
     def bad_in(self, store: str) -> int:
-        """How many copies there did not match when they were last read."""
+        """How many copies there are known to be bad, at least.
+
+        They did not match when they were last read for that purpose, or an open finding of somebody who read them says so
+        (a verification notes nothing beside its findings), whichever is more.
+        """
         here = blob_copies.c
         # First all bad ones, in the order of the small index over them: else SQLite walks every copy of the store.
         bad = (
@@ -170,7 +176,16 @@ class StoreStates:
             .limit(_BAD_MAX)
             .subquery()
         )
-        return int(self._db.scalar(sa.select(sa.func.count()).select_from(bad).where(bad.c.store == store)))
+        marked = self._db.scalar(sa.select(sa.func.count()).select_from(bad).where(bad.c.store == store))
+        told = self._db.scalar(
+            sa.select(sa.func.count(sa.distinct(findings.c.recording))).where(
+                findings.c.closed_at.is_(None),
+                findings.c.kind.in_(_OF_BAD_COPIES),
+                findings.c.store == store,
+                findings.c.recording != "",
+            )
+        )
+        return max(int(marked), int(told))
 
     def _set(self, store: str, **values: Any) -> None:
         self._db.insert_new(store_states, {"store": store})

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from catalogue import Catalogue
+from catalogue.records import FindingRow
 from catalogue.store_states import FIRST_WAIT, LONGEST_WAIT, StoreStateRow
 from evidence.clock import unix_ms
 from evidence.digest import Digest
-from evidence.ids import RecordingId
+from evidence.ids import FindingId, RecordingId
 from evidence.model import Copy
 from support.catalogue_rows import T0, after
 
@@ -81,3 +82,18 @@ def test_bad_copies_are_found_until_they_are_good_again(catalogue: Catalogue) ->
         assert uow.blobs.checks(blob(2))["primary"].outcome == "copy-bad"
         uow.blobs.mark_checked(blob(2), "primary", after(days=2))
         assert uow.store_states.bad_copies() == []
+
+
+def test_a_copy_is_bad_as_long_as_a_finding_says_so(catalogue: Catalogue) -> None:
+    recording, finding = RecordingId.new(unix_ms(T0)), FindingId.new(unix_ms(T0))
+    with catalogue.begin() as uow:
+        uow.blobs.add_holder(blob(1), 1, None, f"recording:{recording}")
+        uow.blobs.put_copy(blob(1), copy("primary"))
+        row = FindingRow(
+            id=finding, kind="copy-damaged", recording=recording, store="primary", detail="", raised_at=T0
+        )  # fmt: skip
+        uow.findings.raise_(row)
+        assert (uow.store_states.bad_in("primary"), uow.store_states.bad_in("second")) == (1, 0)
+        assert uow.store_states.bad_copies() == []  # the finding itself leads the repair there
+        uow.findings.close(finding, after(days=1))
+        assert uow.store_states.bad_in("primary") == 0
