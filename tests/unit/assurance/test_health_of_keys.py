@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from assurance import keys_state as module
+from assurance.asking import ask_now
 from assurance.health_facts import Level
 from assurance.health_of_keys import look
 from assurance.keys_state import KeyParts, epoch_name, keys_made, keys_state, note_backed_up, note_key_made
@@ -70,7 +71,9 @@ def parts_of(*, age_days: float = 0, places: tuple[str, ...] = ("primary", "seco
 
 
 def checks(catalogue: Catalogue, parts: KeyParts | None) -> dict[str, tuple[Level, str]]:
-    health = type("Parts", (), {"catalogue": catalogue, "clock": Clock(), "keys": parts})()
+    health = type(
+        "Parts", (), {"catalogue": catalogue, "clock": Clock(), "keys": parts, "ask": staticmethod(ask_now)}
+    )()
     return {f"{one.name} {one.subject}".strip(): (one.level, one.reason) for one in look(health)}
 
 
