@@ -189,10 +189,11 @@ class Scrub:
         return row
 
     def plans(self, number: RoundRow) -> dict[str, Plan]:
-        """For each store with copies, how much of the round is done there."""
+        """For each store with copies, or of this home, how much of the round is done there; one that was given up is out."""
+        ours = {store.properties.name for store in self._parts.stores}
         with self._parts.catalogue.read() as uow:
             parts = {part.store: part for part in uow.fixity.parts(number.number)}
-            names = {age.store for age in uow.fixity.ages()} | parts.keys()
+            names = {age.store for age in uow.fixity.ages()} | (parts.keys() & ours)
         return {
             name: Plan(
                 started_at=number.started_at, period=self._policy.period, cap_bytes_s=self._policy.cap_bytes_s,

@@ -196,6 +196,22 @@ def test_a_round_does_not_wait_for_ever_for_a_store_that_is_away(home: AssuredHo
     assert verdict(home) == "good"
 
 
+def test_a_store_that_was_given_up_during_a_round_is_not_told_as_away(home: AssuredHome) -> None:
+    taken(home, 1)
+    later(home, minutes=5)
+    scrub(home).current()
+    with home.catalogue.begin() as uow:
+        for copy in uow.fixity.due("second", before=None, limit=100):
+            assert uow.references.drop_copy(copy.sha256, "second")
+    parts = KeepingParts(
+        catalogue=home.catalogue, recorder=home.recorder, clock=home.clock,
+        stores=[store for store in home.stores if store.properties.name == "primary"],
+    )  # fmt: skip
+    later(home, days=25)
+    done = Scrub(parts, FixityPolicy(), load=lambda: 0.0).tick()
+    assert (done.bad, done.away, done.round_ended) == ({}, set(), True)
+
+
 def test_what_was_not_entered_when_the_process_died_is_read_again_and_nothing_else(
     home: AssuredHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
