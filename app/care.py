@@ -127,10 +127,10 @@ def _keys(encryption: Encryption) -> Duty:
 
 def declare(engine: DbosEngine, regular: list[Duty]) -> None:
     """Register the duties' jobs with an engine that is not started yet."""
-    engine.declare_queue(CARE_QUEUE, concurrency=1)
-    engine.declare_queue(KEEP_QUEUE, concurrency=_KEEP_AT_ONCE)
-    engine.declare_queue(SCRUB_QUEUE, concurrency=1)
-    engine.declare_queue(BACKUP_QUEUE, concurrency=1)
+    engine.declare_queue(CARE_QUEUE, concurrency=1, unhurried=True)
+    engine.declare_queue(KEEP_QUEUE, concurrency=_KEEP_AT_ONCE, unhurried=True)
+    engine.declare_queue(SCRUB_QUEUE, concurrency=1, unhurried=True)
+    engine.declare_queue(BACKUP_QUEUE, concurrency=1, unhurried=True)
     for duty in regular:
         engine.register(duty.job, _job(duty))
 

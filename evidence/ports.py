@@ -442,8 +442,8 @@ class JobEngine(Protocol):
         """Declare a job before ``start``."""
         ...
 
-    def declare_queue(self, queue: str, *, concurrency: int) -> None:
-        """Declare a queue before ``start``."""
+    def declare_queue(self, queue: str, *, concurrency: int, unhurried: bool = False) -> None:
+        """Declare a queue before ``start``; an ``unhurried`` one is looked at every few seconds only."""
         ...
 
     def start(self) -> None:

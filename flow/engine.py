@@ -41,6 +41,8 @@ _FAILED = ["ERROR", _POISONED]
 _ENDED = ["SUCCESS", "CANCELLED", *_FAILED]
 _KEY_SEPARATOR = "#"
 _ATTEMPTS_MAX = 5  # a job that kills its process five times is a poisoned file: a person must look
+#: How much more seldom a queue is looked at whose jobs nobody waits for.
+_UNHURRIED: Final = 10
 #: The newest failures that are looked at: a job that fails is asked for again each minute.
 _FAILURES_MAX = 5_000
 _KEYS_AT_ONCE = 100
@@ -104,6 +106,7 @@ class DbosEngine:
         self._on_fatal = on_fatal
         self._jobs: dict[str, Callable[[str], None]] = {}
         self._queues: dict[str, int] = {}
+        self._unhurried: set[str] = set()
         self._engine: sa.Engine | None = None
         self._liveness: Liveness | None = None
         self._workflow: Any = None
@@ -118,11 +121,16 @@ class DbosEngine:
             raise ConfigError(f"job {job!r} is declared twice or after the start")
         self._jobs[job] = function
 
-    def declare_queue(self, queue: str, *, concurrency: int) -> None:
-        """Declare a queue before :meth:`start`; at most ``concurrency`` of its jobs run in this process."""
+    def declare_queue(self, queue: str, *, concurrency: int, unhurried: bool = False) -> None:
+        """Declare a queue before :meth:`start`; at most ``concurrency`` of its jobs run in this process.
+
+        Every look at a queue is a question to the database: an ``unhurried`` one, for jobs nobody waits for, costs a tenth.
+        """
         if self._workflow is not None or concurrency < 1:
             raise ConfigError(f"queue {queue!r} is declared after the start or without room for one job")
         self._queues[queue] = concurrency
+        if unhurried:
+            self._unhurried.add(queue)
 
     # --- life ---------------------------------------------------------------------------------------------------------
     def start(self) -> None:
@@ -149,7 +157,7 @@ class DbosEngine:
                 DBOS.register_queue(
                     queue,
                     worker_concurrency=concurrency,
-                    polling_interval_sec=self._poll_s,
+                    polling_interval_sec=self._poll_s * (_UNHURRIED if queue in self._unhurried else 1),
                     on_conflict="always_update",
                 )
         self._cancel_other_versions()

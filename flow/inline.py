@@ -39,8 +39,9 @@ class InlineEngine:
             raise ConfigError(f"job {job!r} is declared twice")
         self._jobs[job] = function
 
-    def declare_queue(self, queue: str, *, concurrency: int) -> None:
-        """Declare a queue; everything runs one at a time here, whatever ``concurrency`` says."""
+    def declare_queue(self, queue: str, *, concurrency: int, unhurried: bool = False) -> None:
+        """Declare a queue; everything runs one at a time here and at once, whatever the others say."""
+        del unhurried
         if concurrency < 1:
             raise ConfigError(f"queue {queue!r} needs a concurrency of at least 1")
         self._queues.add(queue)
