@@ -42,7 +42,7 @@ _ENDED = ["SUCCESS", "CANCELLED", *_FAILED]
 _KEY_SEPARATOR = "#"
 _ATTEMPTS_MAX = 5  # a job that kills its process five times is a poisoned file: a person must look
 #: How much more seldom a queue is looked at whose jobs nobody waits for.
-_UNHURRIED: Final = 10
+_UNHURRIED = 10
 #: The newest failures that are looked at: a job that fails is asked for again each minute.
 _FAILURES_MAX = 5_000
 _KEYS_AT_ONCE = 100
