@@ -15,12 +15,12 @@ from ingest.parts import Parts
 CLAIMED_FOR: Final = timedelta(hours=24)
 
 
-def claim(parts: Parts, sha256: Digest) -> None:
-    """Keep these bytes from being removed while they are stored. Durable on return.
+def claim(parts: Parts, sha256: Digest, *, duration: timedelta = CLAIMED_FOR) -> None:
+    """Keep these bytes from being removed while they are stored, or while a recorder is cleared of them. Durable on return.
 
     Raises:
         BytesGoError: They are being removed right now: come again, they are then stored anew.
     """
     now = parts.clock.now().wall
     with parts.catalogue.begin() as uow:
-        uow.references.claim(sha256, until=now + CLAIMED_FOR)
+        uow.references.claim(sha256, until=now + duration)

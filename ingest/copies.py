@@ -123,6 +123,12 @@ def enough(parts: Parts, domains: Sequence[str]) -> bool:
     )
 
 
+def given_up(parts: Parts) -> frozenset[str]:
+    """Stores whose copies count for nothing because copies were moved away from them, also by another process just now."""
+    with parts.catalogue.read() as uow:
+        return parts.stores.old | uow.moves.old()
+
+
 def _resting(parts: Parts, stores: Sequence[BlobStore]) -> set[str]:
     """Stores that failed and are not due to be asked again: they are asked last, and only while copies are still too few."""
     now = parts.clock.now().wall

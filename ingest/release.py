@@ -1,9 +1,10 @@
 """Clearing a recorder: the only way footage leaves one (promise 1).
 
-For each file, right before it goes and in this order: the recording is sealed; every copy and the manifest are read again
-from their media; the published log is read again from every directory and proves the entry; all of them lie in enough
-failure domains; the recorder still lists the very object; its bytes are read again and are those that were sealed; the row,
-locked, still says so. Then the driver removes that object against a receipt.
+For each file, right before it goes and in this order: its bytes are claimed, so that nobody removes them meanwhile; the recording
+is sealed; every copy and the manifest are read again from their media, and the keys of encrypted ones stand beside them; the
+published log is read again from every directory and proves the entry; all of them lie in enough failure domains, a store that
+was moved away from aside; the recorder still lists the very object; its bytes are read again and are those that were sealed; the
+rows, locked, still say so. Then the driver removes that object against a receipt.
 
 Crash: after the removal and before the commit the file is absent and the row says ``stored``; the next clearing finds it
 absent and enters that. Whatever fails before leaves the file where it is.
@@ -14,8 +15,9 @@ What this does not do: remove anything by name or by handle, or clear a recorder
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from catalogue import UnitOfWork
@@ -28,8 +30,10 @@ from devices.session import still_growing, unlisted
 from evidence.clock import to_text
 from evidence.digest import SHA256, Digest
 from evidence.errors import (
+    BlobNotFoundError,
     DeviceGoneError,
     DeviceUnsupportedError,
+    DigestMismatchError,
     EvidenceError,
     PolicyUnmetError,
     SourceChangedError,
@@ -39,14 +43,20 @@ from evidence.events import RecordingDuplicate, RecordingReleased, ReleaseRefuse
 from evidence.ids import EntryId, OffloadId, RecordingId
 from evidence.log_place import LogPlace
 from evidence.model import Actor, Cap, ClearingMode, RecordingState, ReleaseReceipt, SourceKey, SourceObject
-from evidence.ports import DeviceSession
+from evidence.ports import BlobStore, DeviceSession
 from evidence.transfer import transfer
+from ingest.claims import claim
+from ingest.copies import given_up, say_bad
 from ingest.parts import Parts, raise_finding
 from ingest.states import UNREAD
+from storage.local import LocalStore
+from storage.stores import ensure_key
 
 _log = logging.getLogger(__name__)
 _CLEARABLE = frozenset({RecordingState.STORED, RecordingState.DUPLICATE})
 _KEPT = frozenset({RecordingState.STORED, RecordingState.RELEASED})
+#: Longer than it takes to read the copies and the file again.
+_CLAIMED = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,7 @@ class Ground:
     entry_index: int
     checkpoint_size: int
     domains: tuple[str, ...]
+    stores: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -189,6 +200,8 @@ class Releaser:
     ) -> None:
         if mode is ClearingMode.AUTOMATIC and row.quarantine_reason:
             raise PolicyUnmetError(f"flagged as {row.quarantine_reason}: a person must look first")
+        if row.sha256 is not None:
+            claim(self._parts, row.sha256, duration=_CLAIMED)
         ground = self.ground(row)
         docking = offload or row.offload
         if source is not None:
@@ -204,6 +217,7 @@ class Releaser:
             )
             with self._parts.catalogue.begin() as uow:
                 self._require_unchanged(uow, row)
+                _require_kept(uow, row, ground)
             session.delete(source, receipt)
         self._say_released(row, ground, actor=actor, mode=mode, offload=docking, absent=source is None)
 
@@ -229,14 +243,15 @@ class Releaser:
         if kept.stored_index is None or not kept.sealed:
             raise PolicyUnmetError("not sealed yet", todo="Wait for the next checkpoint.")
         manifest = Digest(SHA256, kept.manifest_sha256)
-        copies = self._domains_of("copies", kept.sha256, kept.blake3 or kept.sha256)
-        manifests = self._domains_of("manifest", manifest, manifest)
-        published, size = self._published(kept.stored_index, kept.stored_entry, kept.sha256)
+        old = given_up(self._parts)
+        copies, stores = self._domains_of("copies", kept.sha256, kept.blake3 or kept.sha256, old)
+        manifests, with_manifest = self._domains_of("manifest", manifest, manifest, old)
+        published, size = self._published(kept.stored_index, kept.stored_entry, kept.sha256, old)
         if (
             row.duplicate_of
         ):  # that the recorder held these bytes under this name, too, is said nowhere but in its own entry
             index, entry = self._duplicate_entry(row)
-            proved, _ = self._published(index, entry, kept.sha256)
+            proved, _ = self._published(index, entry, kept.sha256, old)
             published &= proved
         for what, domains in (("copies", copies), ("manifest", manifests), ("published log", published)):
             if len(domains) < self._parts.settings.domains_required:
@@ -245,24 +260,39 @@ class Releaser:
                     kept="The file stays on the recorder.",
                     todo="Put a store on another disk.",
                 )
-        return Ground(kept.sha256, kept.size_bytes, kept.stored_index, size, tuple(sorted(copies)))
+        return Ground(
+            kept.sha256, kept.size_bytes, kept.stored_index, size, tuple(sorted(copies)), stores | with_manifest
+        )
 
-    def _domains_of(self, what: str, sha256: Digest, read_back: Digest) -> set[str]:
-        """Domains of the copies that can be read back now; PolicyUnmetError when those copies are fewer than configured."""
+    def _domains_of(
+        self, what: str, sha256: Digest, read_back: Digest, old: Collection[str]
+    ) -> tuple[set[str], frozenset[str]]:
+        """Domains, and stores, of the copies that can be read back now.
+
+        Raises:
+            PolicyUnmetError: Those copies are fewer than configured. DigestMismatchError, BlobNotFoundError: one is bad; told.
+        """
         with self._parts.catalogue.read() as uow:
             blob = uow.blobs.get(sha256)
         domains: set[str] = set()
         good: set[str] = set()
+        stores: set[str] = set()
         for copy in blob.copies if blob else ():
-            if copy.store in self._parts.stores.old:  # it will be given up
+            if copy.store in old:  # it will be given up
                 continue
             try:
                 store = self._parts.stores.named(copy.store)
                 store.verify(sha256, read_back)
+                ensure_key(store, sha256)  # ciphertext without a key of its own beside it is lost with the other copies
+                stores.add(copy.store)
                 good.add(store.stat(sha256).bytes_at)  # one file under two stores is one copy
                 domains.add(self._parts.stores.domain_of(copy.store))
             except StoreUnavailableError as error:
                 _log.warning("store %s does not answer: %s", copy.store, error.what)
+            except (DigestMismatchError, BlobNotFoundError) as error:
+                with self._parts.catalogue.begin() as uow:
+                    say_bad(self._parts, uow, sha256, copy.store, error)
+                raise
         if len(good) < self._parts.settings.copies:
             # Also where one failure domain is allowed: a copy that cannot be read back now is no copy.
             raise PolicyUnmetError(
@@ -270,7 +300,7 @@ class Releaser:
                 kept="The file stays on the recorder.",
                 todo="Mount the missing store, or repair the one whose file is another name of a counted copy.",
             )
-        return domains
+        return domains, frozenset(stores)
 
     def _duplicate_entry(self, row: RecordingRow) -> tuple[int, EntryId]:
         """Where the log says that this file has the bytes of a kept recording; PolicyUnmetError when it is not sealed."""
@@ -281,11 +311,14 @@ class Releaser:
             raise PolicyUnmetError("not sealed yet", todo="Wait for the next checkpoint.")
         return said.index, said.entry
 
-    def _published(self, index: int, entry: EntryId, sha256: Digest) -> tuple[set[str], int]:
+    def _published(self, index: int, entry: EntryId, sha256: Digest, old: Collection[str]) -> tuple[set[str], int]:
         """Domains whose published log proves the entry, read from the places themselves; the smallest tree size."""
         domains: set[str] = set()
         sizes: list[int] = []
+        going = [store for store in self._parts.stores.raw if store.properties.name in old]
         for directory in self._log.directories:
+            if any(_is_beside(directory, store) for store in going):  # it goes with that store
+                continue
             try:
                 reader = LogReader(directory, verifier=self._log.verifier)
                 verdict = verify_proof(proof_for(reader, index), self._log.verifier, sha256=sha256.hex)
@@ -373,6 +406,31 @@ class Releaser:
                 )
             else:
                 uow.recordings.update(row.id, released_at=at.wall)
+
+
+def _is_beside(directory: Path | LogPlace, store: BlobStore) -> bool:
+    """Whether a copy of the published log lies in the folder, or the bucket, of this store."""
+    if isinstance(directory, Path):
+        return isinstance(store, LocalStore) and directory.is_relative_to(store.root)
+    return getattr(store, "log", None) is directory
+
+
+def _require_kept(uow: UnitOfWork, row: RecordingRow, ground: Ground) -> None:
+    """In the transaction right before the file goes: its bytes are still held, and no store that was counted is given up.
+
+    Raises:
+        BytesGoError, PolicyUnmetError: They are not, or one is.
+    """
+    kept = row.duplicate_of or row.id
+    uow.references.require_staying(ground.sha256)
+    if not uow.references.holds_bytes(ground.sha256, f"recording:{kept}"):
+        raise PolicyUnmetError(f"the bytes of {kept} were removed while they were checked")
+    if left := uow.moves.old() & ground.stores:
+        raise PolicyUnmetError(
+            f"store {', '.join(sorted(left))} was moved away from while copies were checked",
+            kept="The file stays on the recorder.",
+            todo="Clear again.",
+        )
 
 
 def _not_everything_listed() -> EvidenceError:

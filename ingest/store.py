@@ -39,7 +39,7 @@ from evidence.model import RecordingState
 from ingest import manifests
 from ingest.acquire import say_interrupted
 from ingest.claims import claim
-from ingest.copies import Spread, as_facts, enough, hold, read_back_copy, say_bad, spread
+from ingest.copies import Spread, as_facts, enough, given_up, hold, read_back_copy, say_bad, spread
 from ingest.locking import first_date
 from ingest.parts import Parts, raise_finding
 from ingest.states import HANDED_IN
@@ -281,8 +281,9 @@ def _require_kept_copies(parts: Parts, kept: RecordingRow) -> None:
     with parts.catalogue.read() as uow:
         blob = uow.blobs.get(sha256)
     good: set[str] = set()
+    old = given_up(parts)
     for copy in blob.copies if blob else ():
-        if copy.store in parts.stores.old:
+        if copy.store in old:
             continue
         try:
             store = parts.stores.named(copy.store)

@@ -273,6 +273,19 @@ class EncryptedStore:
                 yield len(plain)
         require_digest(hasher.hexdigest(), expected, record, store.properties.name)
 
+    def ensure_key(self, sha256: Digest) -> None:
+        """Have the key of an encrypted object durable and read back beside this store; nothing to do for a plain one.
+
+        Raises:
+            StoreError: The place does not take it. IntegrityError: another key stands there. KeyUnavailableError: destroyed.
+        """
+        record = self.ring.find(sha256, also=self._beside)
+        if self._is_plain(sha256, record):
+            return
+        if record is None or record.destroyed:
+            raise KeyUnavailableError(f"no key of {sha256} is kept")
+        self.ring.ensure(record, at=self._beside)
+
     def list(self) -> Iterator[Digest]:
         """Every object by its plain digest, ascending. Ciphertext without a readable key stands under its own digest.
 

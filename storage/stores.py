@@ -40,6 +40,17 @@ def inner_of(store: BlobStore) -> BlobStore:
     return inner
 
 
+def ensure_key(store: BlobStore, sha256: Digest) -> None:
+    """Have the key of an encrypted object durable beside this very store; nothing to do for plain bytes.
+
+    Raises:
+        StoreError: The place for keys does not take it. IntegrityError: another key stands there. KeyUnavailableError.
+    """
+    keep = getattr(store, "ensure_key", None)
+    if keep is not None:
+        keep(sha256)
+
+
 class StoreSet:
     """All stores of a home, by name.
 

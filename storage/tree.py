@@ -132,7 +132,8 @@ class StoreTree:
 
     Attributes:
         present: Whether the store was there when it was last asked for.
-        arrived: Called when a store that was not there is there again: what was found out about its disk is void.
+        arrived: Called when a store that was not there is there again, or lies on another disk: what was found out about its
+            disk is void.
 
     Raises:
         StoreUnavailableError: Marker missing, unreadable or of another store.
@@ -148,6 +149,7 @@ class StoreTree:
         self._durable: set[tuple[str, ...]] = set()
         self._durable_guard = threading.Lock()
         self.present, self.nameless = False, False
+        self._disk: tuple[int, int, int] | None = None
         try:
             self.require()
         except StoreUnavailableError:
@@ -166,36 +168,40 @@ class StoreTree:
         What was found out about a disk that was away is void: it is looked at anew.
         """
         try:
-            self._require_marker()
+            disk = self._require_marker()
         except StoreUnavailableError:
             self.present = False
             raise
-        if not self.present:
+        if not self.present or disk != self._disk:
             self._arrive()
 
     def _arrive(self) -> None:
         with self._arrival:
-            if self.present:
-                return
             self.root = Path(os.path.realpath(self._wanted))
-            self._require_marker()
+            disk = self._require_marker()
+            if self.present and disk == self._disk:  # another thread was faster
+                return
+            self.present = False
             with self._durable_guard:
                 self._durable.clear()
             self._sweep()
             self.nameless = self._can_be_nameless()
             self.arrived()
-            self.present = True
+            self._disk, self.present = disk, True
 
-    def _require_marker(self) -> None:
+    def _require_marker(self) -> tuple[int, int, int]:
+        """Which very marker stands there: another disk may have taken this one's place between two questions."""
         todo = "Mount the store's disk; a new store is only made by an explicit command."
         try:
             with (self.root / layout.MARKER).open("rb") as file:
                 untrusted = file.read(_MARKER_BYTES_MAX)
+                state = os.fstat(file.fileno())
             marker = canonical.loads(untrusted)
         except (OSError, EntryInvalidError) as error:
             raise StoreUnavailableError(f"store {self.name} is not at {self.root}", todo=todo) from error
         if marker != {"format": "liuhen_store_1", "name": self.name}:
             raise StoreUnavailableError(f"the disk at {self.root} is not store {self.name}", todo=todo)
+        return state.st_dev, state.st_ino, state.st_mtime_ns
 
     @contextlib.contextmanager
     def folder(self, parts: Sequence[str]) -> Iterator[int]:

@@ -32,3 +32,13 @@ def loop_ext4(directory: Path, image: Path, *, size_mib: int = 96) -> Iterator[P
         yield directory
     finally:
         subprocess.run(["umount", str(directory)], check=True)
+
+
+@contextmanager
+def mounted_over(directory: Path, by: Path) -> Iterator[Path]:
+    """Another folder in the place of ``directory`` for as long as the block runs."""
+    subprocess.run(["mount", "--bind", str(by), str(directory)], check=True)
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from evidence.errors import AccessDeniedError, DigestMismatchError, MediumError, PolicyUnmetError, SourceChangedError
+from assurance.brake import Brake
+from assurance.removal import RemovalParts, Remover
+from catalogue.records import RecordingRow
+from catalogue.references import REMOVING, RemovalRow
+from catalogue.store_moves import SWITCHED, StoreMoveRow
+from evidence.errors import (
+    AccessDeniedError,
+    DigestMismatchError,
+    MediumError,
+    PolicyUnmetError,
+    SourceChangedError,
+    StateConflictError,
+)
 from evidence.limits import SOURCE_DEPTH_MAX
 from evidence.model import Action, ClearingMode, RecordingState
 from evidence.ports import DockedDevice
-from ingest.release import ClearResult
+from ingest.release import ClearResult, Releaser
 from ingest.settings import IngestSettings
 from support.faulty_card import FaultyCard
 from support.home import Home
-from support.mounts import tmpfs
+from support.mounts import mounted_over, tmpfs
 from support.recorders import gb_name, make_gb_tree
 
 pytestmark = pytest.mark.root
@@ -334,3 +347,109 @@ def test_the_same_file_on_a_cleared_card_again_is_read_again_and_joined(home: Ho
     assert [home.row(one).state for one in result.acquired] == [RecordingState.DUPLICATE]
     assert isinstance(home.dock(card), DockedDevice)
     assert DigestMismatchError.exit_code == 1
+
+
+def test_promise_1_a_store_that_another_process_moved_away_from_a_moment_ago_counts_no_more(
+    home: Home, card: Path
+) -> None:
+    home.offload(card)
+    switch_away(home, "second")
+    assert home.stores.old == frozenset()  # nobody has told this process
+    result = clear(home, card)
+    assert (result.released, reasons(result)) == ([], {"policy-unmet"})
+    assert len(files(card)) == 2
+
+
+def test_promise_1_a_store_that_is_moved_away_from_while_copies_are_checked_counts_no_more(
+    home: Home, card: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.offload(card)
+    real, moved = Releaser._require_same_bytes, []
+
+    def meanwhile(*args: object, **kwargs: object) -> None:
+        if not moved:
+            moved.append(1)
+            switch_away(home, "second")
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(Releaser, "_require_same_bytes", meanwhile)
+    result = clear(home, card)
+    assert (result.released, reasons(result)) == ([], {"policy-unmet"})
+    assert len(files(card)) == 2
+
+
+def test_promise_1_nobody_removes_the_bytes_while_their_recorder_is_cleared(
+    home: Home, card: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.offload(card)
+    home.clock.advance(days=800)  # no first lock stands in the way
+    with home.catalogue.begin() as uow:
+        uow.clock_marks.set_to(home.clock.now().wall)
+    brake = Brake(home.catalogue, recorder=home.recorder, clock=home.clock)
+    remover = Remover(
+        RemovalParts(
+            catalogue=home.catalogue, recorder=home.recorder, stores=home.stores, clock=home.clock, brake=brake
+        )
+    )
+    real, refused = Releaser._require_same_bytes, []
+
+    def meanwhile(self: Releaser, session: object, row: RecordingRow, *args: object, **kwargs: object) -> None:
+        with pytest.raises(StateConflictError, match="brought in"):
+            remover.release(row.sha256, f"recording:{row.id}", reason="cleared")
+        refused.append(row.id)
+        real(self, session, row, *args, **kwargs)
+
+    monkeypatch.setattr(Releaser, "_require_same_bytes", meanwhile)
+    assert len(clear(home, card).released) == len(refused) == 2
+    for row in home.rows():
+        assert [store.exists(row.sha256) for store in home.stores] == [True, True]
+
+
+def test_promise_1_bytes_that_are_being_removed_keep_their_file_on_the_recorder(home: Home, card: Path) -> None:
+    home.offload(card)
+    with home.catalogue.begin() as uow:
+        for row in home.rows():
+            going = RemovalRow(
+                sha256=row.sha256, holder=f"recording:{row.id}", reason="cleared", state=REMOVING, copies=[],
+                size_bytes=row.size_bytes, begun_at=home.clock.now().wall,
+            )  # fmt: skip
+            uow.references.put_removal(going)
+    result = clear(home, card)
+    assert (result.released, len(result.kept)) == ([], 2)
+    assert len(files(card)) == 2
+
+
+def test_promise_1_another_disk_in_the_place_of_a_store_is_looked_at_anew(
+    home: Home, card: Path, tmp_path: Path
+) -> None:
+    """The second disk was exchanged, unseen by anybody, for a folder of the first one that carries the same marker."""
+    home.offload(card)
+    clone = tmp_path / "clone"
+    subprocess.run(["cp", "-a", str(home.second.root), str(clone)], check=True)
+    with mounted_over(home.second.root, clone):
+        result = clear(home, card)
+        assert (result.released, reasons(result)) == ([], {"policy-unmet"})
+        assert home.second.properties.domain == home.primary.properties.domain
+    assert len(files(card)) == 2
+    assert len(clear(home, card).released) == 2
+
+
+def test_promise_7_a_bad_copy_that_is_met_while_clearing_is_told(home: Home, card: Path) -> None:
+    home.offload(card)
+    _flip_copy(home)
+    result = clear(home, card)
+    assert "copy-bad" in home.findings()
+    assert len(files(card)) + len(result.released) == 2
+    with home.catalogue.read() as uow:
+        assert len(uow.store_states.bad_copies()) >= 1
+
+
+def switch_away(home: Home, store: str) -> None:
+    """As `liuhen storage migrate --switch` of another process writes it down."""
+    now = home.clock.now().wall
+    with home.catalogue.begin() as uow:
+        uow.moves.add(
+            StoreMoveRow(
+                id="1", source=store, target="third", state=SWITCHED, started_at=now, switched_at=now, detail="{}"
+            )
+        )

@@ -14,6 +14,7 @@ from evidence.digest import Digest, sha256_of
 from evidence.errors import (
     BlobNotFoundError,
     DigestMismatchError,
+    EvidenceError,
     IntegrityError,
     KeyUnavailableError,
     StoreFullError,
@@ -23,6 +24,7 @@ from storage.chunked import ChunkCipher
 from storage.encrypted import EncryptedStore
 from storage.encrypted_primary import EncryptedPrimary
 from storage.master_keys import MemoryMaster
+from storage.stores import ensure_key
 from support.keys import key_ring
 from support.stores import SUITE, ManualClock, local_store
 
@@ -428,6 +430,23 @@ def test_a_staged_object_lies_in_the_given_folder_without_a_name(store, second, 
     put(store, os.urandom(9 * MIB))
     put(store, os.urandom(MIB))
     assert seen == [store.inner.root / "staging"]
+
+
+def test_promise_1_a_key_that_is_not_beside_its_copy_is_laid_there_or_the_copy_does_not_count(store, second, stores):
+    data = os.urandom(MIB)
+    digest = put(store, data)
+    put(second, data)
+    place = second.ring.place("second")
+    path = key_records.record_path(digest)
+    ensure_key(second, digest)
+    place.remove(path)
+    ensure_key(second, digest)
+    assert place.read(path) == second.ring.place("primary").read(path)
+    place.remove(path)
+    (stores[1].root / "keyring").rename(stores[1].root / "lost")
+    (stores[1].root / "keyring").write_bytes(b"no folder")
+    with pytest.raises(EvidenceError):
+        ensure_key(second, digest)
 
 
 def test_what_a_killed_process_left_goes_also_where_other_folders_are_in_use(store, tmp_path):
