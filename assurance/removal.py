@@ -44,6 +44,7 @@ from evidence.events import BytesReleased
 from evidence.ids import RecordingId
 from evidence.model import Copy
 from evidence.ports import BlobStore, CustodyRecorder
+from evidence.time_line import Belief, judge
 from storage.stores import StoreSet
 
 #: The holder of bytes that no row names: left by work that crashed.
@@ -179,7 +180,8 @@ class Remover:
                     raise
                 self._note(row.sha256, error.what)
         with self._parts.catalogue.begin() as uow:
-            uow.references.drop_claims(before=now.wall)
+            if judge(now, uow.clock_marks.highest()) is Belief.BELIEVED:  # a wrong clock ends no claim
+                uow.references.drop_claims(before=now.wall)
         return done
 
     # --- holds --------------------------------------------------------------------------------------------------------
@@ -265,17 +267,20 @@ class Remover:
                     raise BytesGoError(f"{sha256} is being removed already")
                 row, answer = going, None
             else:
+                if holder == ORPHAN and _is_needed(uow, sha256, going):
+                    return Released(outcome=Outcome.SHARED, why="a row names these bytes now")
                 row, blob = self._row(uow, sha256, holder, looked, now, reason=reason, actor=actor)
                 for guard in self._parts.guards:
                     guard(uow, sha256, holder)
                 _require_no_twins(uow, holder, together)
+                _require_no_recording(uow, holder)
                 if blob is not None and len(blob.holders) > 1:
                     self._say_released(uow, row, now, removed=False)
                     refs.drop_holder(sha256, holder)
-                    if going is not None:
+                    if going is not None and going.holder == holder:  # another holder's order stands
                         refs.drop_removal(sha256)
                     return Released(outcome=Outcome.SHARED)
-                answer = self._pass(uow, row, blob, looked, now)
+                answer = self._pass(uow, replace(row, together=sorted(together)), blob, looked, now)
         if answer is not None:
             return answer
         return self._carry_out(row)
@@ -292,10 +297,7 @@ class Remover:
         actor: str,
     ) -> tuple[RemovalRow, BlobRow | None]:
         blob = uow.blobs.get(sha256)
-        if holder == ORPHAN:
-            if uow.references.named_by_rows(sha256) and uow.references.removal(sha256) is None:
-                raise StateConflictError(f"{sha256} is no left-over: a row names it")
-        elif blob is None or holder not in blob.holders:
+        if holder != ORPHAN and (blob is None or holder not in blob.holders):
             raise NotFoundError(f"{holder} does not hold {sha256}")
         copies = {copy.store: copy for copy in (*looked.copies, *(blob.copies if blob is not None else ()))}
         row = RemovalRow(
@@ -337,7 +339,7 @@ class Remover:
             return self._carry_out(row)
         if row.holder == ORPHAN:
             return self.release_stray(row.sha256, reason=row.reason)
-        return self.release(row.sha256, row.holder, reason=row.reason, actor=row.actor)
+        return self.release(row.sha256, row.holder, reason=row.reason, actor=row.actor, together=row.together)
 
     def _carry_out(self, row: RemovalRow) -> Released:
         sha256 = row.sha256
@@ -423,6 +425,36 @@ def _date_in(store: BlobStore, sha256: Digest) -> datetime | None:
         return store.stat(sha256).retain_until
     except EvidenceError:
         return None
+
+
+def _is_needed(uow: UnitOfWork, sha256: Digest, going: RemovalRow | None) -> bool:
+    """Whether left-overs are none: somebody brought these bytes in since. What was to remove them is forgotten then.
+
+    Raises:
+        StateConflictError: A row names them, and nothing was to remove them.
+    """
+    if not uow.references.needed_by_rows(sha256):
+        return False
+    if going is None:
+        raise StateConflictError(f"{sha256} is no left-over: a row names it")
+    uow.references.drop_removal(sha256)
+    uow.references.drop_stray(sha256)
+    return True
+
+
+def _require_no_recording(uow: UnitOfWork, holder: str) -> None:
+    """A manifest tells what a recording is: it goes after the recording's bytes, never before."""
+    kind, _, identity = holder.partition(":")
+    if kind != "manifest":
+        return
+    recording = RecordingId(identity)
+    sha256 = uow.recordings.get(recording).sha256
+    if sha256 is not None and uow.references.holds_bytes(sha256, f"recording:{recording}"):
+        raise StateConflictError(
+            f"the bytes of {recording} are kept, so its manifest is",
+            kept="Nothing was removed.",
+            todo="Give the recording up first.",
+        )
 
 
 def _require_no_twins(uow: UnitOfWork, holder: str, together: Collection[str]) -> None:

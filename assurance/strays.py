@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from assurance.copy_checks import MANIFEST_BYTES_MAX
+from assurance.references import require_believed
 from assurance.removal import Outcome, Remover
 from catalogue import Catalogue
 from chain_of_custody import parse_entry
@@ -29,7 +30,13 @@ from evidence import canonical
 from evidence import manifest as manifests
 from evidence.clock import Clock
 from evidence.digest import Digest
-from evidence.errors import BlobNotFoundError, EvidenceError, ManifestInvalidError
+from evidence.errors import (
+    BlobNotFoundError,
+    ClockJumpedError,
+    ClockWentBackError,
+    EvidenceError,
+    ManifestInvalidError,
+)
 from evidence.ids import EntryId
 from evidence.limits import SEAL_BATCH_MAX
 from evidence.ports import BlobStore
@@ -70,8 +77,14 @@ class Strays:
     def run(self, *, for_s: float = 60.0) -> int:
         """One slice; returns how many left-overs went. A store that is away is looked through another time."""
         end = time.monotonic() + for_s
-        now = self._parts.clock.now().wall
-        looked = False
+        reading = self._parts.clock.now()
+        try:
+            with self._catalogue.read() as uow:
+                require_believed(uow, reading)  # a wrong clock must not make anything look old, now or later
+        except (ClockWentBackError, ClockJumpedError) as error:
+            _log.info("no store is looked through for left-overs: %s", error.what)
+            return 0
+        now, looked = reading.wall, False
         for store in self._parts.stores.taking:
             if time.monotonic() < end and self._due(store.properties.name, now):
                 looked |= self._look_through(store, now)

@@ -15,7 +15,7 @@ None of it is evidence by itself: what was done is told by the entries.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -51,7 +51,10 @@ class BytesGoError(StateConflictError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemovalRow:
-    """Bytes that go, or wait to go. ``copies`` as in an entry; ``until`` is the date before which they may not."""
+    """Bytes that go, or wait to go.
+
+    ``copies`` as in an entry; ``until`` is the date before which they may not; ``together`` the duplicates that go in one act.
+    """
 
     sha256: Digest
     holder: str
@@ -65,6 +68,7 @@ class RemovalRow:
     until: datetime | None = None
     key_sha256: str = ""
     error: str = ""
+    together: list[str] = field(default_factory=list)
 
 
 class References:
@@ -230,8 +234,12 @@ class References:
         return [row["id"] for row in self._db.all(statement)]
 
     def named_by_rows(self, sha256: Digest) -> bool:
-        """Whether any row names these bytes: a blob, a recording's bytes or manifest, a derivative, a removal."""
-        for column in (blobs.c.sha256, recordings.c.sha256, derivatives.c.sha256, removals.c.sha256):
+        """Whether any row names these bytes: one that needs them, or a removal."""
+        return self.needed_by_rows(sha256) or self.removal(sha256) is not None
+
+    def needed_by_rows(self, sha256: Digest) -> bool:
+        """Whether a blob, a recording's bytes or manifest, or a derivative names these bytes."""
+        for column in (blobs.c.sha256, recordings.c.sha256, derivatives.c.sha256):
             if self._db.scalar(sa.select(column).where(column == sha256).limit(1)) is not None:
                 return True
         column = recordings.c.manifest_sha256

@@ -181,6 +181,8 @@ removals = Table(
     Column("until", UtcMs),
     text("key_sha256"),
     text("error"),
+    # Duplicates that are given up in the same act.
+    Column("together", CanonicalJson, nullable=False, server_default="[]"),
 )
 
 blob_claims = Table(

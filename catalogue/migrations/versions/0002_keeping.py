@@ -170,6 +170,7 @@ def upgrade() -> None:
         sa.Column("until", sa.BigInteger(), nullable=True),
         sa.Column("key_sha256", sa.Text(), server_default="", nullable=False),
         sa.Column("error", sa.Text(), server_default="", nullable=False),
+        sa.Column("together", sa.Text(), server_default="[]", nullable=False),
         sa.PrimaryKeyConstraint("sha256", name="pk_removals"),
     )
     op.create_table(

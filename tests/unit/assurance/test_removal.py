@@ -308,3 +308,81 @@ def test_of_a_removal_and_what_would_keep_the_bytes_exactly_one_wins(kept: KeptB
         assert (kept.in_stores(sha256) == []) is removed
         wins["removed" if removed else "kept"] += 1
     assert sum(wins.values()) == 24
+
+
+def test_promise_5_a_left_over_that_waits_is_footage_again_once_a_recording_brought_it_in(
+    kept: KeptBytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store was away when the left-over was to go; before it came back, a recorder gave the same bytes."""
+    sha256, copies = kept.put(b"read again from the recorder")
+
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailableError("its disk is not there")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kept.second, "stat", away)
+        assert kept.remover.release_stray(sha256, reason="left-over").outcome is Outcome.WAITING
+    row = kept.recording(b"read again from the recorder")
+    assert row.sha256 == sha256
+    assert copies
+
+    kept.remover.go_on()
+
+    assert kept.in_stores(sha256) == ["primary", "second"]
+    assert kept.held(sha256) == (f"recording:{row.id}",)
+    with kept.catalogue.read() as uow:
+        assert uow.references.removals() == []
+    assert kept.told("bytes.released") == []
+
+
+def test_promise_5_who_lets_go_of_shared_bytes_does_not_call_off_anothers_removal(kept: KeptBytes) -> None:
+    row = kept.recording(b"footage")
+    kept.primary.extend_retention(row.sha256, kept.clock.now().wall + timedelta(days=1))
+    first = f"recording:{row.id}"
+    assert kept.remover.release(row.sha256, first, reason="cleared").outcome is Outcome.WAITING
+    second = kept.derivative(row, b"footage")
+    assert kept.remover.release(row.sha256, second, reason="made-anew").outcome is Outcome.SHARED
+    with kept.catalogue.read() as uow:
+        assert [one.holder for one in uow.references.removals()] == [first]
+    kept.later(days=2)
+    assert kept.remover.go_on() == 1
+    assert kept.in_stores(row.sha256) == []
+
+
+def test_promise_3_a_manifest_does_not_go_before_its_recording(kept: KeptBytes) -> None:
+    row = kept.recording(b"footage")
+    sha256, copies = kept.put(b"its manifest")
+    with kept.catalogue.begin() as uow:
+        uow.blobs.add_holder(sha256, 12, None, f"manifest:{row.id}")
+        for copy in copies:
+            uow.blobs.put_copy(sha256, copy)
+    with pytest.raises(StateConflictError, match="manifest"):
+        kept.remover.release(sha256, f"manifest:{row.id}", reason="cleared")
+    assert kept.in_stores(sha256) == ["primary", "second"]
+    kept.remover.release(row.sha256, f"recording:{row.id}", reason="cleared")
+    assert kept.remover.release(sha256, f"manifest:{row.id}", reason="cleared").outcome is Outcome.REMOVED
+
+
+def test_promise_9_a_clock_that_is_not_believed_ends_no_claim(kept: KeptBytes) -> None:
+    row = kept.recording(b"footage")
+    now = kept.clock.now().wall
+    with kept.catalogue.begin() as uow:
+        uow.references.claim(row.sha256, until=now + timedelta(hours=1))
+        uow.clock_marks.raise_to(now + timedelta(days=2))
+    kept.later(days=1)
+    kept.remover.go_on()
+    with kept.catalogue.read() as uow:
+        assert uow.references.claimed_until(row.sha256, now=now) is not None
+
+
+def test_duplicates_that_go_in_the_same_act_are_remembered_while_a_date_is_waited_for(kept: KeptBytes) -> None:
+    row = kept.recording(b"footage")
+    twin = add_recording(
+        kept.catalogue, kept.bureau, state=RecordingState.DUPLICATE, duplicate_of=row.id, sha256=row.sha256
+    )
+    kept.primary.extend_retention(row.sha256, kept.clock.now().wall + timedelta(days=1))
+    holder, together = f"recording:{row.id}", [f"recording:{twin.id}"]
+    assert kept.remover.release(row.sha256, holder, reason="cleared", together=together).outcome is Outcome.WAITING
+    kept.later(days=2)
+    assert kept.remover.go_on() == 1
+    assert kept.in_stores(row.sha256) == []

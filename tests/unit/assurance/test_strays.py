@@ -112,3 +112,14 @@ def test_what_has_a_row_again_is_forgotten(care: Care) -> None:
     care.months(1)
     with care.home.catalogue.read() as uow:
         assert uow.references.strays("primary") == {}
+
+
+def test_promise_9_what_was_first_seen_by_a_clock_that_stood_in_the_past_is_not_old(care: Care) -> None:
+    sha256 = care.left(b"half a poster", "primary", "second")
+    with care.home.catalogue.begin() as uow:
+        uow.clock_marks.raise_to(care.home.clock.now().wall)
+    care.home.clock.unix_ms -= 400 * 86_400_000  # the machine started with an empty clock
+    assert care.strays.run() == 0
+    care.home.clock.unix_ms += 400 * 86_400_000
+    assert care.months(1) == 0
+    assert care.stands(sha256) == ["primary", "second"]
