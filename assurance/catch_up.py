@@ -20,13 +20,14 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import BinaryIO, Final
 
 from assurance.copies import (
     ABSENT,
-    CLAIMED,
     KeepingParts,
     carry_holds,
+    claim_until,
     copy_facts,
     first_lock,
     from_medium,
@@ -40,6 +41,7 @@ from catalogue.references import BytesGoError
 from catalogue.store_states import Lacking, StoreStateRow
 from evidence.digest import SHA256, Digest
 from evidence.errors import (
+    CatalogueError,
     DigestMismatchError,
     EvidenceError,
     IntegrityError,
@@ -110,13 +112,18 @@ class CatchUp:
         made = 0
         for store in self._parts.stores:
             self._look_in(store)
-        for store in self._parts.taking:
-            if self._due(store.properties.name):
-                made += self._bring_on(store, lambda: self._elapsed_s() < end)
-                self._count_after.pop(store.properties.name, None)
+        due = [store for store in self._parts.taking if self._due(store.properties.name)]
+        for position, store in enumerate(due):  # a slow one takes no more than its share: the others do not wait for it
+            now = self._elapsed_s()
+            until = now + max(0.0, end - now) / (len(due) - position)
+            made += self._bring_on(store, partial(self._is_before, until))
+            self._count_after.pop(store.properties.name, None)
         for store in self._parts.stores:
             self._count(store.properties.name)
         return made
+
+    def _is_before(self, moment_s: float) -> bool:
+        return self._elapsed_s() < moment_s
 
     def _bring_on(self, store: BlobStore, goes_on: Callable[[], bool]) -> int:
         """What one slice can do for one store; what is left waits for the next one."""
@@ -281,7 +288,7 @@ class _Round:
             self.tried.add(lack.sha256)
         try:
             with self._parts.catalogue.begin() as uow:
-                uow.references.claim(lack.sha256, until=self._parts.clock.now().wall + CLAIMED)
+                uow.references.claim(lack.sha256, until=claim_until(self._parts, lack.size_bytes))
                 blob = uow.blobs.get(lack.sha256)
         except BytesGoError:
             return  # they are being removed
@@ -291,16 +298,18 @@ class _Round:
             made = self._copy(blob)
             if made:
                 carry_holds(self._parts, self._target, blob.sha256)
-        except StoreError as error:
+                self._say(blob)
+        except CatalogueError:
+            raise
+        except EvidenceError as error:  # also a key that does not open: it holds up neither the others nor other stores
             if error.fatal:
                 self._stopped.set()
                 raise
-            self._refused(blob, error)
+            self._refused(blob, _as_store_error(error))
             return
         if not made:
             self.stuck.add(blob.sha256)
             return
-        self._say(blob)
         with self._guard:
             self._made += 1
             self._refusals = 0

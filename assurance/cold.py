@@ -39,9 +39,10 @@ def lay_cold(
         slice_s: Seconds after which no further copy is begun.
 
     Returns:
-        How many copies were made; none while the clock is not believed or the store waits for its next try.
+        How many copies were made; none while the clock is not believed, the store waits for its next try, or copies were moved
+        away from it.
     """
-    store = parts.store(parts.cold) if parts.cold else None
+    store = parts.store(parts.cold) if parts.cold and parts.cold not in parts.old() else None
     with parts.catalogue.read() as uow:
         now = believed_now(parts.clock.now(), uow.clock_marks.highest())
         state = uow.store_states.of(parts.cold)

@@ -43,8 +43,9 @@ BAD: Final = "bad"
 MISSING: Final = "missing"
 UNREADABLE: Final = "unreadable"
 ABSENT: Final = "absent"
-#: For so long nobody removes bytes of which a copy is being made.
-CLAIMED: Final = timedelta(hours=6)
+#: For so long nobody removes bytes of which a copy is being made, and longer by what it takes at the slowest line.
+_CLAIMED: Final = timedelta(hours=6)
+_SLOWEST_BYTES_S: Final = 64 << 10
 
 
 def _nobody() -> None:
@@ -112,6 +113,11 @@ class CopyLook:
     def damaged(self) -> bool:
         """Whether this copy has to be made again."""
         return self.outcome in {BAD, MISSING, UNREADABLE}
+
+
+def claim_until(parts: KeepingParts, size_bytes: int) -> datetime:
+    """Until when bytes of that size are claimed while a copy of them is made, now."""
+    return parts.clock.now().wall + _CLAIMED + timedelta(seconds=size_bytes // _SLOWEST_BYTES_S)
 
 
 def look(store: BlobStore | None, name: str, sha256: Digest) -> CopyLook:

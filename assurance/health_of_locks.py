@@ -18,7 +18,8 @@ def locks(parts: HealthParts) -> Iterator[Check]:
     """One fact per store. Footage whose last date was given is left aside: it is due then, and stays until people decide."""
     with parts.catalogue.read() as uow:
         now = believed_now(parts.clock.now(), uow.clock_marks.highest())
-        names = [store.properties.name for store in parts.stores]
+        emptied = uow.moves.emptied()  # there locks are to lapse
+        names = [store.properties.name for store in parts.stores if store.properties.name not in emptied]
         found = [(name, uow.copy_locks.summary(name, now)) for name in names] if now is not None else []
     if now is None:
         yield Check(name="locks", level=Level.UNKNOWN, reason="clock-not-believed")

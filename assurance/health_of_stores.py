@@ -27,7 +27,8 @@ def store_copies(parts: HealthParts) -> Iterator[Check]:
         with parts.catalogue.read() as uow:
             state = uow.store_states.of(name)
             bad = uow.store_states.bad_in(name)
-        stand = stand_of(state, bad=bad, aside=name in parts.aside, now=now)
+            aside = name in parts.aside or name in uow.moves.old()  # also one that was moved away from since the start
+        stand = stand_of(state, bad=bad, aside=aside, now=now)
         if stand is StoreStand.UNKNOWN:
             if parts.jobs is not None:  # else no service runs that would ask it
                 yield Check(name="store-copies", subject=name, level=Level.UNKNOWN, reason="not-asked-lately")

@@ -45,14 +45,17 @@ GOOD: Final = "good"
 MISSING: Final = "missing"
 DROPPED: Final = "drop"
 EVERY: Final = timedelta(hours=24)
+#: After one that found copies missing, once what it found is mended: there may be more than one inventory looks at.
+AGAIN: Final = timedelta(hours=1)
 _LATELY: Final = timedelta(days=31)
 #: Digests sorted in memory at once.
 _SORTED: Final = 65_536
 _DIGEST_BYTES: Final = 32
 _PAGE: Final = 2_000
-#: Missing copies that are told one by one; all are counted.
+#: Missing copies that are told one by one; all are counted, and those that were looked at once more are marked.
 _TOLD_MAX: Final = 1_000
 _TOLD_AT_ONCE: Final = 100
+_MARKED_AT_ONCE: Final = 1_000
 #: Missing and unknown objects that are looked at once more, one by one; beyond, all count.
 _ASKED_MAX: Final = 10_000
 
@@ -97,7 +100,10 @@ class Inventory:
         self._policy = policy or DropPolicy()
 
     def tick(self) -> list[InventoryRow]:
-        """Take what is due: a store whose last inventory is a day old; one that does not answer is asked again next time."""
+        """Take what is due: a store whose last inventory is a day old, or found missing what is mended now.
+
+        A store that does not answer is asked again next time.
+        """
         with self._parts.catalogue.read() as uow:
             now = believed_now(self._parts.clock.now(), uow.clock_marks.highest())
         if now is None:
@@ -108,8 +114,9 @@ class Inventory:
             name = store.properties.name
             with self._parts.catalogue.read() as uow:
                 newest = uow.inventories.newest(name)
+                mended = newest is not None and newest.missing > 0 and uow.store_states.bad_in(name) == 0
             # A time that lies ahead was written by a clock that was wrong then: it puts nothing off.
-            if newest is not None and timedelta(0) <= now - newest.at < EVERY:
+            if newest is not None and timedelta(0) <= now - newest.at < (AGAIN if mended else EVERY):
                 continue
             try:
                 taken.append(self.take(store))
@@ -234,13 +241,18 @@ class Inventory:
         return max(0, gone), self._policy.bound(before.objects)
 
     def _tell_missing(self, store: str, missing: Sequence[Expected]) -> None:
-        """Findings for the recordings concerned; the copies count as bad, which leads the repair to them."""
+        """The copies count as bad, which leads the repair to them; findings for the recordings of the first of them."""
         for start in range(0, min(len(missing), _TOLD_MAX), _TOLD_AT_ONCE):
             now = self._parts.clock.now().wall
             with self._parts.catalogue.begin() as uow:
                 for one in missing[start : min(start + _TOLD_AT_ONCE, _TOLD_MAX)]:
                     self._tell(uow, store, one, now)
                 uow.after_commit(self._parts.wake_sealer)
+        for start in range(_TOLD_MAX, len(missing), _MARKED_AT_ONCE):
+            now = self._parts.clock.now().wall
+            with self._parts.catalogue.begin() as uow:
+                for one in missing[start : start + _MARKED_AT_ONCE]:
+                    uow.blobs.mark_bad(one.sha256, store, now, COPY_MISSING)
         if missing:
             _log.error("store %s lacks %d copies that the catalogue states", store, len(missing))
 

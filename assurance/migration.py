@@ -25,17 +25,18 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from assurance.copies import (
-    CLAIMED,
     GOOD,
     KeepingParts,
     carry_holds,
+    claim_until,
     copy_facts,
     first_lock,
     from_medium,
     look,
     say_copy,
 )
-from assurance.references import enter_copy_removed, require_believed
+from assurance.giving_up import remove_copy, require_removable
+from assurance.references import enter_copy_removed
 from assurance.removal import Allowance
 from assurance.repair import repair_blob
 from assurance.verify import CopyPolicy
@@ -46,7 +47,9 @@ from catalogue.store_moves import COPYING, ENDED, FINISHING, STOPPED, SWITCHED, 
 from evidence.clock import to_text, unix_ms
 from evidence.digest import Digest
 from evidence.errors import (
-    BlobLockedError,
+    BrakePulledError,
+    ClockJumpedError,
+    ClockWentBackError,
     EvidenceError,
     IntegrityError,
     NotFoundError,
@@ -59,7 +62,7 @@ from evidence.errors import (
 from evidence.events import StoreMoved
 from evidence.ids import EntryId
 from evidence.ports import BlobStore
-from storage.stores import StoreSet
+from storage.stores import StoreSet, inner_of
 
 _log = logging.getLogger(__name__)
 _AS_MIGRATION: Final = "migration"
@@ -68,6 +71,10 @@ REMOVED: Final = "store-given-up"
 LEFT: Final = "store-given-up-bytes-left"
 _SLICE_S: Final = 50.0
 _ASKED_AT_ONCE: Final = 200
+#: Blobs of one slice whose trouble is told one by one in the journal; the status tells the last.
+_TOLD_MAX: Final = 10
+#: What ends a slice: nothing of what is left would go better now.
+_STOPPING: Final = (StoreFullError, StoreUnavailableError, BrakePulledError, ClockWentBackError, ClockJumpedError)
 #: (blobs done, blobs in all, bytes done, bytes in all) of the step that runs.
 MoveProgress = Callable[[int, int, int, int], None]
 
@@ -121,6 +128,8 @@ class Migration:
         self._parts = parts
         self._keeping = parts.keeping
         self._catalogue = parts.keeping.catalogue
+        #: What was worked at last; the next slice begins behind it.
+        self._reached: Digest | None = None
 
     # --- orders -------------------------------------------------------------------------------------------------------
     def begin(self, source: str, target: str, *, actor: str = "") -> StoreMoveRow:
@@ -134,7 +143,7 @@ class Migration:
         stores = self._parts.stores
         for name in (source, target):
             store = stores.named(name)
-            next(iter(store.list()), None)
+            next(iter(inner_of(store).list()), None)
         if source == target:
             raise StateConflictError("a store cannot be moved to itself")
         now = self._keeping.clock.now()
@@ -288,27 +297,30 @@ class Migration:
     ) -> None:
         began, end = time.monotonic(), time.monotonic() + for_s
         total, total_bytes = self._left(row)
-        done = done_bytes = 0
+        done = done_bytes = failed = 0
         trouble = ""
         try:
             for sha256 in self._todo(row):
                 if time.monotonic() >= end or self._over(row):
                     break
+                self._reached = sha256
                 try:
                     blob = self._claimed(sha256)
                     if blob is None or not one(row, blob):
                         continue
-                except (StoreFullError, StoreUnavailableError):
+                except _STOPPING:
                     raise
                 except EvidenceError as error:
                     if error.fatal:
                         raise
-                    _log.warning("move of %s: %s", sha256, error.what)
+                    failed += 1
+                    if failed <= _TOLD_MAX:
+                        _log.warning("move of %s: %s", sha256, error.what)
                     trouble = error.what
                     continue
                 done, done_bytes = done + 1, done_bytes + blob.size_bytes
                 progress(done, total, done_bytes, total_bytes)
-        except (StoreFullError, StoreUnavailableError) as error:
+        except _STOPPING as error:
             if error.fatal:
                 raise
             trouble = error.what
@@ -321,8 +333,15 @@ class Migration:
         return now is None or (now.id, now.state) != (row.id, row.state)
 
     def _todo(self, row: StoreMoveRow) -> Iterator[Digest]:
-        """What the step has to do, ascending; what came before in this slice is not looked at again."""
-        after: Digest | None = None
+        """What the step has to do, each once, from where the last slice left off: what cannot be done keeps nothing waiting."""
+        begin = self._reached
+        yield from self._from(row, begin)
+        for sha256 in self._from(row, None) if begin is not None else ():
+            if begin is not None and sha256 > begin:
+                return
+            yield sha256
+
+    def _from(self, row: StoreMoveRow, after: Digest | None) -> Iterator[Digest]:
         lacking = row.target if row.state == COPYING else ""
         while True:
             with self._catalogue.read() as uow:
@@ -336,8 +355,11 @@ class Migration:
         """The blob, kept from being removed below our hands; None when it is going, or gone."""
         try:
             with self._catalogue.begin() as uow:
-                uow.references.claim(sha256, until=self._keeping.clock.now().wall + CLAIMED)
-                return uow.blobs.get(sha256)
+                uow.references.require_staying(sha256)
+                blob = uow.blobs.get(sha256)
+                if blob is not None:
+                    uow.references.claim(sha256, until=claim_until(self._keeping, blob.size_bytes))
+                return blob
         except BytesGoError:
             return None
 
@@ -441,13 +463,17 @@ class Migration:
 
     # --- giving up ----------------------------------------------------------------------------------------------------
     def _give_up_one(self, row: StoreMoveRow, blob: BlobRow) -> bool:
-        self._require_enough_elsewhere(row, blob)
         copy = next((one for one in blob.copies if one.store == row.source), None)
         if copy is None:
             return False
+        remove = bool(_detail(row).get("remove"))
+        source = self._parts.stores.named(row.source)
+        if remove:  # before every other copy is read
+            require_removable(self._keeping, source, blob)
+        self._require_enough_elsewhere(row, blob)
         reason = LEFT
-        if _detail(row).get("remove"):
-            self._remove_from(row, blob)
+        if remove:
+            remove_copy(self._keeping, self._parts.brake, source, blob)
             reason = REMOVED
         now = self._keeping.clock.now()
         with self._catalogue.begin() as uow:
@@ -496,29 +522,6 @@ class Migration:
     def _domains_required(self) -> int:
         """As many as the policy asks for, where all stores together have so many: a move makes nothing worse than it was."""
         return min(self._parts.policy.domains, len({store.properties.domain for store in self._parts.stores.all}))
-
-    def _remove_from(self, row: StoreMoveRow, blob: BlobRow) -> None:
-        """Remove one copy from the old store and look for it in vain.
-
-        Raises:
-            BlobLockedError: A hold or a date stands there. BrakePulledError: Nothing goes now.
-        """
-        source, now = self._parts.stores.named(row.source), self._keeping.clock.now()
-        if not source.exists(blob.sha256):  # removed by a process that died before it could say so
-            return
-        stat = source.stat(blob.sha256)
-        with self._catalogue.read() as uow:
-            holds = uow.references.holds(blob.sha256)
-        if stat.hold or holds:
-            raise BlobLockedError(f"a hold on {blob.sha256} stands; its copy in {row.source} stays")
-        if stat.retain_until is not None and stat.retain_until > now.wall:
-            raise BlobLockedError(f"{row.source} keeps {blob.sha256} until {to_text(stat.retain_until)}")
-        with self._catalogue.begin() as uow:
-            require_believed(uow, now)
-            self._parts.brake.allow(uow, objects=1, size_bytes=blob.size_bytes, now=now.wall)
-        source.delete(blob.sha256, now=now.wall)
-        if source.exists(blob.sha256):
-            raise StoreError(f"{blob.sha256} is still in {row.source} after its removal")
 
     def _end(self, row: StoreMoveRow) -> None:
         now = self._keeping.clock.now()

@@ -18,10 +18,12 @@ from evidence.digest import SHA256, Digest
 from evidence.errors import EvidenceError
 from evidence.events import BytesReleased, RecordingDiscovered, RecordingDuplicate, RecordingStored
 from evidence.ids import RecordingId
-from evidence.model import Action, Actor, ObjectScope
+from evidence.model import Action, Actor, ObjectScope, RecordingState
 from evidence.ports import Authoriser
 
 _FOUND_MAX: Final = 200
+#: Recordings in these states hold their bytes, or an entry says why not.
+_HAD: Final = frozenset({RecordingState.STORED, RecordingState.RELEASED})
 #: The word of the policy for what lies outside of somebody's reach.
 _OUTSIDE: Final = "outside-unit"
 
@@ -84,6 +86,8 @@ class Answer(StrEnum):
     GOING = "being-removed"
     DUPLICATE = "duplicate-of"
     NEVER = "never-received"
+    UNKNOWN = "unknown"
+    """It should be held, and no copy of it is known that was good when it was last read; a verification tells more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +128,9 @@ def presence(uow: UnitOfWork, row: RecordingRow) -> Presence:
         )  # fmt: skip
     holder = f"recording:{row.id}"
     if row.sha256 is not None and uow.references.holds_bytes(row.sha256, holder):
-        return Presence(
-            recording=row.id, answer=Answer.HELD, sha256=sha256, proofs=_proofs(timeline, RecordingStored.TYPE)
-        )
+        good = any(not one.outcome for one in uow.blobs.checks(row.sha256).values())
+        answer = Answer.HELD if good else Answer.UNKNOWN
+        return Presence(recording=row.id, answer=answer, sha256=sha256, proofs=_proofs(timeline, RecordingStored.TYPE))
     if row.sha256 is not None and (going := uow.references.removal(row.sha256)) is not None and going.holder == holder:
         proofs = _proofs(timeline, RecordingStored.TYPE)
         return Presence(recording=row.id, answer=Answer.GOING, sha256=sha256, proofs=proofs)
@@ -134,6 +138,9 @@ def presence(uow: UnitOfWork, row: RecordingRow) -> Presence:
     if cleared:
         proofs = [*_proofs(timeline, RecordingStored.TYPE), _proof(cleared[-1])]
         return Presence(recording=row.id, answer=Answer.CLEARED, sha256=sha256, proofs=proofs)
+    if row.state in _HAD:  # the log says that it is here, the catalogue names no bytes of it
+        proofs = _proofs(timeline, RecordingStored.TYPE)
+        return Presence(recording=row.id, answer=Answer.UNKNOWN, sha256=sha256, proofs=proofs)
     return Presence(
         recording=row.id, answer=Answer.INCOMING, sha256=sha256, proofs=_proofs(timeline, RecordingDiscovered.TYPE)
     )

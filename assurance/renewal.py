@@ -4,6 +4,8 @@ Every copy is looked at within a week of the last look, one that just came at on
 from what is known of them now; only where that is later than the lock that is known, and half of the lock is over, the store is
 asked. What it says afterwards is what is remembered: a store that accepts a date and does not keep it is a failure.
 
+A store whose bytes are to be removed because it is given up is left alone: its locks would never lapse else.
+
 A clock that contradicts what this home has seen renews nothing (promise 9); the alarm about a stalled renewal comes by itself.
 
 Crash: a date may have been moved in the store and not be remembered; the next look finds it there, and asks for nothing.
@@ -98,13 +100,14 @@ def renew_locks(parts: RenewalParts, *, book: FindingBook, slice_: timedelta = S
         Per store what was done; nothing while the clock is not believed.
     """
     with parts.catalogue.read() as uow:
-        mark = uow.clock_marks.highest()
+        mark, emptied = uow.clock_marks.highest(), uow.moves.emptied()
     if believed_now(parts.clock.now(), mark) is None:
         _log.warning("no lock is renewed: the clock is not believed")
         return {}
     _put_right(parts)
-    share_s = slice_.total_seconds() / max(1, len(parts.stores))
-    return {store.properties.name: _renew_store(parts, store, book, share_s) for store in parts.stores}
+    stores = [store for store in parts.stores if store.properties.name not in emptied]
+    share_s = slice_.total_seconds() / max(1, len(stores))
+    return {store.properties.name: _renew_store(parts, store, book, share_s) for store in stores}
 
 
 def _put_right(parts: RenewalParts) -> None:

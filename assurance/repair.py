@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Final
 
 from assurance.copies import (
-    CLAIMED,
     GOOD,
     MISSING,
     CopyLook,
     KeepingParts,
     bytes_of,
     carry_holds,
+    claim_until,
     copy_facts,
     first_lock,
     from_medium,
@@ -126,7 +126,7 @@ def repair_blob(parts: KeepingParts, sha256: Digest, *, actor: str = "") -> Repa
         if blob is None or not blob.copies:
             raise NotFoundError(f"no copy of {sha256} is known")
         found = Repair(sha256=sha256, looks=[look(parts.store(copy.store), copy.store, sha256) for copy in blob.copies])
-        _say_found(parts, blob, found, actor)
+        _say_found(parts, sha256, found, actor)
         if found.outcome is not Mended.LOST and _claimed(parts, blob):
             for one in found.looks:
                 if one.damaged:
@@ -139,16 +139,26 @@ def _claimed(parts: KeepingParts, blob: BlobRow) -> bool:
     """Whether nobody removes the bytes below our hands; False when they are going already."""
     try:
         with parts.catalogue.begin() as uow:
-            uow.references.claim(blob.sha256, until=parts.clock.now().wall + CLAIMED)
+            uow.references.claim(blob.sha256, until=claim_until(parts, blob.size_bytes))
     except BytesGoError:
         return False
     return True
 
 
 # --- saying what was found --------------------------------------------------------------------------------------------
-def _say_found(parts: KeepingParts, blob: BlobRow, found: Repair, actor: str) -> None:
+def _say_found(parts: KeepingParts, sha256: Digest, found: Repair, actor: str) -> None:
+    """Say how the copies were found. One that was removed on purpose while they were read is no loss: nothing is said of it.
+
+    Raises:
+        NotFoundError: All of them were.
+    """
     at = parts.clock.now()
     with parts.catalogue.begin() as uow:
+        blob = uow.blobs.get(sha256)
+        known = {copy.store for copy in blob.copies} if blob is not None else set()
+        found.looks = [one for one in found.looks if one.store in known]
+        if blob is None or not found.looks:
+            raise NotFoundError(f"{sha256} was removed on purpose while its copies were read")
         recordings: dict[RecordingId | None, str] = dict(uow.blobs.recordings_of(blob).items()) or {None: "bytes"}
         for one in found.looks:
             if one.outcome == GOOD:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -77,6 +78,17 @@ class StoreMoves:
         if self._db.count(store_moves.update().where(store_moves.c.id == identity).values(**values)) == 0:
             raise NotFoundError("no such move of copies")
         return self.get(identity)
+
+    def emptied(self) -> frozenset[str]:
+        """The store whose bytes are being removed because it is given up: nobody renews locks there, so that they can lapse."""
+        move = self.under_way()
+        if move is None or move.state != FINISHING:
+            return frozenset()
+        try:
+            detail = json.loads(move.detail or "{}")
+        except ValueError:
+            return frozenset()
+        return frozenset({move.source}) if isinstance(detail, dict) and detail.get("remove") is True else frozenset()
 
     def old(self) -> frozenset[str]:
         """Stores that were switched away from and whose latest move was not stopped since."""

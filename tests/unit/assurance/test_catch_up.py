@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from assurance.brake import Brake
 from assurance.catch_up import CatchUp
-from assurance.copies import KeepingParts
+from assurance.copies import KeepingParts, claim_until
 from assurance.healing import Healing
+from assurance.removal import RemovalParts, Remover
 from assurance.repair import repair_blob
 from catalogue.records import RecordingRow
 from catalogue.store_states import FIRST_WAIT, StoreStateRow
 from evidence.digest import SHA256, Digest
-from evidence.errors import NotDurableError, StoreFullError
+from evidence.errors import KeyUnavailableError, NotDurableError, StateConflictError, StoreFullError
 from evidence.lock_dates import due_at
 from ingest.store import ensure_stored
 from storage.layout import blob_key
@@ -60,6 +62,15 @@ def take_in(home: AssuredHome, *numbers: int) -> list[RecordingRow]:
 
 def path_of(home: AssuredHome, store: str, sha256: Digest) -> Path:
     return home.root / "stores" / store / blob_key(sha256)
+
+
+def lose(home: AssuredHome, *stores: str) -> None:
+    """These stores never got anything."""
+    with home.catalogue.begin() as uow:
+        for blob in list(uow.blobs.all()):
+            for store in stores:
+                uow.references.drop_copy(blob.sha256, store)
+                path_of(home, store, blob.sha256).unlink()
 
 
 def state_of(home: AssuredHome, store: str) -> StoreStateRow:
@@ -206,6 +217,79 @@ def test_fewer_than_the_quorum_stay_acquired_and_go_on_by_themselves(home: Assur
     assert ensure_stored(home.intake.parts, identity).state == "stored"
     home.seal()
     assert home.verify(copies=2).verdict == "good"
+
+
+def test_bytes_whose_key_does_not_open_hold_up_neither_the_others_nor_the_next_store(
+    home: AssuredHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = take_in(home, 1, 2, 3)
+    lose(home, "second", "third")
+    bad = min(row.sha256 for row in rows)
+    second = home.stores.named("second")
+    real = second.exists
+
+    def exists(sha256: Digest) -> bool:
+        if sha256 == bad:
+            raise KeyUnavailableError("two keys stand for it")
+        return real(sha256)
+
+    monkeypatch.setattr(second, "exists", exists)
+    later(home, timedelta(hours=1))
+    duties(home)[0].run()
+    with home.catalogue.read() as uow:
+        assert [one.sha256 for one in uow.store_states.lacking("second", limit=99)] == [bad]
+        assert uow.store_states.lacking("third", limit=99) == []
+
+
+def test_promise_5_bytes_of_which_a_copy_is_on_its_way_do_not_go_however_slow_the_line(
+    home: AssuredHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with away(home, "third"):
+        (row,) = take_in(home, 1)
+    brake = Brake(home.catalogue, recorder=home.recorder, clock=home.clock)
+    remover = Remover(
+        RemovalParts(
+            catalogue=home.catalogue, recorder=home.recorder, stores=home.stores, clock=home.clock, brake=brake
+        )
+    )
+    third = home.stores.named("third")
+    real, refused = third.put, []
+
+    def put(stream: object, *, sha256: Digest, **kwargs: object) -> object:
+        if sha256 == row.sha256:
+            with pytest.raises(StateConflictError, match="brought in"):
+                remover.release(sha256, f"recording:{row.id}", reason="cleared")
+            refused.append(sha256)
+        return real(stream, sha256=sha256, **kwargs)
+
+    monkeypatch.setattr(third, "put", put)
+    later(home, timedelta(hours=1))
+    duties(home)[0].run()
+    assert refused == [row.sha256]
+    now = home.clock.now().wall
+    assert claim_until(parts_of(home), 4 << 30) > now + timedelta(hours=20)
+    assert all(store.exists(row.sha256) for store in home.stores)
+
+
+def test_a_slow_store_takes_its_share_of_a_slice_and_no_more(
+    home: AssuredHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_in(home, *range(1, 7))
+    lose(home, "second", "third")
+    later(home, timedelta(hours=1))
+    passed = [0.0]
+    second = home.stores.named("second")
+    real = second.put
+
+    def slow(*args: object, **kwargs: object) -> object:
+        passed[0] += 10.0
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(second, "put", slow)
+    CatchUp(parts_of(home), hint=lambda _: None, at_once=1, elapsed_s=lambda: passed[0]).run()
+    with home.catalogue.read() as uow:
+        assert len(uow.store_states.lacking("second", limit=99)) > 0
+        assert uow.store_states.lacking("third", limit=99) == []
 
 
 def test_r10_a_copy_that_comes_later_is_locked_up_to_the_lawful_date_and_held_as_the_others(home: AssuredHome) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -135,3 +136,11 @@ def test_a_bucket_may_keep_what_it_gets_in_a_storage_class() -> None:
         store.verify(digest, digest)
     assert asked == ["GLACIER_IR", "GLACIER_IR"]
     store.close()
+
+
+def test_a_cold_store_that_was_moved_away_from_gets_nothing_new(home: AssuredHome, cold: LocalStore) -> None:
+    home.ingest({MARKED: b"m" * 9000})
+    pass_days(home, 31)
+    left = replace(parts(home, cold), old=lambda: {"cold"})
+    assert lay_cold(left, after=AFTER, hint=lambda _: None) == 0
+    assert list(cold.list()) == []

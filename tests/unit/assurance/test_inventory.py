@@ -13,6 +13,7 @@ import pytest
 
 from assurance.brake import Brake, BrakeLimits
 from assurance.copies import KeepingParts
+from assurance.healing import Healing
 from assurance.inventory import DropPolicy, Inventory, _Sorted
 from catalogue.inventories import InventoryRow
 from catalogue.records import RecordingRow
@@ -195,6 +196,27 @@ def test_a_list_in_any_order_is_sorted_each_digest_once_in_bounded_memory(monkey
     tracemalloc.stop()
     assert seen == count - 5
     assert peak < 16 << 20
+
+
+def test_promise_7_of_many_missing_copies_all_are_led_to_the_repair_and_counted_again_soon(
+    home: AssuredHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty disk stands in the place of a store, under its name."""
+    monkeypatch.setattr("assurance.inventory._TOLD_MAX", 2)
+    monkeypatch.setattr("assurance.inventory._MARKED_AT_ONCE", 2)
+    taken(home, 4)
+    one = inventory(home)
+    one.tick()
+    for digest in list(home.stores.named("second").list()):
+        file_of(home, "second", digest.hex).unlink()
+    later(home, hours=25)
+    assert [row.missing for row in one.tick()] == [0, 8]
+    with home.catalogue.read() as uow:
+        assert uow.store_states.bad_in("second") == 8
+    later(home, hours=2)
+    assert one.tick() == []  # the repair is not through yet
+    assert len(Healing(one._parts).run()) == 8
+    assert [(row.store, row.outcome) for row in one.tick()] == [("second", "good")]
 
 
 def test_p09_a_count_that_a_wrong_clock_dated_ahead_is_no_newest_for_years(home: AssuredHome) -> None:

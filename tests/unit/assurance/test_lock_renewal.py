@@ -14,6 +14,7 @@ from assurance.health_of_locks import locks
 from assurance.renewal import NOT_RENEWED, RenewalParts, renew_locks
 from assurance.report import Verdict
 from assurance.verify import CopyPolicy
+from catalogue.store_moves import FINISHING, StoreMoveRow
 from evidence.clock import SystemClock, utc_from_ms
 from evidence.digest import SHA256, Digest
 from evidence.errors import BlobLockedError, StoreError, StoreUnavailableError
@@ -252,6 +253,24 @@ def test_r13_a_bucket_keeps_what_the_renewal_ordered_and_no_other_copy_is_touche
         with pytest.raises(BlobLockedError):
             bucket.delete(row.sha256, now=locked)
         bucket.close()
+
+
+def test_locks_in_a_store_whose_bytes_are_to_go_are_renewed_no_more_and_are_no_alarm(home: AssuredHome) -> None:
+    """Else footage with the device mark, whose locks have no end, would keep an old store from ever being given up."""
+    (row,) = home.ingest({MARKED: b"footage" * 1000})
+    first = until(home, row.sha256, "second")
+    with home.catalogue.begin() as uow:
+        uow.moves.add(
+            StoreMoveRow(
+                id="1", source="second", target="third", state=FINISHING, started_at=now(home), detail='{"remove":true}'
+            )
+        )
+    for _ in range(40):
+        pass_days(home, 30)
+        assert set(renew(home)) == {"primary"}
+    assert until(home, row.sha256, "primary") > now(home)
+    assert until(home, row.sha256, "second") == first
+    assert set(tile(home)) == {"primary"}
 
 
 def test_one_object_that_a_server_does_not_answer_about_keeps_no_other_lock_from_being_moved(

@@ -8,13 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from assurance.brake import BY_PERSON
 from assurance.copies import KeepingParts
 from assurance.migration import LEFT, REMOVED, Migration, MoveParts
 from assurance.verify import CopyPolicy
 from catalogue import Catalogue
 from catalogue.records import RecordingRow
 from catalogue.store_moves import COPYING, ENDED, FINISHING, STOPPED, SWITCHED
-from evidence.errors import ConfigError, NotFoundError, PolicyUnmetError, StateConflictError, StoreFullError
+from evidence.errors import (
+    ConfigError,
+    NotFoundError,
+    PolicyUnmetError,
+    StateConflictError,
+    StoreError,
+    StoreFullError,
+)
 from storage.layout import blob_key
 from storage.stores import StoreSet
 from support.kept_bytes import KeptBytes
@@ -296,3 +304,56 @@ def test_progress_and_forecast_are_told(moving: Moving) -> None:
     assert [one[:2] for one in seen] == [(n, 5) for n in range(1, 6)]
     assert seen[-1][2] == seen[-1][3] == moving.move.status().size_bytes
     assert moving.move.status().seconds_left == 0
+
+
+def test_what_cannot_be_moved_keeps_nothing_waiting_even_in_slices_of_one_blob(
+    moving: Moving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = set(sorted(row.sha256 for row in moving.rows)[:2])
+    real = moving.third.put
+
+    def put(stream: object, *, sha256: object, **kwargs: object) -> object:
+        if sha256 in bad:
+            raise StoreError("its sectors do not answer")
+        return real(stream, sha256=sha256, **kwargs)
+
+    monkeypatch.setattr(moving.third, "put", put)
+    moving.move.begin("second", "third")
+    ticks = iter(range(10_000))
+    monkeypatch.setattr("assurance.migration.time.monotonic", lambda: float(next(ticks)))
+    for _ in range(6):
+        left = moving.move.work(for_s=2.5)
+    assert left == len(bad)
+
+
+def test_a_pulled_brake_ends_the_slice_at_once_and_every_copy_stays(
+    moving: Moving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moving.move.begin("second", "third")
+    moving.move.work()
+    moving.move.switch()
+    moving.move.finish(remove=True)
+    moving.kept.brake.pull(cause=BY_PERSON, agent=moving.kept.bureau.officer, detail="look first")
+    read: list[object] = []
+    real = moving.third.verify
+    monkeypatch.setattr(moving.third, "verify", lambda *args, **kwargs: (read.append(args), real(*args, **kwargs)))
+    assert moving.move.work() == 5
+    assert len(read) == 1
+    assert "stopped" in moving.move.status().trouble
+    assert all(moving.kept.second.exists(row.sha256) for row in moving.rows)
+
+
+def test_copies_that_wait_for_a_date_are_not_read_again_and_again(
+    moving: Moving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for row in moving.rows:
+        moving.kept.second.extend_retention(row.sha256, moving.kept.clock.now().wall + timedelta(days=3))
+    moving.move.begin("second", "third")
+    moving.move.work()
+    moving.move.switch()
+    moving.move.finish(remove=True)
+    read: list[object] = []
+    monkeypatch.setattr(moving.third, "verify", lambda *args, **_: read.append(args))
+    assert moving.move.work() == 5
+    assert read == []
+    assert "until" in moving.move.status().trouble

@@ -141,3 +141,15 @@ def test_who_may_not_know_everything_is_refused_alike_whether_there_is_something
         refusals.append(str(caught.value))
     assert len(set(refusals)) == 1
     assert len(home.entries("access.denied")) == 5
+
+
+def test_promise_7_what_no_copy_proves_is_not_told_as_held(home: AssuredHome, told) -> None:
+    kept, _ = told
+    auditor = home.agent("审计", AUDITOR)
+    with home.catalogue.begin() as uow:
+        for store in ("primary", "second"):
+            uow.blobs.mark_bad(kept.sha256, store, home.clock.now().wall, "copy-missing")
+    assert answers(home.catalogue, home.gate, auditor, kept.id)[0].answer is Answer.UNKNOWN
+    with home.catalogue.begin() as uow:
+        uow.references.drop_blob(kept.sha256)
+    assert answers(home.catalogue, home.gate, auditor, kept.id)[0].answer is Answer.UNKNOWN

@@ -194,3 +194,25 @@ def test_a_failed_fsync_during_a_repair_is_fatal(home: AssuredHome, monkeypatch:
     monkeypatch.undo()
     assert repair_blob(parts_of(home), row.sha256).outcome is Mended.REPAIRED  # after the restart
     assert home.verify().verdict == "good"
+
+
+def test_promise_7_what_goes_lawfully_while_it_is_looked_at_is_told_as_no_loss(
+    home: AssuredHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = one(home)
+    store = home.stores.primary
+    real = store.verify
+
+    def removed_meanwhile(*args: object, **kwargs: object) -> None:
+        with home.catalogue.begin() as uow:
+            uow.references.drop_blob(row.sha256)
+        for name in home.stores.names:
+            path_of(home, name, row.sha256).unlink(missing_ok=True)
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(store, "verify", removed_meanwhile)
+    with pytest.raises(NotFoundError):
+        repair_blob(parts_of(home), row.sha256)
+    with home.catalogue.read() as uow:
+        assert uow.findings.open() == []
+    assert not path_of(home, "primary", row.sha256).exists()
