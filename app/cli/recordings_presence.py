@@ -50,6 +50,7 @@ def _word(found: Presence) -> str:
         Answer.GOING: say("being removed"),
         Answer.DUPLICATE: say("duplicate of {of}", of=found.of),
         Answer.NEVER: say("never received"),
+        Answer.UNKNOWN: say("not known, run `liuhen verify`"),
     }[found.answer]
 
 
