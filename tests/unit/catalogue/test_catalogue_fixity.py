@@ -176,3 +176,21 @@ def test_the_brake_has_one_row_and_counts_by_the_hour(catalogue: Catalogue) -> N
         assert (uow.brakes.removed_since(after(minutes=0)).objects, uow.brakes.all_since(after(minutes=0))) == (0, 10)
         uow.brakes.drop_counts(after(hours=2))
         assert uow.brakes.all_since(after(minutes=0) - timedelta(days=1)) == 2
+
+
+@pytest.mark.parametrize("kept", [0, 3, 5, 9, 10])
+def test_copies_and_bytes_are_counted_the_same_whatever_a_store_lacks(catalogue: Catalogue, kept: int) -> None:
+    fill(catalogue, 10)
+    with catalogue.engine.begin() as connection:
+        for number in range(kept, 10):
+            here = blob_copies.c
+            connection.execute(blob_copies.delete().where(here.store == "two", here.sha256 == digest(number)))
+    with catalogue.read() as uow:
+        counted = {part.store: (part.copies, part.size_bytes) for part in uow.fixity.count_all()}
+        figures, lacking = uow.store_states.figures("two"), uow.store_states.lacking("two", limit=99)
+        size = uow.copy_locks.size_of("two")
+    there, rest = sum(1000 + n for n in range(kept)), sum(1000 + n for n in range(kept, 10))
+    assert counted == {"one": (10, there + rest)} | ({"two": (kept, there)} if kept else {})
+    assert (figures.objects, figures.size_bytes, size) == (kept, there, there)
+    assert (figures.behind_objects, figures.behind_bytes) == (10 - kept, rest)
+    assert {one.sha256 for one in lacking} == {digest(number) for number in range(kept, 10)}
