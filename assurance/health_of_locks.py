@@ -41,6 +41,6 @@ def locks(parts: HealthParts) -> Iterator[Check]:
         elif told.unlocked:
             yield Check(name="locks", subject=name, level=Level.WARN, reason="not-locked", values=values)
         elif told.unknown:
-            yield Check(name="locks", subject=name, level=Level.OK, reason="locks-not-looked-at", values=values)
+            yield Check(name="locks", subject=name, level=Level.UNKNOWN, reason="locks-not-looked-at", values=values)
         else:
             yield Check(name="locks", subject=name, level=Level.OK, reason="locks-kept", values=values)

@@ -19,7 +19,7 @@ def space(parts: HealthParts) -> Iterator[Check]:
             continue  # a bucket of unstated capacity; a local store that is away is told by its own fact
         values: dict[str, str | int] = {"free_bytes": room.free_bytes}
         if room.forecast.trend is Trend.UNKNOWN:
-            yield Check(name="space", subject=room.store, level=Level.OK, reason="forecast-unknown", values=values)
+            yield Check(name="space", subject=room.store, level=Level.UNKNOWN, reason="forecast-unknown", values=values)
             continue
         if room.forecast.days is None:
             yield Check(name="space", subject=room.store, level=Level.OK, reason="not-filling", values=values)

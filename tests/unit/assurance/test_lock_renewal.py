@@ -79,7 +79,7 @@ def test_r10_every_copy_is_locked_when_it_is_stored_and_the_renewal_learns_what_
         for sha256 in (row.sha256, manifest):
             assert abs(until(home, sha256, store) - (row.acquired_at + POLICY.cap)) < timedelta(minutes=1)
     assert (told(home)["second"].unlocked, told(home)["second"].unknown) == (0, 2)
-    assert set(tile(home).values()) == {(Level.OK, "locks-not-looked-at")}
+    assert set(tile(home).values()) == {(Level.UNKNOWN, "locks-not-looked-at")}
     done = renew(home)
     assert {name: (one.renewed, one.failed, one.complete) for name, one in done.items()} == {
         "primary": (0, 0, True), "second": (0, 0, True),

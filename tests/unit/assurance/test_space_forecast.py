@@ -99,7 +99,7 @@ def test_the_tile_goes_from_unknown_to_warning_to_alarm_and_a_larger_disk_begins
     disks = Disks()
     monkeypatch.setattr(shutil, "disk_usage", disks.usage)
     sample_space(parts(home))
-    assert tile(home)["primary"] == (Level.OK, "forecast-unknown")
+    assert tile(home)["primary"] == (Level.UNKNOWN, "forecast-unknown")
     go_on(home, disks, days=10, gb_per_day=10)
     assert tile(home)["primary"] == (Level.OK, "room-for-long")
     go_on(home, disks, days=28, gb_per_day=22)
@@ -108,7 +108,7 @@ def test_the_tile_goes_from_unknown_to_warning_to_alarm_and_a_larger_disk_begins
     assert tile(home)["primary"] == (Level.BAD, "full-very-soon")
     disks.total, disks.free = 3000 * GB, 2000 * GB
     sample_space(parts(home))
-    assert tile(home)["primary"] == (Level.OK, "forecast-unknown")
+    assert tile(home)["primary"] == (Level.UNKNOWN, "forecast-unknown")
     (first, second) = rooms(parts(home))
     assert (first.free_bytes, first.total_bytes, second.store) == (2000 * GB, 3000 * GB, "second")
 
