@@ -272,6 +272,7 @@ HEALTH_VALUES: Final = {
     "required": "required",
     "stores": "stores",
     "size": "entries",
+    "size_bytes": "Size",
     "published": "published",
     "age_s": "oldest waiting (s)",
     "uncertainty_ms": "uncertainty (ms)",
@@ -494,7 +495,7 @@ def values_text(values: Mapping[str, str | int], language: str) -> str:
         shown = translate(HEALTH_VALUE_WORDS.get(shown, shown), language)
         if _MOMENT.fullmatch(shown):
             shown = local_time(datetime.fromisoformat(shown))
-        parts.append(f"{translate(HEALTH_VALUES.get(label, label), language)}: {shown}")
+        parts.append(f"{translate(HEALTH_VALUES.get(name, HEALTH_VALUES.get(label, label)), language)}: {shown}")
     return " · ".join(parts)
 
 

@@ -14,3 +14,8 @@ def test_moments_are_told_in_bureau_time_with_its_zone() -> None:
 
 def test_what_only_looks_like_a_moment_stays_as_it_is() -> None:
     assert values_text({"path": "/a/2026-11-26T23:06:06Z"}, "en") == "path: /a/2026-11-26T23:06:06Z"
+
+
+def test_the_size_of_a_backup_is_not_told_as_entries() -> None:
+    assert values_text({"size_bytes": 3_400_000}, "en") == "Size: 3.4 MB"
+    assert values_text({"size": 843}, "en") == "entries: 843"
