@@ -20,7 +20,7 @@ from assurance.health_facts import HealthParts
 from catalogue.records import FindingRow
 from evidence.clock import Clock
 from evidence.errors import EvidenceError, StateConflictError
-from evidence.ids import RecordingId
+from evidence.ids import FindingId, RecordingId
 from evidence.model import Action, Actor
 from evidence.ports import Authoriser
 
@@ -78,6 +78,10 @@ class Checks:
     def findings(self, actor: Actor) -> list[FindingRow]:
         """Open findings the actor may know of."""
         return self._auditor.findings(actor)
+
+    def close_finding(self, actor: Actor, finding: FindingId, *, reason: str) -> None:
+        """Say that a person has looked at a finding; raises as the auditor does."""
+        self._auditor.close_finding(actor, finding, reason=reason)
 
     def health(self, actor: Actor) -> Health:
         """The facts of the system page."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from assurance.copy_checks import kind_of, read_copy
 from assurance.disclosures import DisclosureArchive
@@ -20,7 +21,7 @@ from catalogue import Catalogue, UnitOfWork
 from catalogue.records import FindingRow, RecordingRow
 from evidence.clock import Clock, to_text
 from evidence.digest import SHA256, Digest
-from evidence.errors import EvidenceError, NotFoundError, SignerMismatchError, StateConflictError
+from evidence.errors import EvidenceError, InvalidInputError, NotFoundError, SignerMismatchError, StateConflictError
 from evidence.events import AccessAllowed, FixityChecked
 from evidence.ids import FindingId, RecordingId
 from evidence.log_place import LogPlace
@@ -55,6 +56,10 @@ class AuditorParts:
     disclosures: DisclosureArchive | None = None
 
 
+#: Why a finding was closed that a person closed.
+LOOKED_AT: Final = "looked-at"
+
+
 class Auditor:
     """Verification on request, findings and health, for an identified actor.
 
@@ -86,6 +91,7 @@ class Auditor:
             self._enter(actor, Action.VERIFY_RUN, f"{report.verdict}: {len(report.findings)} findings")
             if raise_findings:
                 self.book.raise_all(report.findings, actor=actor.agent)
+                self.book.close_over(report, actor=actor.agent)
         except EvidenceError as error:
             if error.fatal:
                 raise
@@ -134,14 +140,24 @@ class Auditor:
     def close_finding(self, actor: Actor, finding: FindingId, *, reason: str) -> None:
         """Close a finding with a reason; who and why is entered in the same transaction.
 
+        It says that a person has looked, not that anything is mended: what is still so is found again.
+
         Raises:
-            NotFoundError: No such open finding. AccessDeniedError: closing needs the right to run verifications.
+            InvalidInputError: No reason. NotFoundError: no such open finding.
+            AccessDeniedError: Closing needs the right to run verifications.
         """
         parts = self._parts
         parts.authoriser.require(actor, Action.VERIFY_RUN, detail=f"close {finding}")
+        if not reason.strip():
+            raise InvalidInputError(
+                "closing a finding needs a reason", todo="Say what was looked at and what was done."
+            )
         now = parts.clock.now()
         with parts.catalogue.begin() as uow:
-            uow.findings.close(finding, now.wall)
+            row = uow.findings.take_open(finding)
+            self.book.close_in(
+                uow, row.kind, recording=row.recording, store=row.store, reason=LOOKED_AT, actor=actor.agent
+            )  # fmt: skip
             event = AccessAllowed(
                 actor=actor.agent, action="finding.close", via=actor.via, at=to_text(now.wall),
                 address=actor.address or None, detail=f"{finding}: {reason}",

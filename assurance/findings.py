@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
+from typing import Final
 
-from assurance.report import Finding, Severity
+from assurance.report import Finding, Severity, VerifyReport
 from catalogue import Catalogue, UnitOfWork
 from catalogue.records import FindingRow
 from evidence.clock import Clock, to_text, unix_ms
@@ -20,6 +21,10 @@ from evidence.ports import CustodyRecorder
 
 #: So many findings of one run are raised one by one; a home that is broken everywhere says so in its report.
 _RAISED_MAX = 1_000
+
+_AWAY: Final = "store-unavailable"
+#: What a verification raises about how things stand, not about damage.
+_STATES: Final = frozenset({_AWAY, "too-few-copies", "too-few-domains"})
 
 
 class FindingBook:
@@ -90,6 +95,25 @@ class FindingBook:
         )  # fmt: skip
         self._recorder.record(uow.outbox, event, at=now)
         return True
+
+    def close_over(self, report: VerifyReport, *, actor: str = "") -> int:
+        """Close findings about states that a whole verification no longer sees; returns how many.
+
+        Only states: a store that was away, copies that were too few. Damage is closed by its repair or by a person. While a
+        store does not answer nothing is known of the number of copies, and nothing about it is closed.
+        """
+        seen = {(one.kind, one.recording, one.store) for one in report.findings}
+        away = any(one.severity is Severity.UNKNOWN for one in report.findings)
+        closed = 0
+        with self._catalogue.begin() as uow:
+            for row in uow.findings.open():
+                if row.kind not in _STATES or (away and row.kind != _AWAY):
+                    continue
+                if (row.kind, row.recording or "", row.store) not in seen:
+                    closed += self.close_in(
+                        uow, row.kind, recording=row.recording, store=row.store, reason="over", actor=actor
+                    )  # fmt: skip
+        return closed
 
     def raise_all(self, findings: Iterable[Finding], *, actor: str = "") -> int:
         """Raise what a verification found (notes are left out); returns how many are new."""

@@ -74,6 +74,13 @@ class Findings:
         )
         return found[0] if found else None
 
+    def take_open(self, identity: FindingId) -> FindingRow:
+        """One open finding; NotFoundError when there is none."""
+        found = self._rows(sa.select(findings).where(findings.c.id == identity, findings.c.closed_at.is_(None)))
+        if not found:
+            raise NotFoundError(f"no open finding {identity}")
+        return found[0]
+
     def close(self, identity: FindingId, at: datetime) -> None:
         """Close an open finding; NotFoundError when there is none."""
         statement = (

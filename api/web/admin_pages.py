@@ -26,7 +26,7 @@ from api.web.session import PageSession
 from assurance.health_facts import Check, Level
 from catalogue.records import UnitRow
 from evidence.errors import EvidenceError, InvalidInputError, PolicyUnmetError, StateConflictError
-from evidence.ids import AgentId, DeviceId, UnitId
+from evidence.ids import AgentId, DeviceId, FindingId, UnitId
 from evidence.model import Action
 from people.roles import broken_separation
 
@@ -302,8 +302,19 @@ def findings(request: Request, services: ServicesDep, page: PageSession) -> HTML
     about = services.reading.about(page.actor, {row.recording for row in found if row.recording})
     return render(
         request, "findings.html", session=page, findings=found, finding_words=words.FINDINGS, about=about,
-        officer_names=services.directory.names(),
+        officer_names=services.directory.names(), may_close=Action.VERIFY_RUN in services.gate.offered(page.actor),
     )  # fmt: skip
+
+
+@router.post("/findings/close")
+def close_finding(
+    services: ServicesDep, page: PageSession, csrf: Annotated[str, Form()], finding: Annotated[str, Form()],
+    reason: Annotated[str, Form()] = "",
+) -> Response:  # fmt: skip
+    """Say that a person has looked at a finding; who and why is entered."""
+    forgery.require_token(csrf, page.csrf)
+    services.checks.close_finding(page.actor, FindingId(finding), reason=reason)
+    return _see("/findings")
 
 
 def _still(mark: marks.Mark, *, outdated: bool) -> marks.Mark:

@@ -40,6 +40,8 @@ COPY_REASONS: Final = {
 CLOSED: Final = {
     "repaired": "in the place of a bad copy",
     "caught-up": "the store had been away",
+    "looked-at": "looked at by a person",
+    "over": "no longer so",
     "read-back": "Read back and matches",
     "told-anew": "told anew",
     "released": "removals are allowed",

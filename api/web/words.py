@@ -482,9 +482,9 @@ WALL: Final = {
     "unplug_unknown": "Whether it may be unplugged is not known",
 }
 
-
 #: A moment as the lower rooms tell it.
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+
 
 def values_text(values: Mapping[str, str | int], language: str) -> str:
     """Measured values of a health check in the page's language: bytes in readable units, moments in bureau time."""
@@ -492,9 +492,9 @@ def values_text(values: Mapping[str, str | int], language: str) -> str:
     for name, value in values.items():
         label = name.removesuffix("_bytes")
         shown = size_text(value) if name.endswith("_bytes") and isinstance(value, int) else str(value)
-        shown = translate(HEALTH_VALUE_WORDS.get(shown, shown), language)
         if _MOMENT.fullmatch(shown):
             shown = local_time(datetime.fromisoformat(shown))
+        shown = translate(HEALTH_VALUE_WORDS.get(shown, shown), language)
         parts.append(f"{translate(HEALTH_VALUES.get(name, HEALTH_VALUES.get(label, label)), language)}: {shown}")
     return " · ".join(parts)
 

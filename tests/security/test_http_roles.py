@@ -113,6 +113,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/people/deactivate"): row(MANAGES, 303, form=True, agent="{agent}"),
     ("POST", "/people/password"): row(MANAGES, 303, form=True, agent="{agent}"),
     ("GET", "/findings"): row(FINDS, 200),
+    ("POST", "/findings/close"): row(CHECKS, 404, form=True, finding="fnd_01a21a5ea63372baa2bc02343479f2de", reason="已核实"),
     ("GET", "/storage"): row(HEALTH, 200),
     ("GET", "/system"): row(HEALTH, 200),
     ("POST", "/system/verify"): row(CHECKS, 303, 409, form=True),

@@ -29,6 +29,7 @@ from devices.mass_storage.driver import MassStorageDriver
 from evidence.clock import utc_from_ms
 from evidence.digest import SHA256, Digest
 from evidence.errors import (
+    InvalidInputError,
     NotFoundError,
     StateConflictError,
     StoreClockError,
@@ -266,8 +267,36 @@ def test_closing_a_finding_is_entered_with_its_reason(home: AssuredHome, auditor
     auditor.close_finding(person, finding.id, reason="已核实")
     assert auditor.findings(person) == []
     assert [one["action"] for one in home.entries("access.allowed")][-1] == "finding.close"
+    assert [(one["kind"], one["reason"]) for one in home.entries("finding.closed")] == [("late", "looked-at")]
     with pytest.raises(NotFoundError):
         auditor.close_finding(person, finding.id, reason="again")
+
+
+def test_a_finding_is_not_closed_without_a_reason(home: AssuredHome, auditor: Auditor) -> None:
+    book(home).raise_one("late")
+    person = home.agent("审计", "auditor")
+    (finding,) = auditor.findings(person)
+    with pytest.raises(InvalidInputError):
+        auditor.close_finding(person, finding.id, reason="  ")
+    assert auditor.findings(person) == [finding]
+
+
+def test_findings_about_a_state_close_when_a_whole_verification_no_longer_sees_it(
+    home: AssuredHome, auditor: Auditor
+) -> None:
+    (row,) = home.ingest({NAME: b"x" * 1000})
+    home.seal()
+    person = home.agent("审计", "auditor")
+    away = home.root / "stores/second"
+    away.rename(home.root / "away")
+    kinds = {one.kind for one in auditor.verify(person).findings}
+    assert {"store-unavailable", "too-few-copies"} <= kinds
+    book(home).raise_one("copy-bad", recording=row.id, store="second")
+    (home.root / "away").rename(away)
+    auditor.verify(person)
+    left = {one.kind for one in auditor.findings(person)}
+    assert left.isdisjoint({"store-unavailable", "too-few-copies"})
+    assert "copy-bad" in left, "damage is closed by its repair or by a person"
 
 
 # --- health -----------------------------------------------------------------------------------------------------------
