@@ -41,6 +41,8 @@ SEAL_BAD: Final = timedelta(minutes=10)
 #: Objects younger than this may not be frozen yet: the freezing unit runs every few minutes.
 FROZEN_WITHIN: Final = timedelta(minutes=15)
 _SAMPLED: Final = 5
+#: Failure domain of a store on a tmpfs.
+_MEMORY: Final = "memory"
 _STRONG: Final = frozenset({"immutable", "object-lock"})
 #: Warn when less than this many times the floor is free.
 _FLOOR_WARN: Final = 4
@@ -105,6 +107,8 @@ def _store(parts: HealthParts, store: BlobStore) -> Check:
             values=values,
         )  # fmt: skip
     values["protection"] = found
+    if _MEMORY in properties.domain.split("+"):  # it calls itself a domain of its own, and a restart takes all of it
+        return Check(name="store", subject=properties.name, level=Level.BAD, reason="lies-in-memory", values=values)
     strong = found in _STRONG
     return Check(
         name="store", subject=properties.name, level=Level.OK if strong else Level.WARN,

@@ -108,6 +108,10 @@ class S3Store:
         return self._settings
 
     # --- the bucket -------------------------------------------------------------------------------------------------
+    def has_bucket(self) -> bool:
+        """Whether the bucket exists; StoreUnavailableError when the server does not tell."""
+        return s3_bucket.has_bucket(self._client, self._settings)
+
     def ensure_bucket(self) -> None:
         """Make the bucket with versions, Object Lock and default retention, or bring an existing one into that shape."""
         s3_bucket.ensure_bucket(self._client, self._settings)

@@ -29,6 +29,7 @@ _BODY = b"probe"
 #: Longer than a slow server needs between the writes and the attempts to remove them.
 _PROBE_LOCK = timedelta(seconds=60)
 _REFUSALS = DENIED | {"InvalidRequest", "ObjectLocked", "InvalidArgument", "400"}
+_NO_BUCKET = frozenset({"404", "NoSuchBucket", "NotFound"})
 _REPLACED = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
 #: Checks that are told but not asked for: the store copes without (docs/formats/store.md "What a bucket must refuse").
 TOLD = frozenset({
@@ -49,6 +50,18 @@ class ProbeReport:
 
     checks: Mapping[str, bool]
     protected: bool
+
+
+def has_bucket(client: S3Client, settings: S3Settings) -> bool:
+    """Whether the bucket exists; StoreUnavailableError when the server does not tell."""
+    with s3_errors("look for the bucket"):
+        try:
+            client.head_bucket(Bucket=settings.bucket)
+        except ClientError as error:
+            if code_of(error) in _NO_BUCKET:
+                return False
+            raise
+    return True
 
 
 def ensure_bucket(client: S3Client, settings: S3Settings) -> None:

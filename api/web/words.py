@@ -172,6 +172,7 @@ HEALTH_REASONS: Final = {
     "same-disk": "on the same disk as the home: one dead disk takes both",
     "protected": "write-once protection in force",
     "weak-protection": "protected by file modes only",
+    "lies-in-memory": "lies in memory: a restart loses every copy in it",
     "unavailable": "does not answer",
     "room": "enough room",
     "nearly-full": "nearly full",

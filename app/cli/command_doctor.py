@@ -30,6 +30,7 @@ from evidence.sandbox import network_isolation
 _FIXES: Final = {
     "single-failure-domain": "Put the second store on another disk: storage.stores in config.toml.",
     "too-few": "Add a store on another disk or server.", "weak-protection": "Run the freezing unit, or as root.",
+    "lies-in-memory": "Give the store a folder on a disk (storage.stores path), then `liuhen storage init`.",
     "unsynchronised": "Enable time synchronisation (systemd-timesyncd or chrony).", "missing": "apt-get install ffmpeg",
     "nearly-full": "Make room or add a disk.", "floor-reached": "Make room or add a disk.",
     "unavailable": "Mount the disk or start the server it lies on.",

@@ -23,10 +23,11 @@ from app.cli.storage_migrate import migrate
 from app.cli.storage_reports import locks, space
 from app.cli.storage_status import status
 from app.home import Home
-from app.settings import LocalStoreSettings, Settings
-from app.wiring import open_catalogue, opened, require_action
+from app.settings import LocalStoreSettings, S3StoreSettings, Settings
+from app.wiring import digest_suite, open_catalogue, opened, require_action, s3_settings
 from catalogue import Catalogue
 from chain_of_custody import create_published_directory
+from evidence.clock import SystemClock
 from evidence.errors import InvalidInputError, PolicyUnmetError, StoreUnavailableError
 from evidence.ids import RecordingId
 from evidence.model import Action
@@ -67,7 +68,7 @@ def locate(recording: str, *, home: str | None, as_json: bool, login: str) -> No
 @storage.command("init")
 @click.option(
     "--empty", "lost", multiple=True, metavar="NAME",
-    help="The disk of this local store is lost for good: make an empty one in its place; may be given again.",
+    help="The disk or bucket of this store is lost for good: make an empty one in its place; may be given again.",
 )  # fmt: skip
 @home_option
 @json_option
@@ -75,8 +76,8 @@ def locate(recording: str, *, home: str | None, as_json: bool, login: str) -> No
 def init_(lost: tuple[str, ...], home: str | None, *, as_json: bool, login: str) -> None:
     """Make the configured buckets (versions, Object Lock, default retention) and the folders of new local stores.
 
-    An existing store is left as it is. One that is not there and had copies is refused (status 30): its disk is not mounted. With
-    --empty it is made anew, and what it had counts as missing at once and is made again by the service.
+    An existing store is left as it is. One that is not there and had copies is refused (status 30): its disk is not mounted, its
+    bucket is gone. With --empty it is made anew, and what it had counts as missing at once and is made again by the service.
     Exit status 3 when a bucket does not protect what it stores; `liuhen storage check` tells why.
     """
     target = the_home(home)
@@ -94,15 +95,15 @@ def init_(lost: tuple[str, ...], home: str | None, *, as_json: bool, login: str)
             create_published_directory(root / "log" / "public")
     told = []
     with opened(target) as house:
-        for counted in house.keeping.stores:
-            if counted.properties.name in lost:
-                house.inventory.take(counted)
         for store in house.stores.raw:
             if isinstance(store, S3Store):
                 store.ensure_bucket()
                 store.probe()
             properties = store.properties
             told.append({"store": properties.name, "kind": properties.kind, "protection": properties.protection})
+        for counted in house.keeping.stores:
+            if counted.properties.name in lost:
+                house.inventory.take(counted)
     if as_json:
         print_json(told)
     else:
@@ -113,6 +114,12 @@ def init_(lost: tuple[str, ...], home: str | None, *, as_json: bool, login: str)
         raise click.exceptions.Exit(PolicyUnmetError.exit_code)
 
 
+def _has_bucket(wanted: S3StoreSettings) -> bool:
+    store = S3Store(s3_settings(wanted), name=wanted.name, suite=digest_suite(), clock=SystemClock())
+    with contextlib.closing(store):
+        return store.has_bucket()
+
+
 def _require_none_away(home: Home, settings: Settings, catalogue: Catalogue, lost: tuple[str, ...]) -> None:
     """Nothing is made in the mount point of a disk that holds footage, unless a person says that this disk is lost.
 
@@ -120,22 +127,24 @@ def _require_none_away(home: Home, settings: Settings, catalogue: Catalogue, los
         InvalidInputError: A store of ``lost`` is there, or is no local store of this home.
         StoreUnavailableError: A store that had copies is not there; nothing was made.
     """
-    away = {}
+    away: dict[str, str] = {}
     for wanted in settings.storage.stores:
         root = home.store_path(wanted.path) if isinstance(wanted, LocalStoreSettings) else None
         if root is not None and not (root / layout.MARKER).exists():
-            away[wanted.name] = root
+            away[wanted.name] = str(root)
+        if isinstance(wanted, S3StoreSettings) and not _has_bucket(wanted):
+            away[wanted.name] = f"{wanted.endpoint}/{wanted.bucket}"
     for name in lost:
         if name not in away:
             raise InvalidInputError(
-                f"{name} is no local store that is away", kept="Nothing was changed.",
-                todo="Only a store whose folder is empty, or is not there, is made anew.",
+                f"{name} is no store that is away", kept="Nothing was changed.",
+                todo="Only a store whose folder is empty or not there, or whose bucket is gone, is made anew.",
             )  # fmt: skip
-    for name, root in away.items():
+    for name, place in away.items():
         with catalogue.read() as uow:
             copies = uow.store_states.figures(name).objects
         if copies and name not in lost:
             raise StoreUnavailableError(
-                f"store {name} is not at {root}, and had {copies} copies", kept="Nothing was made.",
-                todo=f"Mount its disk. If that is lost for good: liuhen storage init --empty {name}",
+                f"store {name} is not at {place}, and had {copies} copies", kept="Nothing was made.",
+                todo=f"Mount its disk, or bring the bucket back. If that is lost for good: liuhen storage init --empty {name}",
             )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from app.home import Home
 from assurance.repair import COPY_MISSING
 from devices.mass_storage.driver import MassStorageDriver
-from support import whole_home
+from support import seaweed, whole_home
 from support.recorders import gb_name, make_gb_tree
 from support.whole_home import at_rest, config
 
@@ -53,3 +53,21 @@ def test_a_store_that_is_there_is_never_emptied(home: Home, tmp_path: Path) -> N
     assert refused["error"]["code"] == "invalid-input"
     unknown = whole_home.liuhen("storage", "init", "--empty", "nobody", "--home", home.root, expect=2)
     assert unknown["error"]["code"] == "invalid-input"
+
+
+def test_a_bucket_that_is_gone_is_not_made_anew_unless_a_person_says_so(tmp_path: Path) -> None:
+    stores = [whole_home.local("primary", "stores/primary"), whole_home.bucket(seaweed.shared(), tmp_path / "secrets")]
+    home = whole_home.make(tmp_path / "home", config(stores=stores))
+    card = make_gb_tree(tmp_path / "card", {f"DCIM/{gb_name(counter=1)}": b"footage" * 4_000})
+    with at_rest(home) as (house, service):
+        (recording,) = service.offload(MassStorageDriver.docked_at(card), house.service_actor(), register=True).acquired
+        service.secure(recording)
+        whole_home.seal(house)
+    name = str(stores[1]["bucket"])
+    home.config.write_text(home.config.read_text().replace(name, f"{name}-gone"))
+    refused = whole_home.liuhen("storage", "init", "--home", home.root, expect=30)
+    assert f"{name}-gone" in refused["error"]["what"]
+    told = whole_home.liuhen("storage", "init", "--empty", "bucket", "--home", home.root)
+    assert {row["store"]: row["protection"] for row in told}["bucket"] == "object-lock"
+    with at_rest(home) as (house, _), house.catalogue.read() as uow:
+        assert {store for _, store in uow.store_states.bad_copies()} == {"bucket"}

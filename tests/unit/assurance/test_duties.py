@@ -40,8 +40,11 @@ from evidence.ids import RecordingId
 from evidence.model import BlobStat
 from evidence.ports import BlobStore
 from storage.layout import blob_key
+from storage.local import LocalStore
 from support.assured_home import AssuredHome
+from support.mounts import tmpfs
 from support.recorders import gb_name, make_gb_tree
+from support.stores import SUITE
 
 NAME = f"DCIM/{gb_name(counter=1)}"
 
@@ -308,6 +311,14 @@ def look(home: AssuredHome, **changed):
     }  # fmt: skip
     found = health(HealthParts(**(parts | changed)))
     return found, {(one.name, one.subject): one for one in found.checks}
+
+
+def test_a_store_in_memory_is_bad_whatever_domain_it_calls_its_own(home: AssuredHome, tmp_path: Path) -> None:
+    with tmpfs(tmp_path / "memory") as memory:
+        LocalStore.create(memory / "store", "second")
+        second = LocalStore(memory / "store", name="second", suite=SUITE, clock=home.clock, free_floor_bytes=0)
+        _, checks = look(home, stores=[next(iter(home.stores)), second])
+    assert (checks[("store", "second")].level, checks[("store", "second")].reason) == (Level.BAD, "lies-in-memory")
 
 
 def test_health_tells_what_is_and_a_single_failure_domain_is_a_warning(home: AssuredHome) -> None:
