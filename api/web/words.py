@@ -323,7 +323,7 @@ RESTORED: Final = {
     "placed": "Put back outside of the home:",
     "left_out": "Not in the backup, put it back by hand:",
     "without": "This store was given up and still stands in config.toml:",
-    "unread": "Neither a store nor the backup tells the size of:",
+    "unread": "Nobody tells the size of these bytes (encrypted? put the passphrase back, then run `liuhen rebuild`):",
     "locked": "Encrypted footage cannot be read until its master key is back:",
     "unsealed": "Not sealed yet:",
     "unproved": "No entry of the log tells of this backup. If others can write where it lay, reset every password:",
