@@ -41,8 +41,17 @@ def test_footage_whose_first_copy_is_gone_is_watched_from_the_other_and_repaired
     assert sha256_of(path.read_bytes()) == talk.sha256
     auditor = web.visitor(web.person("审计", "auditor"))
     assert [one["kind"] for one in auditor.get(f"{A}/findings").json()] == ["copy-repaired"]
-    assert "已由完好副本修复" in auditor.get("/findings").text
+    page = auditor.get("/findings").text
+    assert "已由完好副本修复" in page
+    assert 'action="/findings/close"' in page
+    assert f'name="csrf" value="{auditor.csrf}"' in page
+    (finding,) = auditor.get(f"{A}/findings").json()
+    form = {"csrf": auditor.csrf, "finding": finding["id"], "reason": "已比对，属磁盘故障"}
+    assert auditor.post("/findings/close", data=form | {"csrf": "other"}).status_code == 403
+    assert auditor.post("/findings/close", data=form, follow_redirects=False).status_code == 303
+    assert auditor.get(f"{A}/findings").json() == []
     timeline = auditor.get(f"/recordings/{talk.id}", params={"lang": "en"}).text
+    assert "looked at by a person" in timeline
     assert "Copy made, read back and matched" in timeline
     whole_home.seal(web.house)
     assert whole_home.verify(web.house).verdict in {"good", "policy-unmet"}
