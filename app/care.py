@@ -23,6 +23,7 @@ from assurance.catch_up import CatchUp
 from assurance.cold import lay_cold
 from assurance.findings import FindingBook
 from assurance.fixity import Scrub
+from assurance.key_findings import KeyFindings
 from assurance.renewal import RenewalParts, renew_locks
 from assurance.space import sample_space
 from assurance.sweep import sweep_deadlines
@@ -87,7 +88,7 @@ def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: Fal
         stores=house.stores.all,
         policy=house.locks,
     )
-    keys = [] if house.encryption is None else [_keys(house.encryption)]
+    keys = [] if house.encryption is None else [_keys(house.encryption, KeyFindings(house.catalogue, book=book))]
     catch_up = CatchUp(house.keeping, hint=house.healing.hint)
     moving, removing = migration_of(house), remover_of(house)
     return [
@@ -115,12 +116,12 @@ def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: Fal
     ]
 
 
-def _keys(encryption: Encryption) -> Duty:
-    """Keys that a place had lost, or that were destroyed while it was away."""
+def _keys(encryption: Encryption, findings: KeyFindings) -> Duty:
+    """Keys that a place had lost, that are damaged there, or that were destroyed while it was away."""
 
     def run() -> None:
         until = time.monotonic() + _SLICE_S
-        encryption.care(stop=lambda: time.monotonic() > until)
+        encryption.care(stop=lambda: time.monotonic() > until, told=findings.take)
 
     return Duty(job=KEYS_JOB, every=timedelta(hours=1), run=run, queue=KEEP_QUEUE)
 

@@ -45,6 +45,7 @@ from storage.encrypted import EncryptedStore
 from storage.encrypted_primary import EncryptedPrimary
 from storage.epoch_keys import EpochKey
 from storage.key_places import KeyPlace, place_beside
+from storage.key_report import SyncReport
 from storage.keyring import KeyRing
 from storage.local import LocalStore
 from storage.master_keys import CredentialMaster, FileMaster, MasterKey, save
@@ -318,8 +319,15 @@ class Encryption:
         except StoreError as error:
             _log.error("recordings are kept and sealed, but not examined: %s", error.diagnostics())
 
-    def care(self, *, stop: Callable[[], bool] = lambda: False) -> None:
-        """Bring the keys beside every store up to date; a place that is away is passed over until it is back."""
+    def care(
+        self, *, stop: Callable[[], bool] = lambda: False, told: Callable[[SyncReport], None] = lambda _report: None
+    ) -> None:
+        """Bring the keys beside every store up to date; a place that is away is passed over until it is back.
+
+        Args:
+            stop: Whether to leave off.
+            told: Told of what was found and done in each place.
+        """
         for name in self.ring.places:
             try:
                 report = self.ring.sync(name, stop=stop)
@@ -328,13 +336,15 @@ class Encryption:
                 continue
             for problem in report.problems:
                 _log.error("keys beside %s: %s", name, problem)
-            if report.copied or report.removed:
+            if report.copied or report.removed or report.mended:
                 _log.warning(
-                    "keys beside %s: %s files brought back, %s destroyed keys removed",
+                    "keys beside %s: %s files brought back, %s damaged ones written anew, %s destroyed keys removed",
                     name,
                     report.copied,
+                    len(report.mended),
                     report.removed,
                 )
+            told(report)
         self.book.catch_up(self.ring)
 
 

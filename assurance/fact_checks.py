@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from assurance.backup_checks import check_backups
 from assurance.copy_checks import MANIFEST_BYTES_MAX
 from assurance.log_entries import LogFacts, fingerprint
 from assurance.projection import BlobFact, project, timeline_events
@@ -67,6 +68,7 @@ def check_facts(
         findings += check_registry(uow, log.registry)
         findings += _check_offloads(uow, log.registry)
         findings += _check_brake(uow, log.registry)
+        findings += check_backups(uow, log.registry)
     return len(recordings), findings
 
 

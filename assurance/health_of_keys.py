@@ -56,6 +56,8 @@ def _encryption(state: KeysState) -> Iterator[Check]:
             yield Check(name="epoch-keys", subject=name, level=Level.BAD, reason="missing-there")
     else:
         yield Check(name="epoch-keys", level=Level.OK, reason="everywhere", values={"keys": len(state.epochs)})
+    for name in state.damaged:
+        yield Check(name="encryption", subject=name, level=Level.BAD, reason="damage")
     if state.scratch_trouble:
         yield Check(name="plain-scratch", level=Level.BAD, reason="readable", values={"path": state.scratch})
     elif state.swap:

@@ -26,6 +26,7 @@ from evidence.errors import EvidenceError
 BACKUP_WITHIN: Final = timedelta(days=7)
 _MADE: Final = "keys.made"
 _BACKED_UP: Final = "keys.backed-up"
+_DAMAGED: Final = "keys.damaged"
 
 
 def keys_made(uow: UnitOfWork) -> dict[str, datetime]:
@@ -68,6 +69,23 @@ def _backed_up(uow: UnitOfWork) -> set[str] | None:
         return {str(name) for name in json.loads(uow.settings.get(_BACKED_UP) or "null")}
     except (ValueError, TypeError):
         return None
+
+
+def damaged_places(uow: UnitOfWork) -> dict[str, int]:
+    """Stores beside which the newest look found keys that it could not mend, and how many (a hundred are enough to know)."""
+    try:
+        return {
+            str(name): int(many) for name, many in json.loads(uow.settings.get(_DAMAGED) or "{}").items() if int(many)
+        }
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def note_damaged(uow: UnitOfWork, store: str, many: int) -> None:
+    """Remember how many keys beside a store could not be mended; 0 when all are good."""
+    known = damaged_places(uow)
+    if known.get(store, 0) != many:
+        uow.settings.put(_DAMAGED, json.dumps(known | {store: many}, sort_keys=True))
 
 
 class MonthKey(Protocol):
@@ -185,6 +203,7 @@ class KeysState:
         backup_place: Where that is.
         backup_due: A key older than seven days is in no backup.
         covered: Every key is in the newest backup.
+        damaged: Stores beside which keys are damaged and could not be mended, as the newest regular look found.
     """
 
     enabled: bool
@@ -204,13 +223,14 @@ class KeysState:
     backup_place: str = ""
     backup_due: bool = False
     covered: bool = False
+    damaged: tuple[str, ...] = ()
 
     @property
     def wrong(self) -> bool:
         """Whether something must be done now."""
         unlike = any(epoch.missing for epoch in self.epochs)
         trouble = self.master is not None and bool(self.master.trouble)
-        return trouble or unlike or bool(self.epochs_trouble or self.scratch_trouble) or self.backup_due
+        return trouble or unlike or bool(self.epochs_trouble or self.scratch_trouble or self.damaged) or self.backup_due
 
     def to_json(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -226,6 +246,7 @@ class KeysState:
                 for one in self.epochs
             ],
             "epochs_trouble": self.epochs_trouble,
+            "damaged_beside": list(self.damaged),
             "objects": {
                 "encrypted": self.encrypted, "plain": self.plain, "plain_bytes": self.plain_bytes,
                 "destroyed": self.destroyed,
@@ -251,6 +272,7 @@ def keys_state(catalogue: Catalogue, parts: KeyParts, *, clock: Clock) -> KeysSt
         backup = uow.backups.newest(KEYS)
         encrypted, destroyed = uow.blob_keys.count(), uow.blob_keys.count(destroyed=True)
         plain, plain_bytes = uow.blob_keys.plain()
+        damaged = damaged_places(uow)
     if first is not None:
         made.append(parse(first.envelope).at)
     made += parts.made().values()
@@ -267,6 +289,7 @@ def keys_state(catalogue: Catalogue, parts: KeyParts, *, clock: Clock) -> KeysSt
         newest_key_at=max(made, default=None), backup_at=backup_at,
         backup_place=backup.place if backup is not None else "",
         backup_due=any(now - at > BACKUP_WITHIN for at in waiting), covered=not waiting,
+        damaged=tuple(name for name in parts.ring.places if name in damaged) if parts.ring is not None else (),
     )  # fmt: skip
 
 

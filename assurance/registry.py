@@ -17,7 +17,7 @@ from evidence import events
 from evidence.clock import from_text
 from evidence.errors import EntryInvalidError, EvidenceError
 from evidence.events import Event
-from evidence.events_of_keeping import BrakeChanged, EpochKeyMade, KeysBackedUp
+from evidence.events_of_keeping import BackupMade, BackupRestored, BrakeChanged, EpochKeyMade, KeysBackedUp
 from evidence.ids import AgentId, DeviceId, OffloadId, UnitId
 from evidence.model import DeviceState, OffloadState
 
@@ -36,6 +36,10 @@ class Registry:
     epochs: dict[str, datetime] = field(default_factory=dict)
     #: Backups of the keys: digest of the bundle, and when everything before was in it, and where it went.
     key_backups: list[tuple[str, datetime, str]] = field(default_factory=list)
+    #: Backups of the home by name: when its entry says it was made, the size of its log, and its own.
+    backups: dict[str, tuple[datetime, int, int]] = field(default_factory=dict)
+    #: Names of backups from which a home came back: their own entry may be younger than they are.
+    restored: set[str] = field(default_factory=set)
     #: Key identity -> base64 of the raw public key.
     keys: dict[str, str] = field(default_factory=dict)
     #: How the brake on removals stands, without what was said about it (personal).
@@ -86,6 +90,10 @@ class Registry:
                 self.epochs[epoch_name(event.epoch, event.master)] = from_text(event.at)
             case KeysBackedUp():
                 self.key_backups.append((event.bundle_sha256, from_text(event.at), event.place or ""))
+            case BackupMade():
+                self.backups[event.backup] = (from_text(event.at), event.log_size, int(event.size_bytes))
+            case BackupRestored():
+                self.restored.add(event.backup)
             case BrakeChanged():
                 self.brake = BrakeRow(
                     pulled=event.pulled, cause=event.reason, agent=event.actor, since=from_text(event.at)

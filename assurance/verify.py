@@ -2,7 +2,7 @@
 
 1. the published log, in every directory, by itself and against the database;
 2. every entry of the database: form, signature, place in the tree, disclosures;
-3. every copy of every blob, read from its medium, with its lock records;
+3. every copy of every blob, read from its medium, with its lock records; every key record beside every store;
 4. the catalogue's facts against the log's, in both directions, manifests included;
 5. blobs nobody refers to (told, no tamper);
 6. the stores' encrypted copies of personal values, each opened and compared;
@@ -24,6 +24,7 @@ from assurance.copy_checks import CopyFacts, check_copies
 from assurance.disclosure_checks import check_disclosures
 from assurance.disclosures import DisclosureArchive
 from assurance.fact_checks import check_facts
+from assurance.key_record_checks import check_key_records
 from assurance.log_checks import check_log
 from assurance.log_entries import LogFacts
 from assurance.report import Finding, VerifyProgress, VerifyReport
@@ -90,6 +91,10 @@ def verify_home(
         judge = _PolicyJudge(by_name, policy or CopyPolicy(), old=_old(catalogue))
         copies = check_copies(catalogue, stores=by_name.values(), progress=told, judge=judge.findings)
         findings += judge.set_up()
+    with _readable("keys", unreadable):
+        known = {one.store for one in copies.findings if one.kind == "store-unavailable"}
+        keys = check_key_records(catalogue, stores=by_name, progress=told)
+        findings += (one for one in keys if one.kind != "store-unavailable" or one.store not in known)
     with _readable("facts", unreadable):
         recordings, differing = check_facts(catalogue, log, stores=by_name, progress=told)
         findings += differing

@@ -35,6 +35,8 @@ _MASTER: Final = re.compile(r"[0-9a-f]{16}")
 _RECORD, _GONE, _EPOCH, _PARTIAL = "liuhen_key_1", "liuhen_gone_1", "liuhen_epoch_1", "liuhen_partial_key_1"
 _RECORD_PURPOSE, _GONE_PURPOSE = b"liuhen key record 1", b"liuhen key destroyed 1"
 _MAC_BYTES: Final = 32
+#: Folder of damaged records, kept until their object's key is destroyed.
+ASIDE: Final = "aside"
 _MEMBERS: Final = {"format", "sha256", "cipher_sha256", "cipher_size_bytes", "epoch", "header", "made_at", "mac"}
 
 
@@ -42,6 +44,16 @@ _MEMBERS: Final = {"format", "sha256", "cipher_sha256", "cipher_size_bytes", "ep
 def record_path(sha256: Digest) -> str:
     """Path of an object's record, inside of a place for keys."""
     return f"objects/{sha256.hex[:2]}/{sha256.hex}.json"
+
+
+def aside_folder(sha256: Digest) -> str:
+    """Folder of what stood in the place of an object's record and was damaged."""
+    return f"{ASIDE}/{sha256.hex}"
+
+
+def aside_path(sha256: Digest, damaged: bytes) -> str:
+    """Path of damaged bytes that were set aside before the record was written anew."""
+    return f"{aside_folder(sha256)}/{hashlib.sha256(damaged).hexdigest()[:16]}.json"
 
 
 def gone_path(sha256: Digest, wrapped_sha256: str) -> str:

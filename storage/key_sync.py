@@ -10,42 +10,23 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evidence.data_keys import KeyRecord
-from evidence.errors import BlobConflictError, EvidenceError, IntegrityError, StoreError, StoreUnavailableError
+from evidence.errors import (
+    EvidenceError,
+    IntegrityError,
+    KeyUnavailableError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from storage import key_records as records
 from storage.key_places import KeyPlace
+from storage.key_report import SyncReport
 
 if TYPE_CHECKING:
     from storage.keyring import KeyRing
-
-
-@dataclass(slots=True)
-class SyncReport:
-    """What bringing a place up to date did.
-
-    Attributes:
-        place: Its name.
-        copied: Files that it lacked and has now (read back).
-        found: Records that only it had, taken into the index.
-        removed: Records whose key had been destroyed while it was away.
-        problems: What a person must look at: malformed or contradicting files. Nothing of these was changed.
-        whole: Whether everything was looked at (False: stopped before its end).
-    """
-
-    place: str
-    copied: int = 0
-    found: int = 0
-    removed: int = 0
-    problems: list[str] = field(default_factory=list)
-    whole: bool = False
-
-    def problem(self, what: str) -> None:
-        """Note one; a hundred are enough to know."""
-        if len(self.problems) < 100:
-            self.problems.append(what)
 
 
 def sync(ring: KeyRing, place: KeyPlace, *, stop: Callable[[], bool]) -> SyncReport:
@@ -57,6 +38,7 @@ def sync(ring: KeyRing, place: KeyPlace, *, stop: Callable[[], bool]) -> SyncRep
         report.problem(problem)
     _copy_missing(place, others, "gone", report)
     _apply_tombstones(ring, place, report)
+    _drop_asides(place)
     report.whole = _sync_records(ring, place, report, stop)
     return report
 
@@ -116,6 +98,17 @@ def _apply_tombstones(ring: KeyRing, place: KeyPlace, report: SyncReport) -> Non
         report.removed += 1
 
 
+def _drop_asides(place: KeyPlace) -> None:
+    """Damaged records that were set aside go with their object's key, also where the place was away when that was destroyed."""
+    asides = list(place.paths(records.ASIDE))
+    if not asides:
+        return
+    gone = {path.rpartition("/")[2].partition(".")[0] for path in place.paths("gone")}
+    for path in asides:
+        if path.split("/")[1] in gone:
+            place.remove(path)
+
+
 def _sync_records(ring: KeyRing, place: KeyPlace, report: SyncReport, stop: Callable[[], bool]) -> bool:
     """Compare the index with the place, both ascending, and give each what it lacks."""
     known = (("index", records.record_path(record.sha256), record) for record in ring.index.all())
@@ -131,7 +124,7 @@ def _sync_records(ring: KeyRing, place: KeyPlace, report: SyncReport, stop: Call
             waiting = (path, record)
             continue
         if waiting is not None and waiting[0] == path:
-            _agree(place, path, waiting[1], report)
+            _agree(ring, place, path, waiting[1], report)
             waiting = None
             continue
         if waiting is not None:
@@ -149,25 +142,84 @@ def _give(ring: KeyRing, place: KeyPlace, record: KeyRecord | None, report: Sync
     try:
         ring.ensure(record, at=(place.name,))
         report.copied += 1
-    except (IntegrityError, BlobConflictError) as error:
-        report.problem(error.what)
+        report.name(report.given, record.sha256)
+    except (StoreUnavailableError, StoreFullError):
+        raise  # of the place as a whole, not of this record
+    except EvidenceError as error:
+        if error.fatal:
+            raise
+        known = ring.index.find(record.sha256)
+        if known is not None and not known.destroyed:  # else destroyed meanwhile
+            report.damage(record.sha256, f"{records.record_path(record.sha256)}: {error.what}")
 
 
-def _agree(place: KeyPlace, path: str, record: KeyRecord | None, report: SyncReport) -> None:
+def _agree(ring: KeyRing, place: KeyPlace, path: str, record: KeyRecord | None, report: SyncReport) -> None:
     """Both have a record: it must be the same key, and none that is known to be destroyed."""
-    text = place.read(path)
-    if record is None or text is None:
+    if record is None:
+        return
+    try:
+        text = place.read(path)
+    except StoreUnavailableError:
+        raise
+    except StoreError as error:  # a bad sector: this one file tells nothing, the others are looked at
+        report.damage(record.sha256, f"{path}: {error.what}")
+        return
+    if text is None:
+        return
+    if not record.destroyed:
+        if text != records.record_text(record):
+            _mend(ring, place, text, record, report)
         return
     try:
         standing = records.parse_record(text)
     except IntegrityError as error:
         report.problem(f"{path}: {error.what}")
         return
-    same = standing.wrapped_sha256 == record.wrapped_sha256
-    if same and record.destroyed:
+    if standing.wrapped_sha256 == record.wrapped_sha256:
         report.problem(f"{path}: this key counts as destroyed, yet no tombstone that it proves was found")
-    elif not record.destroyed and standing != record:
-        report.problem(f"{path}: another key record stands for {record.sha256}")
+
+
+def _mend(ring: KeyRing, place: KeyPlace, standing: bytes, record: KeyRecord, report: SyncReport) -> None:
+    """Write a damaged record anew, if the index's own is proved by its key and what stands there is no other good one.
+
+    Crash: the damaged bytes lie aside before they go; a record that is missing then is brought back by the next look.
+    """
+    path = records.record_path(record.sha256)
+    try:
+        ring.key_of(record)
+        if _may_be_good(ring, standing, record):
+            report.damage(record.sha256, f"{path}: another key record stands for {record.sha256}")
+            return
+        place.write_new(records.aside_path(record.sha256, standing), standing)
+        place.remove(path)
+        ring.ensure(record, at=(place.name,))
+    except (StoreUnavailableError, StoreFullError):
+        raise
+    except EvidenceError as error:
+        if error.fatal:
+            raise
+        report.damage(record.sha256, f"{path}: {error.what}")
+        return
+    report.name(report.mended, record.sha256)
+
+
+def _may_be_good(ring: KeyRing, standing: bytes, record: KeyRecord) -> bool:
+    """Whether what stands there is the record of another key of the object, or cannot be told from one."""
+    try:
+        other = records.parse_record(standing)
+    except IntegrityError:
+        return False
+    if other.sha256 != record.sha256 or other.wrapped_sha256 == record.wrapped_sha256:
+        return False
+    try:
+        ring.open_epoch(other.epoch)
+    except KeyUnavailableError:
+        return True  # its month does not open here: nobody can say what it is
+    try:
+        ring.key_of(other)
+    except (IntegrityError, KeyUnavailableError):
+        return False
+    return True
 
 
 def _take(ring: KeyRing, place: KeyPlace, path: str, report: SyncReport) -> None:

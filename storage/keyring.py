@@ -43,7 +43,7 @@ from storage.chunked import KEY_BYTES, ChunkCipher, Header
 from storage.epoch_keys import EpochKey, EpochKeys
 from storage.key_places import KeyPlace
 from storage.key_records import PartialKey
-from storage.key_sync import SyncReport
+from storage.key_report import SyncReport
 from storage.master_keys import MasterKey, unwrap, wrap
 
 _REMEMBERED: Final = 4096
@@ -454,6 +454,8 @@ class KeyRing:
 
     def _remove(self, place: KeyPlace, gone: KeyRecord) -> None:
         path = records.record_path(gone.sha256)
+        for aside in list(place.paths(records.aside_folder(gone.sha256))):
+            place.remove(aside)  # a damaged record may hold the whole key
         standing = place.read(path)
         if standing is None:
             return

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +39,9 @@ from assurance.key_bundle import (
     open_with_passphrase,
     recipients_of,
 )
+from assurance.key_record_checks import check_key_records
 from assurance.keys_state import KeysState, keys_state, note_key_made
+from assurance.report import Severity
 from evidence.clock import SystemClock, to_text, unix_ms
 from evidence.durable import exclusive_lock
 from evidence.errors import CatalogueError, ConfigError, StoreError, StoreUnavailableError, UsageError
@@ -46,6 +50,9 @@ from evidence.model import Action
 BUNDLE_VARIABLE: Final = "LIUHEN_BUNDLE_PASSPHRASE"
 ESCROW_VARIABLE: Final = "LIUHEN_ESCROW_PASSPHRASE"
 KEY_VARIABLE: Final = "LIUHEN_KEY_PASSPHRASE"
+#: So long ``status`` reads key records, and so many findings it tells; a verification knows no such bounds.
+_LOOK_S: Final = 60.0
+_NAMED_MAX: Final = 100
 
 
 @click.group()
@@ -73,17 +80,28 @@ def asked(variable: str, prompt: str, *, twice: bool) -> str:
 def status(home: str | None, *, as_json: bool, login: str) -> None:
     """Tell how the keys are: master key, keys of the months and where they lie, what is encrypted, the newest backup.
 
+    Key records beside the stores are compared with the catalogue for up to a minute; `liuhen verify` compares them all.
     Exit status 3 when something about the keys is wrong.
     """
     with acting(home, login) as (house, actor):
         house.gate.require(actor, Action.SYSTEM_HEALTH)
         parts = key_parts(house.home, house.settings, house.catalogue, house.stores, house.encryption)
         state = keys_state(house.catalogue, parts, clock=house.clock)
+        until = time.monotonic() + _LOOK_S
+        stores = {store.properties.name: store for store in house.stores}
+        found = list(
+            islice(check_key_records(house.catalogue, stores=stores, stop=lambda: time.monotonic() > until), _NAMED_MAX)
+        )
+        whole = time.monotonic() <= until and len(found) < _NAMED_MAX
     if as_json:
-        print_json(state.to_json())
+        records = {"findings": [one.to_json() for one in found], "whole": whole}
+        print_json(state.to_json() | {"records": records})
     else:
         _print_state(state)
-    raise click.exceptions.Exit(3 if state.wrong else 0)
+        for one in found:
+            click.secho(f"  {one.store}  {one.detail}", fg="red" if one.severity is Severity.TAMPER else "yellow")
+    wrong = state.wrong or any(one.severity is Severity.TAMPER for one in found)
+    raise click.exceptions.Exit(3 if wrong else 0)
 
 
 def _print_state(state: KeysState) -> None:

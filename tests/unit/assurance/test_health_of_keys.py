@@ -12,7 +12,15 @@ from assurance import keys_state as module
 from assurance.asking import ask_now
 from assurance.health_facts import Level
 from assurance.health_of_keys import look
-from assurance.keys_state import KeyParts, epoch_name, keys_made, keys_state, note_backed_up, note_key_made
+from assurance.keys_state import (
+    KeyParts,
+    epoch_name,
+    keys_made,
+    keys_state,
+    note_backed_up,
+    note_damaged,
+    note_key_made,
+)
 from catalogue import Catalogue
 from catalogue.backups import GOOD, KEYS, BackupRow
 from evidence.errors import MasterKeyUnavailableError, StoreUnavailableError
@@ -169,3 +177,13 @@ def test_a_month_that_was_not_in_the_newest_backup_counts_whatever_the_clocks_sa
         with catalogue.begin() as uow:
             uow.settings.put("keys.backed-up", nonsense)
         assert checks(catalogue, parts_of(age_days=9))["keys"][1] in {"backed-up", "backup-overdue"}
+
+
+def test_damaged_keys_beside_a_store_are_red_until_a_look_finds_none(catalogue: Catalogue) -> None:
+    for many, level in ((2, Level.BAD), (0, None)):
+        with catalogue.begin() as uow:
+            note_damaged(uow, "second", many)
+        state = keys_state(catalogue, parts_of(), clock=Clock())
+        assert (state.damaged, state.wrong) == (("second",) if many else (), bool(many))
+        told = checks(catalogue, parts_of()).get("encryption second")
+        assert told == ((level, "damage") if level else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import os
@@ -484,3 +485,66 @@ def test_of_two_processes_that_make_a_key_for_one_object_the_later_gives_way(sto
     assert settled(other, at=["second"]) == late.first
     for store in stores:
         assert key_records.parse_record(record_file(store, late.first.sha256).read_bytes()) == late.first
+
+
+# --- a damaged record beside one store --------------------------------------------------------------------------------
+def changed_mac(good: bytes) -> bytes:
+    start = good.index(b'"mac":"') + len(b'"mac":"')
+    return good[:start] + (b"B" if good[start : start + 1] != b"B" else b"C") + good[start + 1 :]
+
+
+@pytest.mark.parametrize("rot", [b"", b"\0" * 200, b"one member"])
+def test_a_damaged_record_is_written_anew_and_the_damaged_bytes_are_kept_aside(stores, clock, rot):
+    ring = key_ring(stores, clock=clock)
+    record = settled(ring)
+    file = record_file(stores[1], record.sha256)
+    good = file.read_bytes()
+    bad = changed_mac(good) if rot == b"one member" else rot
+    file.write_bytes(bad)
+    report = key_ring(stores, clock=clock, index=ring.index).sync("second")
+    assert (report.mended, report.damaged, report.problems) == ([record.sha256], [], [])
+    assert file.read_bytes() == good
+    assert [path.read_bytes() for path in (stores[1].root / "keyring/aside").rglob("*.json")] == [bad]
+    again = ring.sync("second")
+    assert (again.mended, again.problems) == ([], [])
+
+
+def test_a_damaged_record_that_lies_aside_goes_with_its_key_also_where_the_place_was_away(stores, clock):
+    ring = key_ring(stores, clock=clock)
+    near, far = settled(ring), settled(ring, b"another")
+    for record in (near, far):
+        file = record_file(stores[1], record.sha256)
+        file.write_bytes(changed_mac(file.read_bytes()))
+    assert len(ring.sync("second").mended) == 2
+    ring.destroy(near.sha256)
+    back = away(stores[1])
+    with pytest.raises(StoreUnavailableError):
+        ring.destroy(far.sha256)
+    back()
+    assert {path.parent.name for path in (stores[1].root / "keyring/aside").rglob("*.json")} == {far.sha256.hex}
+    ring.sync("second")
+    assert list((stores[1].root / "keyring/aside").rglob("*.json")) == []
+
+
+def test_a_record_of_another_key_is_told_and_never_overwritten(stores, clock):
+    ring = key_ring(stores, clock=clock)
+    record = settled(ring, at=("primary",))
+    other = key_ring(stores[1:], clock=clock)
+    settled(other, at=("second",))
+    file = record_file(stores[1], record.sha256)
+    standing = file.read_bytes()
+    report = ring.sync("second")
+    assert (report.mended, report.damaged) == ([], [record.sha256])
+    assert len(report.problems) == 1
+    assert file.read_bytes() == standing
+
+
+def test_an_index_that_was_changed_overwrites_no_good_record(stores, clock):
+    ring = key_ring(stores, clock=clock)
+    record = settled(ring)
+    file = record_file(stores[1], record.sha256)
+    good = file.read_bytes()
+    ring.index.rows[record.sha256] = dataclasses.replace(record, mac=bytes(32))
+    report = key_ring(stores, clock=clock, index=ring.index).sync("second")
+    assert (report.mended, report.damaged) == ([], [record.sha256])
+    assert file.read_bytes() == good
