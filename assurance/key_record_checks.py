@@ -93,8 +93,8 @@ def check_key_records(
         progress: Told of every record.
         stop: Asked before every record: whether to leave off.
     """
-    ring: Ring | None = next((store.ring for store in stores.values() if getattr(store, "ring", None)), None)  # type: ignore[attr-defined]
-    if ring is None:
+    ring: Ring | None = next(filter(None, (getattr(store, "ring", None) for store in stores.values())), None)
+    if ring is None:  # no store encrypts
         return
     with catalogue.read() as uow:
         given_up, total = uow.moves.old(), uow.blob_keys.count()

@@ -317,4 +317,4 @@ class DbosEngine:
         # The only way to hand a dead executor's work on without losing queue, priority and attempts; pinned with the
         # library's version and covered by a test that kills a worker.
         with _job_errors("recover a dead worker's jobs"):
-            return len(DBOS._recover_pending_workflows(executors))  # noqa: SLF001
+            return len(DBOS._recover_pending_workflows(executors))  # noqa: SLF001 - the library offers no other way

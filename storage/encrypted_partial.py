@@ -25,21 +25,20 @@ from types import TracebackType
 from typing import Final, Self
 
 from evidence.digest import SHA256, Digest, Hasher
-from evidence.durable import drop_cache, free_bytes, fsync_dir, fsync_file, publish, start_write_back
+from evidence.durable import drop_cache, fsync_dir, fsync_file, publish, start_write_back
 from evidence.errors import (
     DigestMismatchError,
     IntegrityError,
     KeyUnavailableError,
     SourceChangedError,
     StoreError,
-    StoreFullError,
 )
 from evidence.limits import WRITE_BEHIND_BYTES
 from evidence.transfer import transfer
 from storage.chunked import HEADER_BYTES, TAG_BYTES
 from storage.key_records import PartialKey
 from storage.keyring import Draft, KeyRing
-from storage.partial import SECURE_EVERY_BYTES
+from storage.partial import SECURE_EVERY_BYTES, require_room
 from storage.tree import os_errors
 
 _KEY_BYTES_MAX: Final = 4096
@@ -216,14 +215,7 @@ class SealedPartial:
     def require_room(self, more_bytes: int) -> None:
         """Raise StoreFullError unless that many plain bytes fit above the floor."""
         more_bytes += TAG_BYTES * (more_bytes // self._chunk_bytes + 1) if more_bytes else 0
-        with os_errors("tell the free space"):
-            free = free_bytes(self._path.parent)
-        if free - more_bytes < self._floor_bytes:
-            raise StoreFullError(
-                "the free-space floor is reached",
-                kept="What was read so far is kept; the recorder keeps its footage.",
-                todo="Free space or add a disk, then dock again.",
-            )
+        require_room(self._path.parent, more_bytes, floor_bytes=self._floor_bytes)
 
     def write(self, data: memoryview) -> None:
         """Append; a chunk goes out when bytes behind it are there, for the last one is another than those before.

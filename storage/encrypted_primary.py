@@ -207,7 +207,7 @@ class EncryptedPrimary(EncryptedStore):
         cipher = self.ring.reopen(key).cipher
         raw = OpenedRange(fetch, cipher, plain_bytes=size_bytes, offset=0, length=size_bytes)
         with contextlib.closing(raw):
-            yield raw  # type: ignore[misc]
+            yield raw  # type: ignore[misc]  # a RawIOBase, read as a BinaryIO
 
     def _drop_key(self, partial: Path) -> None:
         with os_errors("remove the key of a partial"):

@@ -238,7 +238,7 @@ class BucketKeyPlace:
             return self._get(key, {"VersionId": versions[0]}) if versions else None
 
     def _get(self, key: str, which: dict[str, str]) -> bytes:
-        answer = self._client.get_object(Bucket=self._settings.bucket, Key=key, **which)  # type: ignore[arg-type]
+        answer = self._client.get_object(Bucket=self._settings.bucket, Key=key, **which)  # type: ignore[arg-type]  # a version, or nothing
         body = answer["Body"]
         try:
             return body.read(RECORD_BYTES_MAX + 1)

@@ -90,7 +90,7 @@ class Pkcs11Master:
 
     def wrap(self, key: bytes) -> bytes:
         """40 bytes that only this master opens; KeyUnavailableError when the token does not answer or refuses."""
-        import pkcs11  # noqa: PLC0415
+        import pkcs11  # noqa: PLC0415 - an extra that need not be there
 
         if len(key) != KEY_BYTES:
             raise KeyUnavailableError(f"only keys of {KEY_BYTES} bytes are wrapped")
@@ -110,7 +110,7 @@ class Pkcs11Master:
 
     def unwrap(self, wrapped: bytes) -> bytes:
         """The key; KeyUnavailableError when another master wrapped it, it was changed, or the token does not answer."""
-        import pkcs11  # noqa: PLC0415
+        import pkcs11  # noqa: PLC0415 - an extra that need not be there
 
         if len(wrapped) != WRAPPED_BYTES:
             raise KeyUnavailableError(f"this is not a key of master {self._id}")
@@ -133,7 +133,7 @@ class Pkcs11Master:
 
     @contextlib.contextmanager
     def _master(self) -> Iterator[tuple[Any, Any]]:
-        import pkcs11  # noqa: PLC0415
+        import pkcs11  # noqa: PLC0415 - an extra that need not be there
 
         with _session(self._library, self._token, self._pin) as session:
             yield session, session.get_key(object_class=pkcs11.ObjectClass.SECRET_KEY, label=self._label)
@@ -141,7 +141,7 @@ class Pkcs11Master:
 
 def _passing() -> dict[pkcs11.Attribute, bool]:
     """An object of one session whose value may be read: the key that passes through."""
-    import pkcs11  # noqa: PLC0415
+    import pkcs11  # noqa: PLC0415 - an extra that need not be there
 
     return {
         pkcs11.Attribute.TOKEN: False,
@@ -152,7 +152,7 @@ def _passing() -> dict[pkcs11.Attribute, bool]:
 
 def _load(module: str) -> Any:
     try:
-        import pkcs11  # noqa: PLC0415
+        import pkcs11  # noqa: PLC0415 - an extra that need not be there
     except ImportError as error:
         raise ConfigError("tokens need python-pkcs11", todo="Install the extra pkcs11.") from error
     try:
@@ -163,7 +163,7 @@ def _load(module: str) -> Any:
 
 @contextlib.contextmanager
 def _session(library: Any, token: str, pin: str, *, write: bool = False) -> Iterator[Any]:
-    import pkcs11  # noqa: PLC0415
+    import pkcs11  # noqa: PLC0415 - an extra that need not be there
 
     with _ONE_AT_A_TIME:
         try:

@@ -58,6 +58,22 @@ class _Prefix:
         return count
 
 
+def require_room(folder: Path, more_bytes: int, *, floor_bytes: int) -> None:
+    """Return when that many bytes of a recording fit into a folder's file system above the floor.
+
+    Raises:
+        StoreFullError: They do not. StoreError: the free space cannot be told.
+    """
+    with _store_errors("tell the free space"):
+        free = free_bytes(folder)
+    if free - more_bytes < floor_bytes:
+        raise StoreFullError(
+            "the free-space floor is reached",
+            kept="What was read so far is kept; the recorder keeps its footage.",
+            todo="Free space or add a disk, then dock again.",
+        )
+
+
 class Partial:
     """An open partial; use it as a context manager.
 
@@ -120,14 +136,7 @@ class Partial:
 
     def require_room(self, more_bytes: int) -> None:
         """Raise StoreFullError unless that many bytes fit above the floor."""
-        with _store_errors("tell the free space"):
-            free = free_bytes(self._path.parent)
-        if free - more_bytes < self._floor_bytes:
-            raise StoreFullError(
-                "the free-space floor is reached",
-                kept="What was read so far is kept; the recorder keeps its footage.",
-                todo="Free space or add a disk, then dock again.",
-            )
+        require_room(self._path.parent, more_bytes, floor_bytes=self._floor_bytes)
 
     def write(self, data: memoryview) -> None:
         """Append; pushes data out behind itself so that many recorders do not flush the page cache."""

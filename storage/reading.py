@@ -151,7 +151,7 @@ class FileRange(io.RawIOBase):
         self._position = base + offset
         return self._position
 
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # typeshed: any buffer
         """Fill the buffer from the file; StoreError when the file is shorter than it was or cannot be read."""
         wanted = min(len(buffer), max(0, self._length - self._position))
         if wanted == 0:
@@ -191,7 +191,7 @@ class StreamRange(io.RawIOBase):
         """Always."""
         return True
 
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # typeshed: any buffer
         """Fill the buffer from the stream; StoreError when it ends early."""
         wanted = min(len(buffer), self._left)
         if wanted == 0:
@@ -229,7 +229,7 @@ class ReadBack(io.RawIOBase):
         """Always."""
         return True
 
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # typeshed: any buffer
         """Fill the buffer; 0 at the end. DigestMismatchError instead of the end when the bytes are not the stated ones."""
         if not self._rest and not self.matched:
             self._rest = next(self._chunks, memoryview(b""))

@@ -126,7 +126,7 @@ class PieceStream(io.RawIOBase):
         """Always."""
         return True
 
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # typeshed: any buffer
         """Fill the buffer; 0 at the end."""
         count = self._source.fill(memoryview(buffer).cast("B"))
         if count == 0 and len(buffer):
@@ -305,7 +305,7 @@ class OpenedRange(io.RawIOBase):
         self._position = base + offset
         return self.tell()
 
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # typeshed: any buffer
         """Fill the buffer from the next chunk; 0 at the end of the range."""
         self._touched = True
         wanted = min(len(buffer), self._end - self._position)

@@ -26,29 +26,14 @@ from evidence.errors import (
     StoreUnavailableError,
 )
 from storage import s3_resume, s3_upload
-from storage.s3 import S3Store
 from storage.s3_client import S3Settings
 from support import seaweed
-from support.stores import SUITE
 
 CLOCK = SystemClock()
 
 
 def now():
     return CLOCK.now().wall
-
-
-@pytest.fixture
-def make_store():
-    made = []
-
-    def make(settings: S3Settings) -> S3Store:
-        made.append(S3Store(settings, name="bucket", suite=SUITE, clock=CLOCK))
-        return made[-1]
-
-    yield make
-    for store in made:
-        store.close()
 
 
 @pytest.fixture
