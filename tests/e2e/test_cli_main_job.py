@@ -274,6 +274,8 @@ def test_a_copy_that_is_gone_is_loss(station):
         assert {row["outcome"] for row in one if row["store"] == "primary"} == {"good"}
     finally:
         aside.rename(path)
+    # Only what was read again is told to be good again: the store stays "damaged" until then.
+    assert {row["outcome"] for row in station.program.json("verify", talk["id"])} == {"good"}
 
 
 def test_a_store_whose_disk_is_away_is_unknown_and_not_good(station):
