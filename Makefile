@@ -57,7 +57,7 @@ lint: ## style
 	@$(BIN)/ruff format --check -q .
 
 types: ## static types
-	@$(BIN)/mypy evidence chain_of_custody devices storage catalogue people flow media ingest access assurance api app
+	@$(BIN)/mypy evidence chain_of_custody devices storage catalogue people flow media documents discs matters ingest access assurance retention cases api app
 
 imports: ## the import order of docs/architecture.md
 	@$(BIN)/lint-imports

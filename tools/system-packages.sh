@@ -4,8 +4,9 @@
 set -euo pipefail
 
 run_packages=(python3 python3-venv ffmpeg libusb-1.0-0 libgl1 libglib2.0-0 util-linux e2fsprogs unzip tzdata
-  forensics-samples-files opencv-doc)
-test_packages=(chromium fonts-noto-cjk strace xfsprogs postgresql golang-go golang-golang-x-mod-dev openssl systemd udev procps iproute2 softhsm2)
+  forensics-samples-files opencv-doc xorriso fonts-noto-cjk)
+test_packages=(chromium strace xfsprogs postgresql golang-go golang-golang-x-mod-dev openssl systemd udev procps iproute2 softhsm2
+  poppler-utils p7zip-full dvdisaster)
 # A second S3 server (RADOS Gateway), for `make test-ceph` only.
 ceph_packages=(ceph-mon ceph-osd radosgw ceph-common)
 

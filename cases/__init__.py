@@ -1,0 +1,1 @@
+"""What footage is used for: dossiers, requests and grants, registers, exceptions, procedures with clocks."""
