@@ -15,13 +15,13 @@ Source: RULES R10, R11; docs/invariants.md 9; Civil Code articles 201 and 202.
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from evidence.calendar import after_months
 from evidence.clock import BUREAU_ZONE, TimeReading
 from evidence.time_line import Belief, judge
 
@@ -97,17 +97,17 @@ def due_at(
         months: Calendar months.
         zone: Zone of the bureau's calendar.
     """
-    begins = accession
+    return after_months(begins_at(accession, ended_at), months, zone)
+
+
+def begins_at(accession: datetime, ended_at: datetime | None = None) -> datetime:
+    """When every period of keeping begins: the later of accession and trusted end (promise 9).
+
+    An end more than a day behind the accession is none that a recorder can have meant, and counts for nothing.
+    """
     if ended_at is not None and ended_at <= accession + _AHEAD_MAX:
-        begins = max(accession, ended_at)
-    last_day = add_months(begins.astimezone(zone).date(), months)
-    return datetime.combine(last_day + timedelta(days=1), time(), tzinfo=zone).astimezone(UTC)
-
-
-def add_months(day: date, months: int) -> date:
-    """The day of the same number so many months on, or the last of a month that has no such day."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+        return max(accession, ended_at)
+    return accession
 
 
 def lock_until(holders: Iterable[LockFacts], now: datetime, policy: LockPolicy) -> LockDate:
