@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from documents.glyphs import showable
 from documents.words import Language, words
 from evidence.clock import BUREAU_ZONE, to_text
 from evidence.errors import InvalidInputError
 
+_LONE: Final = re.compile("[\ud800-\udfff]")
 #: What a field or a cell may hold.
 Value = str | int | float | Decimal | bool | datetime | date | Enum | None
 
@@ -72,6 +74,6 @@ def attached_json(data: Mapping[str, Any]) -> bytes:
     """
     try:
         text = json.dumps(data, default=_plain, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=1)
-        return text.encode("utf-8")
+        return _LONE.sub(lambda half: f"\\u{ord(half[0]):04x}", text).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"the data to attach has no JSON form: {error}") from error
