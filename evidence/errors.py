@@ -413,3 +413,36 @@ class JobError(EvidenceError):
     code = "job"
     exit_code = 65
     retry = Retry.LATER
+
+
+# --- 66: discs --------------------------------------------------------------------------------------------------------
+class DiscError(EvidenceError):
+    """Something about making, burning or reading an optical disc. The stores keep the footage whatever became of the disc."""
+
+    code = "disc"
+    exit_code = 66
+    retry = Retry.AFTER_HUMAN
+
+
+class DiscPlanError(DiscError):
+    """The files cannot be laid on discs of this kind as asked; nothing was made."""
+
+    code = "disc-plan"
+
+
+class DiscDriveError(DiscError):
+    """There is no such drive, no medium in it, or it does not do what is asked."""
+
+    code = "disc-drive"
+
+
+class DiscMediumError(DiscError):
+    """The medium holds something already or is too small; nothing was written to it."""
+
+    code = "disc-medium"
+
+
+class DiscDamagedError(IntegrityError):
+    """A disc or an image does not have the bytes that were laid on it, or they cannot be read."""
+
+    code = "disc-damaged"
