@@ -35,6 +35,8 @@ from evidence.errors import InvalidInputError, LimitExceededError
 
 #: Rows of one table on paper (some 700 pages of a register); beyond it only the spreadsheet is of use.
 TABLE_ROWS_MAX: Final = 20_000
+#: Up to here a table carries its structure for reading software; in longer ones it would be nine tenths of the file.
+_TAGGED_ROWS_MAX: Final = 1_000
 #: The attached file every document has.
 DATA_NAME: Final = "data.json"
 _PICTURES: Final = {Kind.JPEG: "jpg", Kind.PNG: "png"}
@@ -204,4 +206,6 @@ def print_document(printable: Printable, *, fonts: Path = FONT_FOLDER) -> bytes:
         "printed": text_of(printable.printed_at, lang), "landscape": printable.landscape,
         "checkpoint": checkpoint_text(printable.checkpoint, lang), "attachments": attachments, "blocks": blocks,
     }  # fmt: skip
-    return typeset("document.typ", head, at=printable.printed_at, files=files.by_name, fonts=fonts)
+    rows = sum(len(block.rows) for block in printable.blocks if isinstance(block, Table))
+    tags = rows <= _TAGGED_ROWS_MAX
+    return typeset("document.typ", head, at=printable.printed_at, files=files.by_name, tags=tags, fonts=fonts)

@@ -48,6 +48,7 @@ def typeset(
     *,
     at: datetime,
     files: Mapping[str, bytes] | None = None,
+    tags: bool = True,
     fonts: Path = FONT_FOLDER,
 ) -> bytes:
     """Render ``template`` (a file of this room's ``templates/``) to a PDF/A-3b.
@@ -57,6 +58,7 @@ def typeset(
         data: What the template reads as ``data.json`` of its folder.
         at: The time written into the file.
         files: Further files the template reads, by plain name.
+        tags: Whether the file carries its structure for reading software; in a long table it is nine tenths of the bytes.
         fonts: The folder of the fonts.
 
     Raises:
@@ -71,7 +73,7 @@ def typeset(
             "this is more than a printed document carries", kept="Nothing was printed.",
             todo="Narrow the period or take the spreadsheet instead.",
         )  # fmt: skip
-    job = {"main": template, "fonts": str(font_folder(fonts)), "timestamp": unix_ms(at) // 1000}
+    job = {"main": template, "fonts": str(font_folder(fonts)), "timestamp": unix_ms(at) // 1000, "tags": tags}
     with tempfile.TemporaryDirectory(prefix="liuhen-print-") as name:
         folder = Path(name)
         for source in TEMPLATES.glob("*.typ"):

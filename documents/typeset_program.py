@@ -1,6 +1,7 @@
 """The program that sets type, run in the sandbox: reads a folder, writes ``out.pdf`` into it. Imports nothing of ours.
 
-``job.json`` in the folder: ``main`` (template file), ``fonts`` (folder), ``timestamp`` (Unix seconds). Exit status 3 and one
+``job.json`` in the folder: ``main`` (template file), ``fonts`` (folder), ``timestamp`` (Unix seconds),
+``tags`` (whether reading software gets the structure). Exit status 3 and one
 message on standard error: the template refused the data (for example a broken picture).
 """
 
@@ -19,7 +20,8 @@ def main(folder: Path) -> int:
     try:
         typst.compile(
             str(folder / job["main"]), output=str(folder / "out.pdf"), root=str(folder), font_paths=[job["fonts"]],
-            ignore_system_fonts=True, pdf_standards=["a-3b"], timestamp=job["timestamp"], package_path=str(folder),
+            ignore_system_fonts=True,
+            pdf_standards=["a-3b"], timestamp=job["timestamp"], pdf_tags=job["tags"], package_path=str(folder),
             package_cache_path=str(folder),
         )  # fmt: skip
     except typst.TypstError as error:
