@@ -17,6 +17,7 @@ from evidence.ids import RecordingId
 from evidence.model import Actor
 from evidence.ports import BlobStore
 from ingest.board import DockBoard
+from matters.desk import MatterDesk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,3 +93,4 @@ class Services:
     viewings: ViewingMaker
     notices: Notices
     storage: StorageDesk
+    matters: MatterDesk

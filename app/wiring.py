@@ -17,6 +17,7 @@ from access import Administration, Gate, Identity, Reading
 from access.directory import Directory
 from app.encryption import Encryption, encrypting, make_scratch
 from app.home import Home
+from app.matter_forms import all_forms
 from app.settings import LocalStoreSettings, S3StoreSettings, Settings
 from assurance.brake import Brake, BrakeLimits
 from assurance.copies import KeepingParts
@@ -53,6 +54,7 @@ from evidence.ports import BlobStore, DeviceDriver, JobEngine, LogHead
 from ingest.parts import Parts
 from ingest.session import OffloadService
 from ingest.settings import IngestSettings
+from matters.desk import DeskParts, MatterDesk
 from storage.local import LocalStore
 from storage.s3 import S3Store
 from storage.s3_client import S3Settings
@@ -178,6 +180,16 @@ class House:
     wake_sealer: threading.Event
     healing: Healing
     encryption: Encryption | None = None
+
+    @property
+    def matters(self) -> MatterDesk:
+        """Opens matters, acts on them and tells of them."""
+        return MatterDesk(
+            DeskParts(
+                catalogue=self.catalogue, authoriser=self.gate, recorder=self.recorder, clock=self.clock,
+                forms=all_forms(), woken=self.wake_sealer.set,
+            )
+        )  # fmt: skip
 
     @property
     def keeping(self) -> KeepingParts:

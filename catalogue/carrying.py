@@ -23,7 +23,8 @@ from catalogue.unit_of_work import UnitOfWork
 #: Rebuilt from log, manifests and disclosures.
 EVIDENCE: Final = frozenset({
     "units", "agents", "posts", "role_grants", "devices", "offloads", "recordings", "recording_names", "derivatives", "blobs",
-    "blob_copies", "blob_holders", "entries", "signers", "disclosures", "log_head",
+    "blob_copies", "blob_holders", "entries", "signers", "disclosures", "log_head", "matters", "matter_numbers",
+    "matter_persons", "matter_links", "matter_documents", "recording_rules",
 })  # fmt: skip
 #: Comes over.
 CARRIED: Final = (
@@ -33,7 +34,7 @@ CARRIED: Final = (
 #: How stores answered and what was under way on another day, accounts of another machine, keys that may be destroyed.
 NOT_TRUE_ANY_MORE: Final = frozenset({
     "store_states", "os_users", "removals", "blob_claims", "stray_blobs", "store_moves", "blob_keys", "web_sessions", "progress",
-    "recording_texts",
+    "recording_texts", "rule_dates",
 })  # fmt: skip
 _ROWS_AT_ONCE: Final = 500
 

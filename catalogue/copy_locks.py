@@ -23,6 +23,7 @@ from catalogue.schema import (
     derivatives,
     recordings,
     removals,
+    rule_dates,
     store_states,
 )
 from evidence.clock import utc_from_ms
@@ -191,9 +192,13 @@ class CopyLocks:
     def _facts(self, identities: Collection[RecordingId]) -> dict[RecordingId, LockFacts]:
         here = recordings.c
         columns = (here.id, here.acquired_at, here.deadline_at, here.ended_at, here.started_source, here.important)
+        decided = (rule_dates.c.state.label("decided"), rule_dates.c.due_at)
+        statement = sa.select(*columns, *decided).select_from(
+            recordings.outerjoin(rule_dates, rule_dates.c.recording == here.id)
+        )
         facts = {}
         for part in chunks(sorted(identities)):
-            for row in self._db.all(sa.select(*columns).where(here.id.in_(part))):
+            for row in self._db.all(statement.where(here.id.in_(part))):
                 facts[row["id"]] = facts_of_recording(**{name: row[name] for name in row if name != "id"})
         return facts
 
@@ -209,10 +214,25 @@ def facts_of_recording(
     ended_at: datetime | None,
     started_source: str,
     important: bool,
+    decided: str | None = None,
+    due_at: datetime | None = None,
 ) -> LockFacts:
-    """What a recording's row says about its locks. Without a deadline our own clock was not believed when it came in."""
+    """What a recording's row says about its locks. Without a deadline our own clock was not believed when it came in.
+
+    Args:
+        acquired_at: When it came in.
+        deadline_at: When it was to be handed in.
+        ended_at: When it ended.
+        started_source: Where its times come from.
+        important: The device's mark; it keeps without an end as long as nothing was decided.
+        decided: State of the last decision about it; None or empty before the first one. A decision that something changed
+            since still counts: the next one is made within minutes, and has the copies looked at again.
+        due_at: The date of that decision; None: it is kept without one.
+    """
+    endless = due_at is None if decided else important
     return LockFacts(
         accession=acquired_at if deadline_at is not None else None,
         ended_at=ended_at if started_source in _TRUSTED else None,
-        long_term=important,
+        long_term=endless,
+        due_at=due_at if decided else None,
     )

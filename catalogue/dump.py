@@ -31,7 +31,7 @@ from evidence.errors import CatalogueError, EntryInvalidError, StoreFullError
 
 #: Not dumped: sessions are no one's but the browser's that holds them; data keys lie beside the stores, and an old backup that
 #: held them would keep the key of footage that was disposed of; the others follow from what is dumped.
-LEFT_OUT: Final = frozenset({"web_sessions", "blob_keys", "progress", "recording_texts"})
+LEFT_OUT: Final = frozenset({"web_sessions", "blob_keys", "progress", "recording_texts", "rule_dates"})
 #: Where the primary key is a digest, rows are ordered by something that grows with time instead.
 _ORDER: Final = {
     "blobs": "(SELECT min(h.holder) FROM blob_holders h WHERE h.sha256 = blobs.sha256), sha256",

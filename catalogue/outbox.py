@@ -138,7 +138,8 @@ class CatalogueOutbox:
         rows = [
             {
                 "id": one.entry, "event_type": one.event.TYPE, "recording": one.event.recording,
-                "actor": one.event.actor, "at": at, "key_id": key_id, "seq": turn.seq + offset,
+                "matter": getattr(one.event, "matter", ""), "actor": one.event.actor,
+                "at": at, "key_id": key_id, "seq": turn.seq + offset,
                 "envelope": one.envelope, "leaf_sha256": one.leaf_sha256,
             }
             for offset, one in enumerate(new)

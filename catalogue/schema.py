@@ -32,6 +32,15 @@ from catalogue.schema_of_keeping import (
     store_states,
     stray_blobs,
 )
+from catalogue.schema_of_rules import (
+    matter_documents,
+    matter_links,
+    matter_numbers,
+    matter_persons,
+    matters,
+    recording_rules,
+    rule_dates,
+)
 from catalogue.types import SERIAL, TOKENS, CanonicalJson, DigestText, EnumText, IdText, UtcMs
 from evidence.digest import BLAKE3, SHA256, SM3
 from evidence.ids import AgentId, DerivativeId, DeviceId, EntryId, FindingId, OffloadId, RecordingId, UnitId
@@ -61,17 +70,24 @@ __all__ = [
     "fixity_stores",
     "inventories",
     "log_head",
+    "matter_documents",
+    "matter_links",
+    "matter_numbers",
+    "matter_persons",
+    "matters",
     "metadata",
     "offloads",
     "os_users",
     "posts",
     "progress",
     "recording_names",
+    "recording_rules",
     "recording_texts",
     "recordings",
     "removal_hours",
     "removals",
     "role_grants",
+    "rule_dates",
     "settings",
     "signers",
     "space_samples",
@@ -393,9 +409,17 @@ entries = Table(
     Column("envelope", LargeBinary, nullable=False),
     Column("leaf_sha256", LargeBinary, nullable=False),
     Column("idx", BigInteger, unique=True),
+    _text("matter"),
     sa.UniqueConstraint("key_id", "seq"),
 )
 Index("ix_entries_recording", entries.c.recording, entries.c.added)
+Index(
+    "ix_entries_matter",
+    entries.c.matter,
+    entries.c.added,
+    sqlite_where=entries.c.matter != NOTHING,
+    postgresql_where=entries.c.matter != NOTHING,
+)
 Index(
     "ix_entries_unsequenced",
     entries.c.added,

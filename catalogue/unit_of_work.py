@@ -14,18 +14,20 @@ from catalogue.db import Db
 from catalogue.devices import Devices, Offloads
 from catalogue.fixity import Fixity
 from catalogue.inventories import Inventories
+from catalogue.matters import Matters
 from catalogue.outbox import CatalogueOutbox
 from catalogue.people import People
 from catalogue.recordings import Recordings
 from catalogue.records import TimelineRow
 from catalogue.references import References
+from catalogue.rules import RecordingRules
 from catalogue.running import ClockMarks, Findings, ProgressRows, Settings, WebSessions
 from catalogue.search_index import SearchIndex
 from catalogue.space import SpaceSamples
 from catalogue.store_moves import StoreMoves
 from catalogue.store_states import StoreStates
-from catalogue.timeline import timeline_of
-from evidence.ids import RecordingId
+from catalogue.timeline import matter_timeline_of, timeline_of
+from evidence.ids import MatterId, RecordingId
 from evidence.ports import Outbox
 
 
@@ -60,6 +62,8 @@ class UnitOfWork:
         self.brakes = Brakes(db)
         self.fixity = Fixity(db)
         self.inventories = Inventories(db)
+        self.matters = Matters(db)
+        self.rules = RecordingRules(db)
 
     def after_commit(self, fn: Callable[[], None]) -> None:
         """Run ``fn`` once the commit is durable; never after a rollback. For hints only (wake the sealer)."""
@@ -73,3 +77,7 @@ class UnitOfWork:
     def timeline(self, recording: RecordingId) -> list[TimelineRow]:
         """Custody entries of a recording with the disclosures that still exist, in log order."""
         return timeline_of(self._db, recording)
+
+    def matter_timeline(self, matter: MatterId) -> list[TimelineRow]:
+        """Custody entries of a matter with the disclosures that still exist, in log order."""
+        return matter_timeline_of(self._db, matter)

@@ -25,6 +25,7 @@ _KINDS: dict[str, Callable[[Json], bool]] = {
     "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "bool": lambda value: isinstance(value, bool),
     "dict[str, Json]": lambda value: type(value) is dict,
+    "dict[str, Json] | None": lambda value: value is None or type(value) is dict,
     "list[dict[str, str]]": lambda value: type(value) is list and all(map(_is_text_object, value)),
     "str | None": lambda value: value is None or isinstance(value, str),
     "list[str] | None": lambda value: (

@@ -30,6 +30,15 @@ from evidence.events_of_keeping import (
     LocksRenewed,
     StoreMoved,
 )
+from evidence.events_of_rules import (
+    DocumentFiled,
+    MatterActed,
+    RecordingArchived,
+    RecordingClassified,
+    RecordingDisposed,
+    RecordingDisposing,
+    RecordingFlagged,
+)
 
 __all__ = [
     "EVENT_TYPES",
@@ -39,12 +48,19 @@ __all__ = [
     "BytesReleased",
     "CopyMade",
     "CopyRemoved",
+    "DocumentFiled",
     "EpochKeyMade",
     "Event",
     "FixityRound",
     "InventoryTaken",
     "KeysBackedUp",
     "LocksRenewed",
+    "MatterActed",
+    "RecordingArchived",
+    "RecordingClassified",
+    "RecordingDisposed",
+    "RecordingDisposing",
+    "RecordingFlagged",
     "StoreMoved",
     "parse_event",
     "personal",

@@ -85,3 +85,15 @@ class FindingId(Id):
     """Something an auditor must look at."""
 
     prefix = "fnd"
+
+
+class MatterId(Id):
+    """A numbered thing that persons bring, judge and close: a hold, a case, a request, a ticket."""
+
+    prefix = "mat"
+
+
+class DocumentId(Id):
+    """A document that was filed with a matter."""
+
+    prefix = "doc"

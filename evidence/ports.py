@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, NoReturn, Protocol, Self
 
 from evidence.clock import TimeReading
 from evidence.digest import Digest, Hasher
@@ -20,6 +20,7 @@ from evidence.model import (
     BlobStat,
     Cap,
     ClockOffset,
+    Decision,
     DeviceIdentity,
     DeviceStatus,
     ObjectScope,
@@ -424,6 +425,24 @@ class Authoriser(Protocol):
 
     def require(self, actor: Actor, action: Action, scope: ObjectScope | None = None, *, detail: str = "") -> None:
         """Return when allowed; otherwise enter the denial in a transaction of its own and raise AccessDeniedError."""
+        ...
+
+    def decide(self, actor: Actor, action: Action, scope: ObjectScope | None = None) -> Decision:
+        """What the answer would be; nothing is entered. For menus and buttons, never instead of :meth:`require`."""
+        ...
+
+    def decide_each(self, actor: Actor, action: Action, scopes: Sequence[ObjectScope]) -> list[Decision]:
+        """Like :meth:`decide` for many objects."""
+        ...
+
+    def deny(
+        self, actor: Actor, action: Action, *, reason: str, scope: ObjectScope | None = None, detail: str = ""
+    ) -> NoReturn:
+        """Enter a refusal that only a workflow can know (the asker may not approve), and raise AccessDeniedError."""
+        ...
+
+    def offered(self, actor: Actor) -> frozenset[Action]:
+        """Acts the actor may do on at least something: what menus show."""
         ...
 
     def visibility(self, actor: Actor, action: Action) -> Visibility:

@@ -21,6 +21,8 @@ from flow import InlineEngine
 from ingest.parts import Parts
 from ingest.session import OffloadService
 from ingest.settings import IngestSettings
+from matters.desk import DeskParts, MatterDesk
+from matters.form import Form, Forms
 from storage.stores import StoreSet
 from support.custody import ORIGIN, TickingClock, fixed_key
 from support.recorders import make_gb_tree
@@ -97,6 +99,17 @@ class AssuredHome:
     def seal(self) -> None:
         while self.sealer.seal_once():
             pass
+
+    def desk(self, *forms: Form) -> MatterDesk:
+        """The engine of matters over these forms, over all forms of the house without any."""
+        from app.matter_forms import all_forms
+
+        return MatterDesk(
+            DeskParts(
+                catalogue=self.catalogue, authoriser=self.gate, recorder=self.recorder, clock=self.clock,
+                forms=Forms(forms) if forms else all_forms(),
+            )
+        )  # fmt: skip
 
     def verify(self, *, copies: int = 2, domains: int = 1, disclosures: DisclosureArchive | None = None):
         return verify_home(

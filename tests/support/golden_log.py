@@ -29,7 +29,7 @@ FILES = GOLDEN / "log"
 BAD = GOLDEN / "bad_entries"
 _SAMPLES: dict[str, Any] = {
     "str": "text 文字", "int": 7, "bool": True, "str | None": "值", "list[str] | None": ["提示 one", "two"],
-    "dict[str, Json]": {"fps": "25/1", "gps": [], "nested": {"n": 1}},
+    "dict[str, Json]": {"fps": "25/1", "gps": [], "nested": {"n": 1}}, "dict[str, Json] | None": {"title": "标题", "n": 1},
     "list[dict[str, str]]": [
         {"store": "primary", "domain": "disk:a", "key": "objects/sha256/ab", "version": "", "read_back_at": ""}
     ],

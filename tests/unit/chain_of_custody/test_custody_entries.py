@@ -215,6 +215,7 @@ def test_the_self_test_notices_a_wrong_answer_and_a_lost_check(monkeypatch: pyte
 # --- the documented format --------------------------------------------------------------------------------------------
 _KIND_WORDS = {
     "str": "", "str | None": "", "int": "integer", "bool": "boolean", "dict[str, Json]": "object",
+    "dict[str, Json] | None": "object",
     "list[dict[str, str]]": "list of objects of texts", "list[str] | None": "list of texts",
 }  # fmt: skip
 

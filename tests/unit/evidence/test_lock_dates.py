@@ -112,3 +112,15 @@ def test_p09_a_clock_that_contradicts_what_was_seen_tells_no_time() -> None:
     assert believed_now(TimeReading(seen + DAY, 0, "unsynchronised", -1), seen) == seen + DAY
     assert believed_now(TimeReading(seen - DAY, 0, "synchronised", 5), seen) is None
     assert believed_now(TimeReading(seen + 400 * DAY, 0, "unsynchronised", -1), seen) is None
+
+
+def test_r10_r19_a_longer_class_or_a_case_moves_the_lawful_date_and_none_shortens_it() -> None:
+    now, came = local("2026-11-26T12:00"), local("2026-05-01T10:00")
+    ordinary, decided = local("2026-11-02T00:00"), local("2028-05-02T00:00")
+    assert lock_until([LockFacts(accession=came)], now, POLICY) == LockDate(until=None, last=True), ordinary
+    longer = LockFacts(accession=came, due_at=decided)
+    assert lock_until([longer], now, POLICY) == LockDate(until=now + POLICY.cap, last=False)
+    near = LockFacts(accession=came, due_at=now + 10 * DAY)
+    assert lock_until([near], now, POLICY) == LockDate(until=now + 10 * DAY, last=True), "never past the lawful date"
+    shorter = LockFacts(accession=now, due_at=now + 10 * DAY)
+    assert lock_until([shorter], now + 170 * DAY, POLICY).until == due_at(now)

@@ -1,0 +1,405 @@
+"""The engine of all matters: authorise, check, change, enter.
+
+An act is one transaction: the matter is locked, its state and guards are looked at again, the entry is made, the rows are written
+as the entry says (:mod:`matters.fold`), and effects follow. Who may act is asked before it, outside of any transaction, so that a
+refusal stays entered. If we crash before the commit, nothing happened; after it, everything did.
+
+Source: docs/architecture.md "Matters"; docs/invariants.md 4, 7, 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from catalogue import Catalogue, UnitOfWork
+from catalogue.matters import MatterFilter, MatterRow
+from catalogue.records import TimelineRow
+from evidence.clock import BUREAU_ZONE, Clock, TimeReading, to_text, unix_ms
+from evidence.errors import AccessDeniedError, InvalidInputError, PolicyUnmetError, StateConflictError
+from evidence.events import Event, MatterActed
+from evidence.ids import AgentId, EntryId, MatterId, RecordingId, UnitId
+from evidence.limits import PAGE_ROWS_MAX
+from evidence.model import Action, Actor, ObjectScope
+from evidence.ports import Authoriser, CustodyRecorder
+from matters import looking
+from matters.fold import Folded, fold
+from matters.form import Act, FieldKind, Form, Forms
+from matters.looking import MatterView
+from matters.turn import Asked, NewLink, Turn
+from matters.values import FormError, checked
+from matters.writing import folded_of, write
+
+#: Reason code of a refusal: one person cannot do both.
+SAME_PERSON: Final = "same-person"
+#: Reason code of a refusal: only somebody with a certain part in the matter.
+NO_PART: Final = "no-part"
+#: So many links fit into one entry with room to spare.
+_LINKS_AN_ENTRY: Final = 200
+#: More in one act is refused.
+LINKS_MAX: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskParts:
+    """What the engine works with.
+
+    Attributes:
+        catalogue: Where matters stand.
+        authoriser: Asked at every act and look.
+        recorder: Signs the entries.
+        clock: Injected time.
+        forms: The kinds of matters.
+        woken: Called after a commit that added an entry.
+    """
+
+    catalogue: Catalogue
+    authoriser: Authoriser
+    recorder: CustodyRecorder
+    clock: Clock
+    forms: Forms
+    woken: Callable[[], None] = field(default=lambda: None)
+
+
+class MatterDesk:
+    """Opens matters, acts on them, and tells of them. Thread-safe.
+
+    Args:
+        parts: What it works with.
+    """
+
+    def __init__(self, parts: DeskParts) -> None:
+        self._parts = parts
+
+    @property
+    def forms(self) -> Forms:
+        """The kinds of matters."""
+        return self._parts.forms
+
+    # --- acting -------------------------------------------------------------------------------------------------------
+    def open(
+        self, actor: Actor, kind: str, values: Mapping[str, Any] | None = None, *, unit: UnitId | None = None,
+        links: Sequence[NewLink] = (),
+    ) -> MatterRow:  # fmt: skip
+        """Open a matter; it gets the next number of its kind and year. Durable on return.
+
+        Args:
+            actor: Who opens it.
+            kind: Name of the form.
+            values: Fields of its opening act.
+            unit: The department it belongs to; None for the actor's own, where they have one.
+            links: What it concerns.
+
+        Raises:
+            AccessDeniedError: No right (entered). FormError: Not filled in rightly. PolicyUnmetError: A guard refused.
+        """
+        form = self._parts.forms.of(kind)
+        act = form.opening
+        if act.hidden:
+            raise InvalidInputError(f"a {kind} is not opened by persons")
+        unit = unit or self._unit_of(actor)
+        scope = ObjectScope(unit=unit, officer=actor.agent)
+        self._parts.authoriser.require(actor, act.action, scope, detail=f"{kind}.{act.name}")
+        asked = self._asked(actor, act, values or {}, links, ())
+        with self._parts.catalogue.begin() as uow:
+            now = self._parts.clock.now()
+            return self._perform(
+                uow, now, actor, kind=kind, matter=None, act=act.name, asked=asked, unit=unit, parent=None
+            )  # fmt: skip
+
+    def act(
+        self, actor: Actor, matter: MatterId, act: str, values: Mapping[str, Any] | None = None, *,
+        links: Sequence[NewLink] = (), unlinks: Sequence[NewLink] = (), seen: str = "", version: int | None = None,
+    ) -> MatterRow:  # fmt: skip
+        """Act on a matter. Durable on return.
+
+        Args:
+            actor: Who acts.
+            matter: On what.
+            act: Name of the act.
+            values: Its fields.
+            links: What is linked by it.
+            unlinks: What it takes away.
+            seen: Digest of the view the actor decided on (:attr:`MatterView.seen`), where the act asks for it.
+            version: The version the actor saw; None for whichever it is now.
+
+        Raises:
+            AccessDeniedError: No right, or no part in the matter that the act needs, or one that forbids it (entered).
+            StateConflictError: Not in this state, or somebody acted meanwhile.
+            FormError, PolicyUnmetError: Not filled in rightly; a guard refused.
+        """
+        before = self._read(matter)
+        form = self._parts.forms.of(before.row.kind)
+        wanted = form.act(act)
+        if wanted.hidden:
+            raise InvalidInputError(f"{act} is not done by persons")
+        scope = looking.scope_of(before, actor.agent)
+        self._parts.authoriser.require(actor, wanted.action, scope, detail=f"{form.kind}.{act} {before.row.number}")
+        why = looking.part_refusal(before, wanted, actor.agent)
+        if why:
+            self._parts.authoriser.deny(
+                actor, wanted.action, reason=why, scope=scope, detail=f"{form.kind}.{act} {before.row.number}"
+            )
+        asked = self._asked(actor, wanted, values or {}, links, unlinks)
+        if wanted.frozen and not seen:
+            raise FormError({"seen": "missing"})
+        with self._parts.catalogue.begin() as uow:
+            now = self._parts.clock.now()
+            if wanted.frozen:
+                asked.facts["seen_sha256"] = self._require_seen(uow, matter, seen)
+            return self._perform(
+                uow, now, actor, kind=form.kind, matter=matter, act=act, asked=asked, unit=None, parent=None, version=version,
+            )  # fmt: skip
+
+    def act_as_service(self, matter: MatterId, act: str, asked: Asked | None = None) -> MatterRow:
+        """The service itself acts (a deadline ran out, a job is done): no rights are asked, guards are. Durable on return."""
+        with self._parts.catalogue.begin() as uow:
+            return self.act_within(uow, matter, act, asked)
+
+    def act_within(
+        self, uow: UnitOfWork, matter: MatterId, act: str, asked: Asked | None = None, *, actor: Actor | None = None
+    ) -> MatterRow:
+        """As :meth:`act_as_service`, inside of the caller's transaction; ``actor`` when it is in a person's name."""
+        now = self._parts.clock.now()
+        return self._perform(
+            uow, now, actor, kind="", matter=matter, act=act, asked=asked or Asked(), unit=None, parent=None
+        )  # fmt: skip
+
+    def open_within(
+        self, uow: UnitOfWork, kind: str, asked: Asked, *, actor: Actor | None = None, unit: UnitId | None = None
+    ) -> MatterRow:
+        """Open a matter inside of the caller's transaction, for the service or in a person's name who was asked before."""
+        now = self._parts.clock.now()
+        return self._perform(uow, now, actor, kind=kind, matter=None, act="", asked=asked, unit=unit, parent=None)
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+    def view(self, actor: Actor, matter: MatterId) -> MatterView:
+        """A matter as this person may see it, with what they can do.
+
+        Raises:
+            NotFoundError: No such matter. AccessDeniedError: Not theirs to see (entered).
+        """
+        folded = self._read(matter)
+        form = self._parts.forms.of(folded.row.kind)
+        if not looking.has_part(folded, actor.agent):
+            scope = looking.scope_of(folded, actor.agent)
+            self._parts.authoriser.require(actor, form.see, scope, detail=f"{form.kind} {folded.row.number}")
+        return looking.view_of(folded, form, actor, self._parts.authoriser)
+
+    def history(self, actor: Actor, matter: MatterId) -> list[TimelineRow]:
+        """The entries of a matter as this person may read them; raises as :meth:`view`."""
+        seen = self.view(actor, matter)
+        with self._parts.catalogue.read() as uow:
+            return looking.masked_history(uow.matter_timeline(matter), seen.masked)
+
+    def find(
+        self, actor: Actor, wanted: MatterFilter | None = None, *, after: MatterId | None = None, limit: int = 50
+    ) -> list[MatterRow]:
+        """A page of the matters this person may know of, newest first; fields they may not see are left out."""
+        wanted = wanted or MatterFilter()
+        limit = max(1, min(limit, PAGE_ROWS_MAX))
+        found: list[MatterRow] = []
+        with self._parts.catalogue.read() as uow:
+            for kinds, visibility in self._visible(actor, wanted):
+                found += uow.matters.find(
+                    replace(wanted, kinds=kinds), visibility, me=actor.agent, after=after, limit=limit
+                )  # fmt: skip
+            found.sort(key=lambda row: row.id, reverse=True)
+            return [looking.masked_row(uow, row, self._parts.forms, actor.agent) for row in found[:limit]]
+
+    def counts(self, actor: Actor, wanted: MatterFilter | None = None) -> dict[tuple[str, str], int]:
+        """How many there are that this person may know of, by kind and state."""
+        counted: dict[tuple[str, str], int] = {}
+        with self._parts.catalogue.read() as uow:
+            for kinds, visibility in self._visible(actor, wanted or MatterFilter()):
+                asked = replace(wanted or MatterFilter(), kinds=kinds)
+                counted.update(uow.matters.counts(asked, visibility, me=actor.agent))
+        return counted
+
+    def kinds(self, actor: Actor) -> list[Form]:
+        """Kinds this person may see or open."""
+        offered = self._parts.authoriser.offered(actor)
+        return [form for form in self._parts.forms if form.see in offered or form.opening.action in offered]
+
+    def may_open(self, actor: Actor, kind: str) -> bool:
+        """Whether a page offers to open one."""
+        form = self._parts.forms.of(kind)
+        return not form.opening.hidden and form.opening.action in self._parts.authoriser.offered(actor)
+
+    def _visible(self, actor: Actor, wanted: MatterFilter) -> Iterable[tuple[Collection[str], Any]]:
+        by_right: dict[Action, list[str]] = {}
+        for form in self._parts.forms:
+            if not wanted.kinds or form.kind in wanted.kinds:
+                by_right.setdefault(form.see, []).append(form.kind)
+        for action, kinds in by_right.items():
+            yield kinds, self._parts.authoriser.visibility(actor, action)
+
+    # --- the inside ---------------------------------------------------------------------------------------------------
+    def _read(self, matter: MatterId) -> Folded:
+        with self._parts.catalogue.read() as uow:
+            return folded_of(uow, uow.matters.get(matter))
+
+    def _unit_of(self, actor: Actor) -> UnitId | None:
+        with self._parts.catalogue.read() as uow:
+            return looking.present_unit(uow, actor.agent, self._parts.clock.now().wall)
+
+    def _require_seen(self, uow: UnitOfWork, matter: MatterId, seen: str) -> str:
+        """What is decided on must be what was seen; StateConflictError when it changed since."""
+        present = looking.digest_of(folded_of(uow, uow.matters.lock(matter)))
+        if present != seen:
+            raise StateConflictError(
+                "what is decided on has changed since it was looked at", kept="Nothing was entered.",
+                todo="Look at it again, then decide.",
+            )  # fmt: skip
+        return present
+
+    def _asked(
+        self, actor: Actor, act: Act, values: Mapping[str, Any], links: Sequence[NewLink], unlinks: Sequence[NewLink]
+    ) -> Asked:
+        facts, words = checked(act.fields, values)
+        _require_roles(act, [*links, *unlinks])
+        if len(links) + len(unlinks) > LINKS_MAX:
+            raise InvalidInputError(f"at most {LINKS_MAX} things are linked in one act")
+        asked = Asked(facts=facts, words=words, links=list(links), unlinks=list(unlinks))
+        asked.persons += [(one.part, AgentId(facts[one.name])) for one in act.fields if one.part and one.name in facts]
+        self._require_targets(actor, act, facts, links)
+        return asked
+
+    def _require_targets(
+        self, actor: Actor, act: Act, facts: Mapping[str, Any], links: Sequence[NewLink]
+    ) -> None:  # fmt: skip
+        """Whatever is named must exist, and a recording must be one the actor may know of."""
+        by_role = {one.role: one for one in act.links}
+        wanted: dict[Action, list[RecordingId]] = {}
+        for link in links:
+            if link.target.startswith("rec_"):
+                wanted.setdefault(by_role[link.role].needs, []).append(RecordingId(link.target))
+        for one in act.fields:
+            if one.kind is FieldKind.RECORDING and one.name in facts:
+                wanted.setdefault(Action.RECORDING_LIST, []).append(RecordingId(facts[one.name]))
+        with self._parts.catalogue.read() as uow:
+            looking.require_known(uow, act, facts, links)
+            scopes = {
+                action: [looking.recording_scope(uow, recording) for recording in recordings]
+                for action, recordings in wanted.items()
+            }
+        for action, asked in scopes.items():
+            for scope, decision in zip(asked, self._parts.authoriser.decide_each(actor, action, asked), strict=True):
+                if not decision.allowed:
+                    self._parts.authoriser.deny(actor, action, reason=decision.reason, scope=scope, detail=act.name)
+
+    def _perform(
+        self, uow: UnitOfWork, now: TimeReading, actor: Actor | None, *, kind: str, matter: MatterId | None, act: str,
+        asked: Asked, unit: UnitId | None, parent: Turn | None, version: int | None = None,
+    ) -> MatterRow:  # fmt: skip
+        before = folded_of(uow, uow.matters.lock(matter)) if matter is not None else None
+        form = self._parts.forms.of(before.row.kind if before is not None else kind)
+        done = form.act(act) if act else form.opening
+        _require_doable(before, done, version)
+        if before is not None and actor is not None:
+            why = looking.part_refusal(before, done, actor.agent)
+            if why and parent is None:
+                raise AccessDeniedError(f"{done.name} was refused: {why}", kept="Nothing was entered.")
+        identity = matter or MatterId.new(unix_ms(now.wall))
+        turn = Turn(
+            uow=uow, form=form, act=done, actor=actor, now=now, before=before, asked=asked, matter=identity,
+            recorder=lambda event: self._record(uow, event, now),
+            perform=lambda *, parent, **rest: self._perform(uow, now, actor, parent=parent, **rest),
+        )  # fmt: skip
+        _require_complete(turn)
+        for guard in done.guards:
+            guard(turn)
+        if done.role and actor is not None and (done.role, actor.agent) not in asked.persons:
+            asked.persons.append((done.role, actor.agent))
+        number = before.row.number if before is not None else self._number(uow, form, now)
+        owned = before.row.unit if before is not None else unit
+        folded = self._enter(turn, number=number, unit=owned)
+        turn.after = folded
+        for effect in done.effects:
+            effect(turn)
+        return folded.row
+
+    def _number(self, uow: UnitOfWork, form: Form, now: TimeReading) -> str:
+        year = now.wall.astimezone(BUREAU_ZONE).year
+        return form.number(year, uow.matters.next_number(f"{form.kind}:{year}"))
+
+    def _enter(self, turn: Turn, *, number: str, unit: UnitId | None) -> Folded:
+        """Make the entries and write the rows as they say; many links take several entries."""
+        form, act, asked = turn.form, turn.act, turn.asked
+        state = act.after or (turn.before.row.state if turn.before is not None else "")
+        due = form.deadline(turn) if form.deadline is not None and not form.state(state).final else None
+        links = [_link(one, "add") for one in asked.links] + [_link(one, "remove") for one in asked.unlinks]
+        words = dict(asked.words)
+        words.update({f"link:{one.role}:{one.target}:{one.key}": one.words for one in asked.links if one.words})
+        first, *rest = [links[at : at + _LINKS_AN_ENTRY] for at in range(0, len(links), _LINKS_AN_ENTRY)] or [[]]
+        event = MatterActed(
+            actor=turn.agent or "", matter=turn.matter, kind=form.kind, number=number, act=act.name, state=state,
+            final=form.state(state).final, version=turn.before.row.version + 1 if turn.before is not None else 1,
+            at=to_text(turn.now.wall), unit=unit or "", due=to_text(due) if due is not None else "", facts=asked.facts,
+            persons=[
+                *({"op": "remove", "role": role, "agent": agent} for role, agent in asked.no_longer),
+                *({"op": "add", "role": role, "agent": agent} for role, agent in asked.persons),
+            ],
+            links=first, words=words or None,
+        )  # fmt: skip
+        folded = self._write(turn, turn.before, event)
+        for more in rest:
+            further = replace(event, version=folded.row.version + 1, facts={}, persons=[], links=more, words=None)
+            folded = self._write(turn, folded, further)
+        return folded
+
+    def _write(self, turn: Turn, before: Folded | None, event: MatterActed) -> Folded:
+        folded = fold(before, event)
+        if folded is None:  # a matter.acted always makes one
+            raise StateConflictError("the act made nothing")
+        write(turn.uow, before, folded)
+        self._record(turn.uow, event, turn.now)
+        return folded
+
+    def _record(self, uow: UnitOfWork, event: Event, now: TimeReading) -> EntryId:
+        uow.after_commit(self._parts.woken)
+        return self._parts.recorder.record(uow.outbox, event, at=now)
+
+
+def _link(link: NewLink, op: str) -> dict[str, str]:
+    return {**link.facts, "op": op, "role": link.role, "to": link.target, "key": link.key}
+
+
+def _require_roles(act: Act, links: Sequence[NewLink]) -> None:
+    by_role = {one.role: one for one in act.links}
+    for link in links:
+        if link.role not in by_role or link.target.partition("_")[0] not in by_role[link.role].targets:
+            raise InvalidInputError(f"{act.name} links nothing as {link.role[:64]!r} to {link.target[:64]!r}")
+
+
+def _require_doable(before: Folded | None, act: Act, version: int | None) -> None:
+    if before is None:
+        return
+    if before.row.state not in act.before:
+        raise StateConflictError(
+            f"{before.row.number} stands at {before.row.state!r}: {act.name} cannot be done now",
+            kept="Nothing was entered.", todo="Look at it again.",
+        )  # fmt: skip
+    if version is not None and before.row.version != version:
+        raise StateConflictError(
+            f"{before.row.number} was acted on meanwhile", kept="Your act was not entered.", todo="Look at it again."
+        )
+
+
+def _require_complete(turn: Turn) -> None:
+    """Links and documents the act cannot do without."""
+    for role in turn.act.links:
+        count = len(turn.links(role.role))
+        if count < role.least:
+            raise FormError({role.role: "missing"})
+        if role.most and count > role.most:
+            raise FormError({role.role: "out-of-range"})
+    if turn.act.documents:
+        filed = {one.role for one in turn.uow.matters.documents(turn.matter)}
+        missing = [role for role in turn.act.documents if role not in filed]
+        if missing:
+            raise PolicyUnmetError(
+                f"these documents are not on file yet: {', '.join(missing)}", kept="Nothing was entered.",
+                todo="File them, then try again.",
+            )  # fmt: skip

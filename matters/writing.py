@@ -1,0 +1,38 @@
+"""Rows of a matter, read into and written from what :mod:`matters.fold` says."""
+
+from __future__ import annotations
+
+from catalogue import UnitOfWork
+from catalogue.matters import MatterRow
+from matters.fold import Folded
+
+
+def folded_of(uow: UnitOfWork, row: MatterRow) -> Folded:
+    """A matter with everything about it, as the rows tell."""
+    return Folded(
+        row=row,
+        persons={(one.role, str(one.agent)): one for one in uow.matters.persons(row.id)},
+        links={(one.role, one.target, one.key): one for one in uow.matters.links(row.id)},
+        documents={str(one.id): one for one in uow.matters.documents(row.id)},
+    )
+
+
+def write(uow: UnitOfWork, before: Folded | None, after: Folded) -> None:
+    """Write what differs; StateConflictError when the rows are not those of ``before`` any more."""
+    if before is None:
+        uow.matters.add(after.row)
+    else:
+        uow.matters.put(after.row, expected_version=before.row.version)
+    was_persons = before.persons if before is not None else {}
+    for role, agent in was_persons.keys() - after.persons.keys():
+        uow.matters.drop_person(after.row.id, role, was_persons[role, agent].agent)
+    for place in after.persons.keys() - was_persons.keys():
+        uow.matters.put_person(after.persons[place])
+    was_links = before.links if before is not None else {}
+    for role, target, key in was_links.keys() - after.links.keys():
+        uow.matters.drop_link(after.row.id, role, target, key)
+    for where, link in after.links.items():
+        if was_links.get(where) != link:
+            uow.matters.put_link(link)
+    for identity in after.documents.keys() - (before.documents.keys() if before is not None else set()):
+        uow.matters.add_document(after.documents[identity])
