@@ -144,6 +144,15 @@ def checkpoint_text(checkpoint: Checkpoint | None, lang: Language) -> dict[str, 
     }  # fmt: skip
 
 
+def checkpoint_data(checkpoint: Checkpoint | None) -> dict[str, Any] | None:
+    """The checkpoint as attached data."""
+    if checkpoint is None:
+        return None
+    return {
+        "origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root, "time": checkpoint.time,
+    }  # fmt: skip
+
+
 def _content(value: object) -> object:
     """A block as attached data: its fields, pictures by caption only."""
     if is_dataclass(value) and not isinstance(value, type):
@@ -156,13 +165,9 @@ def _content(value: object) -> object:
 
 def data_file(printable: Printable) -> bytes:
     """The attached ``data.json``: head, checkpoint, and the caller's data or the blocks' own values."""
-    checkpoint = printable.checkpoint
     head = {
         "format": "liuhen-document/1", "title": printable.title, "number": printable.number, "unit": printable.unit,
-        "lang": printable.lang, "printed_at": printable.printed_at,
-        "checkpoint": None if checkpoint is None else {
-            "origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root, "time": checkpoint.time,
-        },
+        "lang": printable.lang, "printed_at": printable.printed_at, "checkpoint": checkpoint_data(printable.checkpoint),
     }  # fmt: skip
     if printable.data is not None:
         return attached_json({**head, "data": printable.data})
