@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from catalogue import search
 from catalogue.db import CHUNK, Db, chunks
 from catalogue.records import NameRow, RecordingFilter, RecordingPage, RecordingRow
-from catalogue.schema import entries, log_head, recording_names, recordings
+from catalogue.schema import entries, log_head, recording_names, recordings, rule_dates
 from catalogue.search_index import SearchIndex
 from catalogue.values import changes, fields_of
 from evidence.digest import Digest
@@ -33,6 +33,9 @@ _NOT_YET_STORED = (
     RecordingState.ACQUIRED,
 )
 _KEPT = (RecordingState.ACQUIRED, RecordingState.STORED, RecordingState.RELEASED)
+#: What its date of keeping rests on: a change of one has the date computed anew (``retention.recompute``).
+_DATED = {"acquired_at", "deadline_at", "ended_at", "started_source", "important", "attached_to", "stored_at"}
+_DATED_STATES = (RecordingState.STORED, RecordingState.RELEASED)
 
 _FULL = sa.select(
     *[column for column in recordings.c if column.name != "sort_at"],
@@ -116,7 +119,10 @@ class Recordings:
     def _changed(self, identity: RecordingId, columns: Mapping[str, Any]) -> RecordingRow:
         if _SEARCHED & columns.keys():
             self._index.refresh(identity)
-        return self.get(identity)
+        row = self.get(identity)
+        if row.state in _DATED_STATES and _DATED & columns.keys():
+            self._db.upsert(rule_dates, {"recording": identity, "stale": True})
+        return row
 
     # --- names ---
     def add_name(self, row: NameRow) -> None:
@@ -201,6 +207,14 @@ class Recordings:
         """Side files of a recording."""
         return self._list(_FULL.where(recordings.c.attached_to == identity).order_by(recordings.c.id))
 
+    def attached_each(self, identities: Collection[RecordingId]) -> list[RecordingRow]:
+        """Side files of any of these recordings."""
+        rows: list[RecordingRow] = []
+        for part in chunks(sorted(identities)):
+            here = recordings.c
+            rows += self._list(_FULL.where(here.attached_to.in_(part), here.attached_to.is_not(None)))
+        return rows
+
     # --- what people ask ---
     def search(
         self, wanted: RecordingFilter, visibility: Visibility, *, cursor: str = "", limit: int = 50, now: datetime
@@ -241,6 +255,14 @@ class Recordings:
             if len(rows) < CHUNK:
                 return
             after = rows[-1]["id"]
+
+    def kept_after(self, after: RecordingId | None, *, limit: int) -> list[RecordingRow]:
+        """A slice of all recordings whose bytes are or were in the stores, by identity."""
+        here = recordings.c
+        statement = _FULL.where(here.state.in_(_DATED_STATES))
+        if after is not None:
+            statement = statement.where(here.id > after)
+        return self._list(statement.order_by(here.id).limit(limit))
 
     def _one(self, statement: sa.Executable, identity: RecordingId) -> RecordingRow:
         row = self._db.one(statement)

@@ -1,9 +1,10 @@
 """Until when a copy of some bytes is locked against removal, and when that is looked at again. Pure.
 
-Ordinary footage is due six calendar months after the later of its trusted end and its accession (R10): its lock reaches there in
-steps, because a lock of a bucket in COMPLIANCE cannot be taken back by anybody, and never goes beyond. Footage that is to be
-kept without an end (held, of the long-term class, or of an accession that no believed clock told) has a date that rolls on.
-Bytes are shared: the latest date of all who need them counts, and one without an end makes the whole without an end.
+Ordinary footage is due six calendar months after the later of its trusted end and its accession (R10), footage of a longer class
+or of a closed case when that was decided (``retention.decide``): its lock reaches there in steps, because a lock of a bucket in
+COMPLIANCE cannot be taken back by anybody, and never goes beyond. Footage that is to be kept without an end (held, of the
+long-term class, or of an accession that no believed clock told) has a date that rolls on. Bytes are shared: the latest date of
+all who need them counts, and one without an end makes the whole without an end.
 
 A lock only forbids removal. When it has lapsed nothing happens by itself: what is due is decided elsewhere (promise 5).
 
@@ -58,14 +59,16 @@ class LockFacts:
     Attributes:
         accession: When its bytes came in, by a clock of ours that was believed; None when it was not.
         ended_at: When it ended, by a recorder's clock that is trusted; None when it is not.
-        long_term: It belongs to the long-term class.
+        long_term: It belongs to the long-term class, or nothing tells a date yet (an open case, a mark nobody judged).
         held: An order stands that it be kept.
+        due_at: The lawful date that was decided for it, where that is later than the ordinary one (a longer class, a case).
     """
 
     accession: datetime | None
     ended_at: datetime | None = None
     long_term: bool = False
     held: bool = False
+    due_at: datetime | None = None
 
     @property
     def endless(self) -> bool:
@@ -121,12 +124,15 @@ def lock_until(holders: Iterable[LockFacts], now: datetime, policy: LockPolicy) 
     facts = list(holders)
     if any(one.endless for one in facts):
         return LockDate(until=now + policy.cap, last=False)
-    due = max(
-        (due_at(one.accession, one.ended_at, months=policy.months) for one in facts if one.accession), default=None
-    )
+    due = max((_due(one, one.accession, policy) for one in facts if one.accession), default=None)
     if due is None or due <= now:
         return LockDate(until=None, last=True)
     return LockDate(until=min(due, now + policy.cap), last=due <= now + policy.cap)
+
+
+def _due(facts: LockFacts, accession: datetime, policy: LockPolicy) -> datetime:
+    ordinary = due_at(accession, facts.ended_at, months=policy.months)
+    return ordinary if facts.due_at is None else max(ordinary, facts.due_at)
 
 
 def needs_renewal(known: datetime | None, wanted: LockDate, now: datetime, policy: LockPolicy) -> bool:

@@ -26,7 +26,8 @@ from retention.periods import MONTHS_MAX, MONTHS_MIN, RetentionClass, parse_clas
 
 #: Shortest notice before anything is cleared (R10).
 NOTICE_DAYS_MIN: Final = 7
-_DAYS_MAX: Final = 3660
+#: Longest number of days: ten years.
+DAYS_MAX: Final = 3660
 _ROWS_MAX: Final = 2000
 _ALWAYS: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -92,8 +93,8 @@ class Schedule:
         bounds = (
             ("ordinary_months", self.ordinary_months, MONTHS_MIN, MONTHS_MAX),
             ("litigation_months", self.litigation_months, 0, MONTHS_MAX),
-            ("cool_off_days", self.cool_off_days, 0, _DAYS_MAX),
-            ("notice_days", self.notice_days, NOTICE_DAYS_MIN, _DAYS_MAX),
+            ("cool_off_days", self.cool_off_days, 0, DAYS_MAX),
+            ("notice_days", self.notice_days, NOTICE_DAYS_MIN, DAYS_MAX),
         )
         for name, value, least, most in bounds:
             if not least <= value <= most:

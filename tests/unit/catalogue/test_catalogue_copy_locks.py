@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from catalogue import Catalogue
 from catalogue.copy_locks import CopyLockRow
+from catalogue.rules import DateRow
 from catalogue.space import SpaceSample
 from evidence.digest import SHA256, Digest
 from evidence.ids import RecordingId
@@ -125,3 +126,29 @@ def test_what_a_cold_store_lacks(catalogue: Catalogue) -> None:
         lacking = uow.cold.lacking("cold", stored_before=after(days=2), limit=10)
         assert {one.sha256 for one in lacking} == {digest(2), digest(5), digest(6)}
         assert lacking[0].sha256 == digest(5), "oldest first"
+
+
+def test_r10_r11_what_was_decided_about_a_recording_is_what_its_locks_follow(catalogue: Catalogue) -> None:
+    with catalogue.begin() as uow:
+        bureau = make_bureau(uow)
+        rows = [
+            recording(bureau, acquired_at=T0, deadline_at=after(days=1), important=number == 4) for number in range(5)
+        ]
+        for number, each in enumerate(rows):
+            uow.recordings.add(each)
+            hold(uow, number, f"recording:{each.id}", "a")
+        dated, permanent, undecided, stale, judged = rows
+        uow.rules.put_date(DateRow(recording=dated.id, state="keep", due_at=after(days=700), computed_at=T0))
+        uow.rules.put_date(DateRow(recording=permanent.id, state="permanent", computed_at=T0))
+        uow.rules.mark_stale([undecided.id])
+        uow.rules.put_date(DateRow(recording=stale.id, state="keep", due_at=after(days=300), stale=True))
+        uow.rules.put_date(DateRow(recording=judged.id, state="keep", due_at=after(days=200)))
+    with catalogue.read() as uow:
+        facts = uow.copy_locks.facts_of([digest(number) for number in range(5)])
+    assert [facts[digest(number)] for number in range(5)] == [
+        [LockFacts(accession=T0, due_at=after(days=700))],
+        [LockFacts(accession=T0, long_term=True)],
+        [LockFacts(accession=T0)],
+        [LockFacts(accession=T0, due_at=after(days=300))],
+        [LockFacts(accession=T0, due_at=after(days=200))],
+    ]

@@ -1,0 +1,22 @@
+"""A small real home for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.assured_home import AssuredHome, make_home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[AssuredHome]:
+    made = make_home(tmp_path / "home")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def unit(home: AssuredHome):
+    return home.administration.create_unit(home.administrator, name="执法一科").id
