@@ -9,7 +9,8 @@ Source: docs/architecture.md "Matters"; docs/invariants.md 4, 7, 10.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -17,7 +18,14 @@ from catalogue import Catalogue, UnitOfWork
 from catalogue.matters import MatterFilter, MatterRow
 from catalogue.records import TimelineRow
 from evidence.clock import BUREAU_ZONE, Clock, TimeReading, to_text, unix_ms
-from evidence.errors import AccessDeniedError, InvalidInputError, PolicyUnmetError, StateConflictError
+from evidence.errors import (
+    AccessDeniedError,
+    InvalidInputError,
+    LimitExceededError,
+    NotFoundError,
+    PolicyUnmetError,
+    StateConflictError,
+)
 from evidence.events import Event, MatterActed
 from evidence.ids import AgentId, EntryId, MatterId, RecordingId, UnitId
 from evidence.limits import PAGE_ROWS_MAX
@@ -191,7 +199,7 @@ class MatterDesk:
         """The entries of a matter as this person may read them; raises as :meth:`view`."""
         seen = self.view(actor, matter)
         with self._parts.catalogue.read() as uow:
-            return looking.masked_history(uow.matter_timeline(matter), seen.masked)
+            return looking.masked_history(seen.form, uow.matter_timeline(matter), seen.masked, actor.agent)
 
     def find(
         self, actor: Actor, wanted: MatterFilter | None = None, *, after: MatterId | None = None, limit: int = 50
@@ -199,6 +207,20 @@ class MatterDesk:
         """A page of the matters this person may know of, newest first; fields they may not see are left out."""
         wanted = wanted or MatterFilter()
         limit = max(1, min(limit, PAGE_ROWS_MAX))
+        told: list[MatterRow] = []
+        while len(told) < limit:
+            page = self._page(actor, wanted, after=after, limit=limit)
+            # What was found by words this person may not see was not found.
+            told += [
+                row for row in page
+                if not wanted.text or not self._parts.forms.of(row.kind).confidential or looking.tells(row, wanted.text)
+            ]  # fmt: skip
+            if len(page) < limit:
+                break
+            after = page[-1].id
+        return told[:limit]
+
+    def _page(self, actor: Actor, wanted: MatterFilter, *, after: MatterId | None, limit: int) -> list[MatterRow]:
         found: list[MatterRow] = []
         with self._parts.catalogue.read() as uow:
             for kinds, visibility in self._visible(actor, wanted):
@@ -208,11 +230,66 @@ class MatterDesk:
             found.sort(key=lambda row: row.id, reverse=True)
             return [looking.masked_row(uow, row, self._parts.forms, actor.agent) for row in found[:limit]]
 
+    def known(self, actor: Actor, matters: Collection[MatterId]) -> dict[MatterId, MatterRow]:
+        """Those of these matters that this person may know of; nothing is entered, fields they may not see are left out."""
+        told = {}
+        with self._parts.catalogue.read() as uow:
+            for matter in matters:
+                with contextlib.suppress(NotFoundError):
+                    folded = folded_of(uow, uow.matters.get(matter))
+                    form = self._parts.forms.of(folded.row.kind)
+                    scope = looking.scope_of(folded, actor.agent)
+                    if looking.has_part(folded, actor.agent) or self._parts.authoriser.decide(
+                        actor, form.see, scope
+                    ).allowed:  # fmt: skip
+                        masked = looking.masked_fields(form, looking.parts_of(folded, actor.agent))
+                        told[matter] = looking.without(folded.row, masked)
+        return told
+
+    def each(self, actor: Actor, wanted: MatterFilter, *, most: int) -> Iterator[MatterView]:
+        """Every matter that :meth:`find` tells, with its persons, links and documents and no acts: rows of a register.
+
+        Args:
+            actor: Who asks.
+            wanted: What is asked for.
+            most: Rows at most.
+
+        Raises:
+            LimitExceededError: There are more.
+        """
+        told, after = 0, None
+        while True:
+            page = self.find(actor, wanted, after=after, limit=PAGE_ROWS_MAX)
+            for row in page:
+                told += 1
+                if told > most:
+                    raise LimitExceededError(
+                        f"more than {most} rows", kept="Nothing was written.", todo="Narrow the period."
+                    )
+                folded = self._read(row.id)
+                form = self._parts.forms.of(row.kind)
+                masked = looking.masked_fields(form, looking.parts_of(folded, actor.agent))
+                yield MatterView(
+                    form=form, row=row, links=list(folded.links.values()), documents=list(folded.documents.values()),
+                    persons=looking.known_persons(form, folded.persons.values(), masked, actor.agent), acts=(),
+                    masked=masked, seen="",
+                )  # fmt: skip
+            if len(page) < PAGE_ROWS_MAX:
+                return
+            after = page[-1].id
+
     def counts(self, actor: Actor, wanted: MatterFilter | None = None) -> dict[tuple[str, str], int]:
-        """How many there are that this person may know of, by kind and state."""
+        """How many there are that this person may know of, by kind and state.
+
+        A text is not looked for in kinds that have fields for few eyes: a count must not tell what they say.
+        """
         counted: dict[tuple[str, str], int] = {}
         with self._parts.catalogue.read() as uow:
             for kinds, visibility in self._visible(actor, wanted or MatterFilter()):
+                if wanted is not None and wanted.text:
+                    kinds = [kind for kind in kinds if not self._parts.forms.of(kind).confidential]
+                if not kinds:
+                    continue
                 asked = replace(wanted or MatterFilter(), kinds=kinds)
                 counted.update(uow.matters.counts(asked, visibility, me=actor.agent))
         return counted

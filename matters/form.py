@@ -83,6 +83,7 @@ class Field:
         personal: It names or describes a person: it becomes a disclosure, never a public fact. Whatever people write in
             their own words is personal.
         choices: Of a choice.
+        columns: Of a table: key and word of each column, in order; pages then offer cells to type in.
         hint: A sentence below the field.
         least: Smallest number.
         most: Largest number, or most characters.
@@ -96,6 +97,7 @@ class Field:
     required: bool = False
     personal: bool = False
     choices: Sequence[Choice] = ()
+    columns: Sequence[Choice] = ()
     hint: str = ""
     least: int = 0
     most: int = 0
@@ -262,6 +264,11 @@ class Form:
             if one.name == name:
                 return one
         raise InvalidInputError(f"{self.kind} knows no act {name[:64]!r}")
+
+    @property
+    def confidential(self) -> bool:
+        """Whether some of its fields are for few eyes."""
+        return any(one.seen_by for one in self.fields().values())
 
     def fields(self) -> dict[str, Field]:
         """Every field of every act."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -114,7 +115,7 @@ def view_of(folded: Folded, form: Form, actor: Actor, authoriser: Authoriser) ->
         and authoriser.decide(actor, act.action, scope).allowed
     ]  # fmt: skip
     return MatterView(
-        form=form, row=without(folded.row, masked), persons=list(folded.persons.values()),
+        form=form, row=without(folded.row, masked), persons=known_persons(form, folded.persons.values(), masked, actor.agent),
         links=list(folded.links.values()), documents=list(folded.documents.values()), acts=acts, masked=masked,
         seen=digest_of(folded),
     )  # fmt: skip
@@ -145,20 +146,45 @@ def masked_row(uow: UnitOfWork, row: MatterRow, forms: Forms, agent: AgentId) ->
     return without(row, masked_fields(form, parts))
 
 
-def masked_history(timeline: Sequence[TimelineRow], masked: Collection[str]) -> list[TimelineRow]:
-    """Entries without the fields somebody may not see."""
+def hidden_parts(form: Form, masked: Collection[str]) -> frozenset[str]:
+    """Parts whose holders are told only to those who may see the field that names them (a complainant who is kept secret)."""
+    return frozenset(one.part for one in form.fields().values() if one.name in masked and one.part)
+
+
+def known_persons(
+    form: Form, persons: Iterable[PersonRow], masked: Collection[str], agent: AgentId
+) -> list[PersonRow]:  # fmt: skip
+    """Persons without those that masked fields name; one's own part is always told."""
+    hidden = hidden_parts(form, masked)
+    return [one for one in persons if one.role not in hidden or one.agent == agent]
+
+
+def tells(row: MatterRow, text: str) -> bool:
+    """Whether a text stands in what is left of a matter for somebody's eyes: a search must not find what they may not see."""
+    told = json.dumps(dict(row.words), ensure_ascii=False).casefold()
+    return text.casefold() in row.number.casefold() or text.casefold() in told
+
+
+def masked_history(
+    form: Form, timeline: Sequence[TimelineRow], masked: Collection[str], agent: AgentId
+) -> list[TimelineRow]:  # fmt: skip
+    """Entries without the fields, and the persons they name, that somebody may not see."""
     if not masked:
         return list(timeline)
-    return [
-        replace(one, public=_masked(one.public, masked), disclosed=_masked(one.disclosed, masked)) for one in timeline
-    ]
+    hidden = hidden_parts(form, masked)
+
+    def left(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: _masked(name, value, masked, hidden, agent) for name, value in values.items()}
+
+    return [replace(one, public=left(one.public), disclosed=left(one.disclosed)) for one in timeline]
 
 
-def _masked(values: Mapping[str, Any], masked: Collection[str]) -> dict[str, Any]:
-    return {
-        name: _left(value, masked) if name in ("facts", "words") and isinstance(value, dict) else value
-        for name, value in values.items()
-    }
+def _masked(name: str, value: Any, masked: Collection[str], hidden: Collection[str], agent: AgentId) -> Any:
+    if name in ("facts", "words") and isinstance(value, dict):
+        return _left(value, masked)
+    if name == "persons" and isinstance(value, list):
+        return [one for one in value if one.get("role") not in hidden or one.get("agent") == agent]
+    return value
 
 
 def require_known(uow: UnitOfWork, act: Act, facts: Mapping[str, Any], links: Sequence[NewLink]) -> None:

@@ -176,6 +176,40 @@ def test_r23_a_field_for_few_eyes_is_left_out_for_everybody_else(home: AssuredHo
     assert "不可外泄" in str(desk.history(clerk, row.id))
 
 
+def test_r23_what_few_eyes_may_see_is_not_found_by_its_words_and_names_nobody(home: AssuredHome, unit) -> None:
+    secret = Form(
+        kind="complaint", word="Complaint", words="Complaints", number=plain_number("T"), see=Action.REGISTER_SEE,
+        states=(State(code="open", word="Open"),), persons={"complainant": "Complainant", "keeper": "Keeper"},
+        opening=Act(
+            name="open", word="Open", after="open", action=Action.ACCESS_ASK, role="keeper",
+            fields=(
+                Field(name="title", word="Title", personal=True),
+                Field(
+                    name="complainant", word="Complainant", kind=FieldKind.AGENT, part="complainant", seen_by=("keeper",)
+                ),
+                Field(name="story", word="Story", personal=True, seen_by=("keeper",)),
+            ),
+        ),
+    )  # fmt: skip
+    desk = home.desk(secret)
+    keeper, other = home.agent("甲", "unit_leader", unit=unit), home.agent("乙", "unit_leader", unit=unit)
+    who = home.agent("丙", "officer", unit=unit)
+    row = desk.open(keeper, "complaint", {"title": "来信", "complainant": who.agent, "story": "巷口之事"})
+    assert [one.id for one in desk.find(keeper, MatterFilter(text="巷口"))] == [row.id]
+    assert desk.find(other, MatterFilter(text="巷口")) == []
+    assert desk.counts(other, MatterFilter(text="巷口")) == {}
+    assert [one.id for one in desk.find(other, MatterFilter(text="来信"))] == [row.id]
+    [told] = desk.each(other, MatterFilter(), most=5)
+    for text in (str(desk.view(other, row.id)), str(desk.history(other, row.id)), str(told)):
+        assert "巷口" not in text
+        assert who.agent not in text
+    assert who.agent in str(desk.view(keeper, row.id).persons)
+    assert {one.role for one in desk.view(who, row.id).persons} == {"keeper", "complainant"}
+    assert desk.known(other, [row.id])[row.id].words == {"title": "来信"}
+    stranger = home.agent("丁", "unit_leader", unit=home.administration.create_unit(home.administrator, name="二科").id)
+    assert desk.known(stranger, [row.id]) == {}
+
+
 def test_r09_others_units_matters_are_neither_listed_nor_shown(home: AssuredHome, unit) -> None:
     desk = home.desk(REQUEST, NOTE)
     elsewhere = home.administration.create_unit(home.administrator, name="执法二科").id
