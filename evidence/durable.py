@@ -235,6 +235,33 @@ def publish_new(target: Path, data: bytes, *, mode: int = 0o440) -> bool:
     return made
 
 
+def give_name(temporary: Path, target: Path) -> None:
+    """Give a finished, synced file or folder its final name in the same directory, never replacing one. Durable on return.
+
+    Where the file system knows no rename without replacing (FAT, some network shares), the name is looked for just before: the
+    caller holds a lock.
+
+    Raises:
+        BlobConflictError: The name exists; neither was touched. StoreError: the file system refuses.
+
+    Crash: either the old name stands or the new one, with the same content.
+    """
+    moved = _libc.renameat2(_AT_FDCWD, os.fsencode(temporary), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE)
+    error = ctypes.get_errno() if moved != 0 else 0
+    if error in {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}:
+        error = errno.EEXIST if os.path.lexists(target) else 0
+        if not error:
+            try:
+                os.rename(temporary, target)  # noqa: PTH104, TID251 - this is its home
+            except OSError as failure:
+                error = failure.errno or errno.EIO
+    if error == errno.EEXIST:
+        raise BlobConflictError(f"{target.name} exists; nothing was overwritten")
+    if error:
+        raise StoreError(f"cannot rename into {target.name}: {os.strerror(error)}")
+    fsync_dir(target.parent)
+
+
 def drop_cache(fd: int, offset: int = 0, length: int = 0) -> None:
     """Ask the kernel to forget a range of a file, so that the next read comes from the medium."""
     os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
@@ -242,6 +269,8 @@ def drop_cache(fd: int, offset: int = 0, length: int = 0) -> None:
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _SYNC_FILE_RANGE_WRITE = 2
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
 
 
 def start_write_back(fd: int, offset: int, length: int) -> None:
