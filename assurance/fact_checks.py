@@ -17,6 +17,7 @@ from assurance.log_entries import LogFacts, fingerprint
 from assurance.projection import BlobFact, project, timeline_events
 from assurance.registry import Registry
 from assurance.report import Finding, VerifyProgress
+from assurance.rules_checks import check_all_there, check_matters, check_rules
 from catalogue import Catalogue, UnitOfWork
 from catalogue.records import NameRow, RecordingRow, TimelineRow
 from evidence import manifest as manifests
@@ -48,7 +49,9 @@ _NAMED_MAX: Final = 10
 def check_facts(
     catalogue: Catalogue, log: LogFacts, *, stores: dict[str, BlobStore], progress: VerifyProgress
 ) -> tuple[int, list[Finding]]:
-    """Compare recordings, names, derivatives, stated copies, manifests, dockings, and who is who. Returns how many recordings.
+    """Compare recordings, names, derivatives, stated copies, manifests, matters, dockings, and who is who.
+
+    Returns how many recordings there are.
 
     Rows and log are compared as they are at one moment: each transaction first catches up with the log, so that what a
     running service adds is no finding.
@@ -63,7 +66,14 @@ def check_facts(
                 findings += _check_recording(uow, recording, log, stores)
                 progress("catalogue", done, len(recordings))
     with catalogue.read() as uow:
+        matters = uow.matters.all_ids()
+    for start in range(0, len(matters), _AT_ONE_MOMENT):
+        with catalogue.read() as uow:
+            log.catch_up(uow.outbox)
+            findings += check_matters(uow, matters[start : start + _AT_ONE_MOMENT], log)
+    with catalogue.read() as uow:
         log.catch_up(uow.outbox)
+        findings += check_all_there(uow, log.registry.matters)
         findings += _check_present(uow, log.discovered.difference(recordings))
         findings += check_registry(uow, log.registry)
         findings += _check_offloads(uow, log.registry)
@@ -100,6 +110,7 @@ def _check_recording(
         return
     if _sum(timeline, log) != log.fingerprints.get(recording, 0):
         yield _differs(recording, "its timeline is not what the log says")
+    yield from check_rules(uow, told)
     wrong = _differing(row, told.row, twins=log.duplicates.get(recording, []), uow=uow)
     if wrong:
         yield _differs(recording, f"not what the log says: {', '.join(wrong)}")

@@ -15,11 +15,13 @@ from typing import Any, Final
 
 from assurance.fact_checks import DEVICE_FIELDS, OFFLOAD_FIELDS, RECORDING_FIELDS
 from catalogue import Catalogue, UnitOfWork
+from catalogue.rules import RulesRow
 from chain_of_custody.entry import parse
 from evidence.clock import to_text
 from evidence.digest import Digest
-from evidence.ids import OffloadId
+from evidence.ids import MatterId, OffloadId
 from evidence.limits import SEAL_BATCH_MAX
+from matters.writing import folded_of
 
 
 def evidence_facts(catalogue: Catalogue) -> dict[str, Any]:
@@ -33,6 +35,8 @@ def evidence_facts(catalogue: Catalogue) -> dict[str, Any]:
             "derivatives": [plain(one) for recording in recordings for one in uow.derivatives.of(recording)],
             "devices": [_fields(row, DEVICE_FIELDS) for row in sorted(uow.devices.all(), key=lambda row: row.id)],
             "log": _log(uow),
+            "matters": [_matter(uow, matter) for matter in uow.matters.all_ids()],
+            "matter_numbers": dict(sorted(uow.matters.series().items())),
             "names": [plain(name) for recording in recordings for name in uow.recordings.names(recording)],
             "offloads": [_fields(uow.offloads.get(offload), OFFLOAD_FIELDS) for offload in _offloads(uow, recordings)],
             "posts": [plain(post) for agent in agents for post in uow.people.posts(agent.id)],
@@ -41,6 +45,9 @@ def evidence_facts(catalogue: Catalogue) -> dict[str, Any]:
                 for row in (uow.recordings.get(recording) for recording in recordings)
             ],
             "roles": [plain(role) for agent in agents for role in uow.people.roles(agent.id)],
+            "rules": [
+                plain(row) for row in uow.rules.of_each(recordings).values() if row != RulesRow(recording=row.recording)
+            ],
             "units": [plain(row) for row in sorted(uow.people.units(), key=lambda row: row.id)],
         }
 
@@ -73,6 +80,16 @@ def _blob(row: Any) -> dict[str, Any]:
         "sha256": str(row.sha256), "size_bytes": row.size_bytes, "blake3": plain(row.blake3),
         "holders": sorted(row.holders), "copies": [list(copy) for copy in copies],
     }  # fmt: skip
+
+
+def _matter(uow: UnitOfWork, matter: MatterId) -> dict[str, Any]:
+    folded = folded_of(uow, uow.matters.get(matter))
+    return {
+        "row": plain(folded.row),
+        "persons": [plain(folded.persons[key]) for key in sorted(folded.persons)],
+        "links": [plain(folded.links[key]) for key in sorted(folded.links)],
+        "documents": [plain(folded.documents[key]) for key in sorted(folded.documents)],
+    }
 
 
 def _offloads(uow: UnitOfWork, recordings: list[Any]) -> list[OffloadId]:

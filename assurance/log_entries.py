@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from assurance.matter_facts import matter_of
 from assurance.registry import Registry
 from assurance.report import Finding
 from catalogue.records import TimelineRow
@@ -49,6 +50,7 @@ class LogFacts:
         size: Sequenced entries that were examined.
         waiting: Entries that were examined before they had a place in the log.
         fingerprints: Recording -> sum over the fingerprints of its entries.
+        matter_fingerprints: Matter -> sum over the fingerprints of its entries.
         duplicates: Kept recording -> duplicates whose names it also carries.
         registry: Units, agents, roles, recorders and dockings as the log tells them.
         discovered: Recordings that an entry discovers.
@@ -60,6 +62,7 @@ class LogFacts:
     size: int = 0
     waiting: set[str] = field(default_factory=set)
     fingerprints: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    matter_fingerprints: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     duplicates: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     registry: Registry = field(default_factory=Registry)
     discovered: set[str] = field(default_factory=set)
@@ -157,10 +160,15 @@ class LogFacts:
         except EvidenceError as error:
             self.findings.append(Finding(kind="entry-invalid", detail=f"{where}: {error}"))
             return
-        if entry.recording:
-            self.fingerprints[entry.recording] += fingerprint(
+        matter = matter_of(event)
+        if entry.recording or matter:
+            told = fingerprint(
                 entry.id, entry.data, values, event_type=entry.event_type, at=entry.at, actor=event.actor
-            )
+            )  # fmt: skip
+            if entry.recording:
+                self.fingerprints[entry.recording] += told
+            if matter:
+                self.matter_fingerprints[matter] += told
         if isinstance(event, events.RecordingDiscovered):
             self.discovered.add(event.recording)
         if isinstance(event, events.RecordingDuplicate):

@@ -37,12 +37,6 @@ class Denier(Authoriser, Protocol):
         """Decide and enter; raises AccessDeniedError."""
         ...
 
-    def deny(
-        self, actor: Actor, action: Action, *, reason: str, scope: ObjectScope | None = None, detail: str = ""
-    ) -> object:
-        """Enter a refusal and raise it."""
-        ...
-
 
 def answers(catalogue: Catalogue, gate: Denier, actor: Actor, wanted: str) -> list[Presence]:
     """What became of every recording that is meant and may be seen; nothing when none was ever received. Entered.

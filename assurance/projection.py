@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from catalogue.records import DerivativeRow, RecordingRow, TimelineRow
+from catalogue.rules import RulesRow
 from evidence import events
 from evidence.clock import from_text
 from evidence.digest import BLAKE3, SHA256, SM3, Digest
@@ -22,6 +23,7 @@ from evidence.errors import EntryInvalidError, EvidenceError
 from evidence.events import Event
 from evidence.ids import AgentId, DerivativeId, DeviceId, EntryId, OffloadId, RecordingId, UnitId
 from evidence.model import Copy, RecordingKind, RecordingState, SourceKey, Verdict
+from matters import recording_facts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Projection:
     """A recording as its entries tell it."""
 
     row: RecordingRow
+    rules: RulesRow
     derivatives: list[DerivativeRow] = field(default_factory=list)
     blobs: list[BlobFact] = field(default_factory=list)
 
@@ -97,7 +100,7 @@ def _discovered(event: events.RecordingDiscovered) -> Projection:
         started_source=event.started_source,
         deadline_at=_moment(event.deadline_at),
     )
-    return Projection(row=row)
+    return Projection(row=row, rules=RulesRow(recording=recording))
 
 
 def _apply(state: Projection, entry: EntryId, event: Event) -> None:
@@ -132,6 +135,7 @@ def _apply(state: Projection, entry: EntryId, event: Event) -> None:
                 officer_confidence=event.confidence,
             )  # fmt: skip
         case _:
+            state.rules = recording_facts.folded(state.rules, event, entry=entry)
             _apply_keeping(state, event)
 
 

@@ -20,12 +20,14 @@ from typing import Any
 
 from assurance.brake import row_of
 from assurance.keys_state import forget_backed_up, note_key_made
+from assurance.matter_facts import MatterFacts
 from assurance.projection import BlobFact, Projection, project, timeline_events
 from assurance.registry import Registry
 from catalogue import Catalogue, UnitOfWork
 from catalogue.backups import GOOD, KEYS, BackupRow
 from catalogue.brakes import BrakeRow
 from catalogue.records import NameRow, RecordingRow
+from catalogue.rules import RulesRow
 from chain_of_custody.checkpoint import NoteVerifier
 from chain_of_custody.disclosures import open_all
 from chain_of_custody.entry import Entry, parse
@@ -135,9 +137,11 @@ def rebuild(
         uow.outbox.sequence(expected_size=0, entries=replay.ids, head=_head(reader, found.checkpoint.size))
         uow.outbox.mark_published(found.checkpoint.size)
         _write_registry(uow, replay.registry)
+        _write_matters(uow, replay.registry.matters)
         if replay.brake is not None:
             uow.brakes.put(replay.brake)
     _write_recordings(into, replay, _Sizes(list(stores), sizes or {}), report=report, told=told)
+    _write_documents(into, replay.registry.matters)
     return report
 
 
@@ -226,6 +230,27 @@ def _write_registry(uow: UnitOfWork, registry: Registry) -> None:
         forget_backed_up(uow)
 
 
+def _write_matters(uow: UnitOfWork, told: MatterFacts) -> None:
+    """Matters before recordings: a tombstone names the matter it was disposed of in."""
+    for matter in told.folded.values():
+        uow.matters.add(matter.row)
+        for person in matter.persons.values():
+            uow.matters.put_person(person)
+        for link in matter.links.values():
+            uow.matters.put_link(link)
+        for document in matter.documents.values():
+            uow.matters.add_document(document)
+    for series, number in told.series.items():
+        uow.matters.note_number(series, number)
+
+
+def _write_documents(into: Catalogue, told: MatterFacts) -> None:
+    with into.begin() as uow:
+        for blob in told.blobs.values():
+            if blob.size_bytes is not None:  # an entry about a document always states it
+                _write_blob(uow, blob, blob.size_bytes)
+
+
 def _write_recordings(
     into: Catalogue, replay: _Replay, sizes: _Sizes, *, report: RebuildReport, told: Progress
 ) -> None:
@@ -256,6 +281,9 @@ def _links(row: RecordingRow) -> dict[str, Any]:
 
 def _write_recording(uow: UnitOfWork, told: Projection, sizes: _Sizes, report: RebuildReport) -> None:
     uow.recordings.add(replace(told.row, attached_to=None, duplicate_of=None))
+    if told.rules != RulesRow(recording=told.row.id):
+        uow.rules.put(told.rules)
+    uow.rules.mark_stale([told.row.id])
     for derivative in told.derivatives:
         uow.derivatives.add(derivative)
     for blob in told.blobs:

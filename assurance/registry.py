@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from assurance.keys_state import epoch_name
+from assurance.matter_facts import MatterFacts
 from catalogue.brakes import BrakeRow
 from catalogue.records import AgentRow, DeviceRow, OffloadRow, PostRow, RoleRow, UnitRow
 from evidence import events
@@ -44,6 +45,8 @@ class Registry:
     keys: dict[str, str] = field(default_factory=dict)
     #: How the brake on removals stands, without what was said about it (personal).
     brake: BrakeRow = field(default_factory=BrakeRow)
+    #: Matters with their persons, links and documents.
+    matters: MatterFacts = field(default_factory=MatterFacts)
 
     def apply(self, event: Event, *, at: datetime) -> None:
         """Take in one entry.
@@ -99,7 +102,7 @@ class Registry:
                     pulled=event.pulled, cause=event.reason, agent=event.actor, since=from_text(event.at)
                 )
             case _:
-                pass
+                self.matters.apply(event)
 
     def _unit(self, event: events.UnitRecorded, at: datetime) -> None:
         unit = UnitId(event.unit)

@@ -150,6 +150,10 @@ class Matters:
             matter_numbers.update().where(here.series == series, here.last < number).values(last=number)
         )  # fmt: skip
 
+    def series(self) -> dict[str, int]:
+        """The last number of every series."""
+        return {row["series"]: row["last"] for row in self._db.all(sa.select(matter_numbers))}
+
     # --- matters ------------------------------------------------------------------------------------------------------
     def add(self, row: MatterRow) -> None:
         """Add one; StateConflictError when its number is taken."""
