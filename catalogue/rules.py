@@ -10,10 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from catalogue.db import Db, chunks
-from catalogue.schema import recording_rules, rule_dates
+from catalogue.schema import recording_rules, recordings, rule_dates
+from catalogue.search import visible
 from catalogue.values import changes, fields_of
 from evidence.errors import CatalogueError
-from evidence.ids import AgentId, EntryId, MatterId, RecordingId
+from evidence.ids import AgentId, EntryId, MatterId, RecordingId, UnitId
+from evidence.model import Visibility
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,10 +157,24 @@ class RecordingRules:
         statement = sa.select(here.recording).where(here.stale.is_(True)).order_by(here.recording).limit(limit)
         return [row["recording"] for row in self._db.all(statement)]
 
-    def due(self, *, before: datetime, limit: int, after: tuple[datetime, RecordingId] | None = None) -> list[DateRow]:
-        """Recordings whose period has ended before a moment, the longest ago first. Touches only those."""
+    def due(
+        self, *, before: datetime, limit: int, after: tuple[datetime, RecordingId] | None = None,
+        seen: Visibility | None = None, unit: UnitId | None = None,
+    ) -> list[DateRow]:  # fmt: skip
+        """Recordings whose period has ended before a moment, the longest ago first. Touches only those.
+
+        Args:
+            before: The moment.
+            limit: Most rows.
+            after: Date and recording that the page before ended with.
+            seen: Only those that may be seen; None for all.
+            unit: Only those of this department.
+        """
         here = rule_dates.c
         statement = sa.select(rule_dates).where(here.due_at.is_not(None), here.due_at < before)
+        if seen is not None or unit is not None:
+            narrowed = [*(visible(seen) if seen is not None else ()), *([recordings.c.unit == unit] if unit else ())]
+            statement = statement.join(recordings, recordings.c.id == here.recording).where(*narrowed)
         if after is not None:
             statement = statement.where(sa.tuple_(here.due_at, here.recording) > sa.tuple_(*_bound(after)))
         ordered = statement.order_by(here.due_at, here.recording).limit(limit)

@@ -1,0 +1,175 @@
+"""Until when a recording is kept, why, and what is due: what pages, API and command line ask. Changes nothing.
+
+The answer is decided from the facts at the moment of asking, never read from a stored state: what a person is told is true or
+says that it is not known (promise 7). Matters the asker may not know of (a confidential procedure, R23) keep the recording all
+the same; they are told as a reason without number and kind.
+
+Source: RULES R10, R11, R23; docs/invariants.md 7, 9, 10; docs/retention.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from catalogue import Catalogue, UnitOfWork
+from catalogue.matters import MatterRow
+from catalogue.records import RecordingRow
+from evidence.calendar import local_date
+from evidence.clock import Clock
+from evidence.ids import RecordingId, UnitId
+from evidence.limits import PAGE_ROWS_MAX
+from evidence.model import Action, Actor, ObjectScope
+from evidence.ports import Authoriser
+from matters.form import Forms
+from retention.decide import Decision, Reason, decide
+from retention.facts import items_of, now_of, rows_of, schedules_of
+from retention.schedule import Schedule
+
+_TICK: Final = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionView:
+    """Where one recording stands.
+
+    Attributes:
+        recording: Its row.
+        decision: State, date and reasons, as far as the asker may know them.
+        schedule: The version in force.
+        as_of: When it was decided.
+        clock_believed: Whether anything may be called over now.
+    """
+
+    recording: RecordingRow
+    decision: Decision
+    schedule: Schedule
+    as_of: datetime
+    clock_believed: bool
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day it is kept, in the bureau's calendar; None while there is no date."""
+        due = self.decision.due_at
+        return None if due is None else local_date(due - _TICK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueList:
+    """Recordings whose period is over, the longest ago first.
+
+    Attributes:
+        items: A page of them; what became stale since it was dated and is not due any more is left out.
+        after: Where the next page begins; None at the end.
+        as_of: When it was made.
+        clock_believed: False: the list is empty because nothing can be called over.
+    """
+
+    items: Sequence[RetentionView]
+    after: tuple[datetime, RecordingId] | None
+    as_of: datetime
+    clock_believed: bool
+
+
+class RetentionDesk:
+    """Answers about dates of keeping. Thread-safe.
+
+    Args:
+        catalogue: Where the facts stand.
+        authoriser: Asked at every call.
+        clock: Injected time.
+        forms: The kinds of matters, for who may know of which.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, authoriser: Authoriser, clock: Clock, forms: Forms) -> None:
+        self._catalogue = catalogue
+        self._authoriser = authoriser
+        self._clock = clock
+        self._forms = forms
+
+    def show(self, actor: Actor, recording: RecordingId) -> RetentionView:
+        """Where one recording stands and why.
+
+        Raises:
+            NotFoundError: Unknown. AccessDeniedError: Not theirs to see (entered).
+        """
+        with self._catalogue.read() as uow:
+            row = uow.recordings.get(recording)
+        scope = ObjectScope(unit=row.unit, officer=row.officer, recording=row.id)
+        self._authoriser.require(actor, Action.RECORDING_SHOW, scope, detail="retention")
+        with self._catalogue.read() as uow:
+            [view] = self._views(uow, rows_of(uow, [recording]))
+            hidden = self._hidden(uow, actor, row)
+        return replace(view, decision=_masked(view.decision, hidden))
+
+    def due(
+        self,
+        actor: Actor,
+        *,
+        unit: UnitId | None = None,
+        after: tuple[datetime, RecordingId] | None = None,
+        limit: int = 50,
+    ) -> DueList:
+        """A page of what is due and may be known of.
+
+        Args:
+            actor: Who asks.
+            unit: Only recordings of this department.
+            after: Where the page before ended.
+            limit: Most rows; at most ``PAGE_ROWS_MAX``.
+        """
+        limit = max(1, min(limit, PAGE_ROWS_MAX))
+        visibility = self._authoriser.visibility(actor, Action.DISPOSAL_SEE)
+        with self._catalogue.read() as uow:
+            reading = self._clock.now()
+            now = now_of(uow, reading)
+            if not now.believed:
+                return DueList(items=(), after=None, as_of=now.at, clock_believed=False)
+            found = uow.rules.due(before=now.at + _TICK, limit=limit, after=after, seen=visibility, unit=unit)
+            order = {row.recording: place for place, row in enumerate(found)}
+            views = self._views(uow, rows_of(uow, list(order)))
+        still = [one for one in views if one.decision.due_at is not None and one.decision.due_at <= now.at]
+        still.sort(key=lambda one: order[one.recording.id])
+        last = found[-1] if len(found) == limit else None
+        following = (last.due_at, last.recording) if last is not None and last.due_at is not None else None
+        return DueList(items=still, after=following, as_of=now.at, clock_believed=True)
+
+    def _views(self, uow: UnitOfWork, rows: Sequence[RecordingRow]) -> list[RetentionView]:
+        now = now_of(uow, self._clock.now())
+        schedules = schedules_of(uow)
+        items = items_of(uow, rows)
+        return [
+            RetentionView(
+                recording=row,
+                decision=decide(items[row.id], schedules, now),
+                schedule=schedules.current,
+                as_of=now.at,
+                clock_believed=now.believed,
+            )
+            for row in rows
+        ]
+
+    def _hidden(self, uow: UnitOfWork, actor: Actor, row: RecordingRow) -> frozenset[str]:
+        targets = [str(row.id), *([str(row.attached_to)] if row.attached_to is not None else [])]
+        linked = uow.matters.linked_to_each(targets)
+        matters = [matter for some in linked.values() for matter in some]
+        return frozenset(one.number for one in matters if not self._may_know(uow, actor, one))
+
+    def _may_know(self, uow: UnitOfWork, actor: Actor, matter: MatterRow) -> bool:
+        if matter.opened_by == actor.agent or any(one.agent == actor.agent for one in uow.matters.persons(matter.id)):
+            return True
+        if matter.kind not in self._forms:
+            return False
+        scope = ObjectScope(unit=matter.unit, officer=matter.opened_by)
+        return self._authoriser.decide(actor, self._forms.of(matter.kind).see, scope).allowed
+
+
+def _masked(decision: Decision, hidden: frozenset[str]) -> Decision:
+    def told(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+        return tuple(
+            replace(one, subject="", detail="") if one.subject and one.subject in hidden else one for one in reasons
+        )
+
+    return replace(decision, reasons=told(decision.reasons))
