@@ -27,6 +27,7 @@ from assurance.key_findings import KeyFindings
 from assurance.renewal import RenewalParts, renew_locks
 from assurance.space import sample_space
 from assurance.sweep import sweep_deadlines
+from cases.recounting import recount_provisional
 from flow import DbosEngine, Schedule
 from ingest import clock_watch
 from ingest.parts import Parts
@@ -58,6 +59,8 @@ SCRUB_JOB: Final = "scrub"
 INVENTORY_JOB: Final = "inventory"
 KEYS_JOB: Final = "keys"
 BACKUP_JOB: Final = "backup"
+RETENTION_JOB: Final = "retention-dates"
+RECOUNT_JOB: Final = "deadlines-recounted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,11 @@ def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: Fal
         Duty(job=SWEEP_JOB, every=minute, run=lambda: sweep_deadlines(house.catalogue, book=book, clock=house.clock)),
         Duty(job=DISCLOSURES_JOB, every=minute, run=lambda: house.archive.sync(house.catalogue)),
         Duty(job=CLOCK_JOB, every=timedelta(minutes=5), run=lambda: clock_watch.look(parts)),
+        Duty(
+            job=RECOUNT_JOB, every=timedelta(minutes=10),
+            run=lambda: recount_provisional(house.matters, house.catalogue),
+        ),
+        Duty(job=RETENTION_JOB, every=minute, run=house.recompute.run),
         Duty(job=SPACE_JOB, every=timedelta(hours=1), run=lambda: sample_space(house.space)),
         Duty(
             job=COLD_JOB,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from cases.procedures import FORMS as PROCEDURE_FORMS
 from matters.form import Form
 
-FORMS: Final[tuple[Form, ...]] = ()
+FORMS: Final[tuple[Form, ...]] = (*PROCEDURE_FORMS,)
