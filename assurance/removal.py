@@ -11,7 +11,9 @@
 Crash before 2: nothing happened. After it: :meth:`Remover.go_on` carries on with the same steps, which may all be repeated.
 A removal is carried out by one process per home (the service, or a command that has the home's lock).
 
-Not here: who may order a removal and why. Today these are derivatives that were made anew and left-overs of work that crashed.
+Not here: who may order a removal and why. A recording and its manifest go only where a clearing of them was committed
+(:mod:`assurance.removal_guards`, :mod:`assurance.clearing`); else these are derivatives that were made anew and left-overs of work
+that crashed.
 
 Source: docs/invariants.md 5; DESIGN "storage".
 """
@@ -27,6 +29,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from assurance.references import facts_of, require_believed
+from assurance.removal_guards import require_ordered
 from catalogue import Catalogue, UnitOfWork
 from catalogue.records import BlobRow
 from catalogue.references import REMOVING, WAITING, BytesGoError, RemovalRow
@@ -56,6 +59,10 @@ _CARRYING = tuple(threading.Lock() for _ in range(64))
 class Allowance(Protocol):
     """The brake."""
 
+    def require_released(self, uow: UnitOfWork) -> None:
+        """Raises while the brake is pulled."""
+        ...
+
     def allow(self, uow: UnitOfWork, *, objects: int, size_bytes: int, now: datetime) -> None:
         """Count a removal; raises while the brake is pulled or the day's allowance is used up."""
         ...
@@ -71,7 +78,8 @@ class RemovalParts:
         stores: Every store is emptied of the bytes.
         clock: Injected time.
         brake: Bounds what goes in a day.
-        guards: Asked inside of the transaction with the point of no return: they raise to refuse (rules, approvals).
+        guards: Asked inside of the transaction with the point of no return: they raise to refuse. Without any other wish what
+            nobody ordered is refused.
         woken: Called after a commit that added an entry.
     """
 
@@ -80,7 +88,7 @@ class RemovalParts:
     stores: StoreSet
     clock: Clock
     brake: Allowance
-    guards: Sequence[Callable[[UnitOfWork, Digest, str], None]] = ()
+    guards: Sequence[Callable[[UnitOfWork, Digest, str], None]] = (require_ordered,)
     woken: Callable[[], None] = field(default=lambda: None)
 
 
@@ -158,6 +166,22 @@ class Remover:
         if not looked.copies and not looked.unknown:
             raise NotFoundError(f"{sha256} is in no store")
         return self._decide(sha256, ORPHAN, looked, reason=reason, actor="", together=())
+
+    def waits(self, sha256: Digest) -> Released | None:
+        """Ask every store whether these bytes could go now; what they would wait for, None for nothing. Changes nothing.
+
+        Raises:
+            BlobLockedError: A hold stands in a store. IntegrityError: A store's lock records are not sound.
+        """
+        looked, now = self._look(sha256), self._parts.clock.now().wall
+        if looked.held_in:
+            raise BlobLockedError(f"a hold on {sha256} stands in store {looked.held_in}", kept="Nothing was removed.")
+        if looked.unknown:
+            return Released(outcome=Outcome.WAITING, why=looked.unknown)
+        if looked.until is not None and looked.until > now:
+            why = f"a store keeps a copy until {to_text(looked.until)}"
+            return Released(outcome=Outcome.WAITING, until=looked.until, why=why)
+        return None
 
     def go_on(self, *, for_s: float = 60.0) -> int:
         """A slice of the regular duty: finish what is past the point of no return, try again what waited. Returns how many ended.

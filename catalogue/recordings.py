@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from catalogue import search
 from catalogue.db import CHUNK, Db, chunks
 from catalogue.records import NameRow, RecordingFilter, RecordingPage, RecordingRow
-from catalogue.schema import entries, log_head, recording_names, recordings, rule_dates
+from catalogue.schema import entries, log_head, recording_names, recording_rules, recordings, rule_dates
 from catalogue.search_index import SearchIndex
 from catalogue.values import changes, fields_of
 from evidence.digest import Digest
@@ -61,6 +61,13 @@ def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
         source: SourceKey = columns.pop("source")
         columns |= {f"source_{name}": value for name, value in fields_of(source).items()}
     return columns
+
+
+def _not_cleared() -> sa.ColumnElement[bool]:
+    """Neither lawfully cleared nor past the point of no return."""
+    here = recording_rules.c
+    gone = sa.select(here.recording).where(here.recording == recordings.c.id, here.disposing_at.is_not(None))
+    return ~gone.exists()
 
 
 class Recordings:
@@ -138,7 +145,10 @@ class Recordings:
 
     # --- what the pipeline asks ---
     def find_by_source(self, device: DeviceId, key: SourceKey) -> RecordingRow | None:
-        """The latest recording with that identity on that device which was not released (its name may be used again)."""
+        """The latest recording with that identity on that device which was not released (its name may be used again).
+
+        One that was lawfully cleared from the archive is none: its file on the recorder is read anew, and waits for a person.
+        """
         here = recordings.c
         statement = _FULL.where(
             here.device == device,
@@ -147,6 +157,7 @@ class Recordings:
             here.source_size_bytes == key.size_bytes,
             here.source_mtime_raw == key.mtime_raw,
             here.state != RecordingState.RELEASED,
+            _not_cleared(),
         )
         found = self._list(statement.order_by(here.discovered_at.desc(), here.id.desc()).limit(1))
         return found[0] if found else None
@@ -181,7 +192,7 @@ class Recordings:
         """What the reconciler must move on: acquired, or kept and not yet described; earliest deadline first."""
         here = recordings.c
         undescribed = sa.and_(
-            here.state.in_((RecordingState.STORED, RecordingState.RELEASED)), here.described.is_(False)
+            here.state.in_((RecordingState.STORED, RecordingState.RELEASED)), here.described.is_(False), _not_cleared()
         )
         statement = _FULL.where(sa.or_(here.state == RecordingState.ACQUIRED, undescribed))
         return self._list(statement.order_by(here.deadline_at.asc().nulls_last(), here.id))

@@ -22,7 +22,7 @@ from catalogue.records import DerivativeRow, RecordingRow
 from evidence.clock import TimeReading, to_text, unix_ms
 from evidence.digest import SHA256, Digest
 from evidence.durable import make_dirs
-from evidence.errors import MediaError, StoreError
+from evidence.errors import MediaError, PolicyUnmetError, StoreError
 from evidence.events import DerivativeMade, RecordingDescribed
 from evidence.ids import DerivativeId, RecordingId
 from evidence.model import RecordingKind, RecordingState, Verdict
@@ -66,7 +66,8 @@ def ensure_described(parts: Parts, recording: RecordingId) -> RecordingRow:
     """
     with parts.catalogue.read() as uow:
         row = uow.recordings.get(recording)
-    if row.described or row.state not in _DESCRIBABLE or row.sha256 is None:
+        cleared = uow.rules.of(recording).disposing_at is not None
+    if cleared or row.described or row.state not in _DESCRIBABLE or row.sha256 is None:
         return row
     with scratch_directory(parts) as scratch, parts.stores.primary.plain_file(row.sha256) as source:
         found = describe(source, row.kind, scratch)
@@ -148,7 +149,13 @@ def _say_described(parts: Parts, row: RecordingRow, found: Description, stored: 
 
 
 def say_derivative(parts: Parts, uow: UnitOfWork, row: RecordingRow, made: KeptProduct, at: TimeReading) -> None:
-    """Add a stored derivative to its recording, with its entry, inside the caller's transaction."""
+    """Add a stored derivative to its recording, with its entry, inside the caller's transaction, which has locked its row.
+
+    Raises:
+        PolicyUnmetError: The recording is being cleared, or was: nothing is made of it any more.
+    """
+    if uow.rules.of(row.id).disposing_at is not None:
+        raise PolicyUnmetError(f"{row.id} is being cleared: nothing is made of it any more")
     product = made.product
     hold(
         uow,

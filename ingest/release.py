@@ -423,6 +423,12 @@ def _require_kept(uow: UnitOfWork, row: RecordingRow, ground: Ground) -> None:
     """
     kept = row.duplicate_of or row.id
     uow.references.require_staying(ground.sha256)
+    if uow.rules.of(kept).disposing_at is not None:
+        raise PolicyUnmetError(
+            f"{kept} is being cleared from the archive",
+            kept="The file stays on the recorder.",
+            todo="Dock the recorder again: the file is then taken in anew and waits for a person.",
+        )
     if not uow.references.holds_bytes(ground.sha256, f"recording:{kept}"):
         raise PolicyUnmetError(f"the bytes of {kept} were removed while they were checked")
     if left := uow.moves.old() & ground.stores:

@@ -7,6 +7,8 @@ copies. Nothing is said before it is true.
 Crash, at any point: the step is run again. Adopting finds the blob where the partial was; putting finds the copy; a manifest
 is the same bytes again; the transaction happened or it did not.
 
+Bytes that were lawfully cleared before and come again are stored like any others, marked for a person and told of.
+
 Also here: bytes that are kept already (important-mark twins, a file seen under two names) become names of the kept recording.
 The spare bytes are dropped only after the kept copies were read back again.
 """
@@ -41,11 +43,13 @@ from ingest.acquire import say_interrupted
 from ingest.claims import claim
 from ingest.copies import Spread, as_facts, enough, given_up, hold, read_back_copy, say_bad, spread
 from ingest.locking import first_date
-from ingest.parts import Parts, raise_finding
+from ingest.parts import Parts, quarantine, raise_finding
 from ingest.states import HANDED_IN
 from storage.reading import CHUNK_BYTES, ReadBack
 
 _KEPT = frozenset({RecordingState.STORED, RecordingState.RELEASED})
+#: Why a recording waits for a person, and the finding: its bytes were lawfully cleared before, and somebody docked them again.
+CAME_BACK = "came-back-after-clearing"
 #: One thread at a time per bytes (by digest): twins must not both become the kept one.
 _LOCKS = tuple(threading.Lock() for _ in range(64))
 
@@ -91,10 +95,21 @@ def _kept_before(parts: Parts, row: RecordingRow) -> RecordingRow | None:
 
 
 def _keeps(uow: UnitOfWork, row: RecordingRow) -> bool:
-    """Whether a recording still has its bytes: those that were lawfully removed and come back are stored anew."""
+    """Whether a recording still has its bytes: those that were lawfully removed, or go, and come back are stored anew."""
     return (
         row.state in _KEPT and row.sha256 is not None and uow.references.holds_bytes(row.sha256, f"recording:{row.id}")
-    )
+        and uow.rules.of(row.id).disposing_at is None
+    )  # fmt: skip
+
+
+def _cleared_before(uow: UnitOfWork, row: RecordingRow) -> RecordingId | None:
+    """A recording with these very bytes that was lawfully cleared, or is being cleared. Empty files say nothing of each other."""
+    if not row.size_bytes or row.sha256 is None:
+        return None
+    for kept in uow.recordings.kept_with(row.sha256):
+        if kept.id != row.id and uow.rules.of(kept.id).disposing_at is not None:
+            return kept.id
+    return None
 
 
 # --- the ordinary way -------------------------------------------------------------------------------------------------
@@ -238,6 +253,12 @@ def _say_stored(
         entry = parts.enter(uow, event, at=at)
         for store, error in {**copies.failed, **manifest_copies.failed}.items():
             raise_finding(parts, uow, "copy-behind", recording=row.id, store=store, detail=error.what, at=at)
+        if cleared := _cleared_before(
+            uow, now
+        ):  # kept safe and marked: what it means is a person's to judge (promise 5)
+            detail = f"the same bytes were lawfully cleared as {cleared}"
+            quarantine(parts, uow, now, CAME_BACK, detail=detail, at=at)
+            raise_finding(parts, uow, CAME_BACK, recording=row.id, detail=detail, at=at)
         return uow.recordings.change_state(
             row.id,
             expect={RecordingState.ACQUIRED},

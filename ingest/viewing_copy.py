@@ -36,10 +36,11 @@ def ensure_viewing_copy(parts: Parts, recording: RecordingId) -> None:
     with parts.catalogue.read() as uow:
         row = uow.recordings.get(recording)
         derivatives = uow.derivatives.of(recording)
+        cleared = uow.rules.of(recording).disposing_at is not None
     if any(derivative.kind == VIEWING for derivative in derivatives):
         return
-    if not needs_viewing_copy(row, derivatives) or row.sha256 is None:
-        raise PolicyUnmetError("no viewing copy is needed or possible", kept="The original is kept.")
+    if cleared or not needs_viewing_copy(row, derivatives) or row.sha256 is None:
+        raise PolicyUnmetError("no viewing copy is needed or possible", kept="Nothing was changed.")
     with scratch_directory(parts) as scratch, parts.stores.primary.plain_file(row.sha256) as source:
         target = scratch / "viewing.mp4"
         recipe = make_viewing(source, target)

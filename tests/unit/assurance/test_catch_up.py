@@ -249,8 +249,13 @@ def test_promise_5_bytes_of_which_a_copy_is_on_its_way_do_not_go_however_slow_th
     brake = Brake(home.catalogue, recorder=home.recorder, clock=home.clock)
     remover = Remover(
         RemovalParts(
-            catalogue=home.catalogue, recorder=home.recorder, stores=home.stores, clock=home.clock, brake=brake
-        )
+            catalogue=home.catalogue,
+            recorder=home.recorder,
+            stores=home.stores,
+            clock=home.clock,
+            brake=brake,
+            guards=(),
+        )  # fmt: skip
     )
     third = home.stores.named("third")
     real, refused = third.put, []

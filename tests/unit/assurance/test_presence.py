@@ -36,8 +36,13 @@ def remover(home: AssuredHome) -> Remover:
     brake = Brake(home.catalogue, recorder=home.recorder, clock=home.clock)
     return Remover(
         RemovalParts(
-            catalogue=home.catalogue, recorder=home.recorder, stores=home.stores, clock=home.clock, brake=brake
-        )
+            catalogue=home.catalogue,
+            recorder=home.recorder,
+            stores=home.stores,
+            clock=home.clock,
+            brake=brake,
+            guards=(),
+        )  # fmt: skip
     )
 
 

@@ -388,8 +388,13 @@ def test_promise_1_nobody_removes_the_bytes_while_their_recorder_is_cleared(
     brake = Brake(home.catalogue, recorder=home.recorder, clock=home.clock)
     remover = Remover(
         RemovalParts(
-            catalogue=home.catalogue, recorder=home.recorder, stores=home.stores, clock=home.clock, brake=brake
-        )
+            catalogue=home.catalogue,
+            recorder=home.recorder,
+            stores=home.stores,
+            clock=home.clock,
+            brake=brake,
+            guards=(),
+        )  # fmt: skip
     )
     real, refused = Releaser._require_same_bytes, []
 
