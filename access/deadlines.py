@@ -1,4 +1,4 @@
-"""Hand-in of one recording against its deadline, as screens show it (R4). Late stays late: no excuse exists."""
+"""Moments of one recording: hand-in against its deadline (R4; late stays late: no excuse exists) and archiving (R17)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from catalogue.records import RecordingRow
+from catalogue.rules import RulesRow
 from evidence.model import RecordingState
 
 #: A recording whose deadline is nearer than this is shown as due soon.
@@ -35,6 +36,16 @@ def hand_in(row: RecordingRow, now: datetime) -> HandIn:
     return HandIn.DUE_SOON if row.deadline_at - now < DUE_SOON else HandIn.ON_TIME
 
 
-def is_archived(row: RecordingRow, now: datetime) -> bool:
-    """Whether use needs consent (R17): 24 hours after accession, until filing with a case moves the moment earlier."""
-    return row.stored_at is not None and now - row.stored_at >= ARCHIVED_AFTER
+def archived_at(row: RecordingRow, rules: RulesRow) -> datetime | None:
+    """From when on its use needs consent (R17); None while it is not stored. The one place where this is decided.
+
+    It is the moment in which its case was filed or it was sorted as working material, at the latest 24 hours after accession.
+    """
+    by_time = row.stored_at + ARCHIVED_AFTER if row.stored_at is not None else None
+    return min((moment for moment in (by_time, rules.archived_at) if moment is not None), default=None)
+
+
+def is_archived(row: RecordingRow, rules: RulesRow, now: datetime) -> bool:
+    """Whether use needs consent by now (R17)."""
+    moment = archived_at(row, rules)
+    return moment is not None and moment <= now

@@ -27,18 +27,21 @@ from access.views import (
     DayItem,
     DayState,
     DayVerdict,
+    FootageCopy,
     MyDay,
     Overview,
     Picture,
     RecordingItem,
     RecordingList,
     RecordingView,
+    UseNotice,
     Watchable,
 )
 from access.watchable import chosen, watchable
 from catalogue import Catalogue, UnitOfWork
 from catalogue.records import (
     AgentRow,
+    DerivativeRow,
     DeviceRow,
     FindingRow,
     NameRow,
@@ -56,6 +59,7 @@ from evidence.ids import AgentId, DeviceId, OffloadId, RecordingId, UnitId
 from evidence.limits import PAGE_ROWS_MAX
 from evidence.model import Action, Actor, Copy, ObjectScope, RecordingKind, Visibility
 from evidence.ports import PartialStore
+from matters import use_grants
 from people.units import unit_at
 
 __all__ = [
@@ -63,6 +67,7 @@ __all__ = [
     "DayItem",
     "DayState",
     "DayVerdict",
+    "FootageCopy",
     "MyDay",
     "Overview",
     "Picture",
@@ -77,6 +82,9 @@ _VIEWING_KEY: Final = "viewing.key"
 _LOOKS: Final = "access."
 #: Kinds of derivatives that are sent whole; everything else is watched under a viewing.
 PICTURES: Final = frozenset({"poster", "sheet", "sheet-index"})
+#: What can be copied out: the original bytes, the viewing copy, stills.
+ORIGINAL: Final = "original"
+COPIED: Final = frozenset({"viewing", "poster", "sheet"})
 
 
 class Reading:
@@ -124,10 +132,13 @@ class Reading:
                 wanted, visibility, cursor=cursor, limit=max(1, min(limit, PAGE_ROWS_MAX)), now=now
             )
             found = _damage(uow, page.rows)
+            rules = uow.rules.of_each([row.id for row in page.rows])
+            latest = use_grants.latest(uow, now)
         return RecordingList(
             items=[
                 RecordingItem(
-                    row=row, hand_in=hand_in(row, now), archived=is_archived(row, now), damage=found.get(_keeper(row), ())
+                    row=row, hand_in=hand_in(row, now), archived=is_archived(row, rules[row.id], latest),
+                    damage=found.get(_keeper(row), ()),
                 )
                 for row in page.rows
             ],
@@ -263,7 +274,9 @@ class Reading:
         row = self._row(recording)
         self._look(actor, Action.RECORDING_SHOW, self.scope(row), what="show", sha256=_hex(row))
         now = self._now()
-        may_watch = self._gate.decide(actor, Action.RECORDING_VIEW, self.scope(row)).allowed
+        scope = self.scope(row)
+        notice = self._notice(actor, scope)
+        may_watch = notice is not None and Action.RECORDING_VIEW in notice.rights and notice.uses_left != 0
         reads_log = self._gate.decide(actor, Action.LOG_READ, self.scope(row)).allowed
         with self._catalogue.read() as uow:
             row = uow.recordings.get(recording)
@@ -273,7 +286,8 @@ class Reading:
             return RecordingView(
                 row=row,
                 hand_in=hand_in(twin or row, now),
-                archived=is_archived(row, now),
+                archived=scope.archived,
+                notice=notice,
                 damage=_damage(uow, [row]).get(_keeper(row), ()),
                 twin=twin,
                 watchable=watchable(row, derivatives) if may_watch else Watchable.DENIED,
@@ -331,7 +345,9 @@ class Reading:
             recording=recording, agent=actor.agent, kind=choice.kind, sha256=choice.sha256,
             size_bytes=choice.size_bytes, media_type=choice.media_type, opened_ms=now_ms,
         )  # fmt: skip
-        self._gate.allowed(actor, Action.RECORDING_VIEW, self.scope(row), detail=choice.kind, sha256=_hex(row))
+        self._gate.allowed(
+            actor, Action.RECORDING_VIEW, self.scope(row), detail=choice.kind, sha256=_hex(row), use=True
+        )  # fmt: skip
         token = viewings.issue(viewing, key=self._viewing_key())
         self._recently.seen(token, now_ms=now_ms)
         return replace(viewing, token=token)
@@ -386,14 +402,57 @@ class Reading:
 
     def may_watch(self, actor: Actor, rows: Sequence[RecordingRow]) -> frozenset[RecordingId]:
         """Which of these the actor may watch now: for lists, where asking for a refused picture would be a denial."""
-        decisions = self._gate.decide_each(actor, Action.RECORDING_VIEW, [self.scope(row) for row in rows])
+        decisions = self._gate.decide_each(actor, Action.RECORDING_VIEW, self.scopes(rows))
         return frozenset(row.id for row, decision in zip(rows, decisions, strict=True) if decision.allowed)
+
+    def copy(self, actor: Actor, recording: RecordingId, *, kind: str = ORIGINAL) -> FootageCopy:
+        """Hand out a copy of the original, of the viewing copy or of a still: a right of its own, apart from watching.
+
+        Authorised, entered as a use of its grant and durable before the first byte is sent.
+
+        Raises:
+            AccessDeniedError: Not the actor's to copy (entered). NotFoundError: There is no such thing of this recording.
+        """
+        row = self._row(recording)
+        with self._catalogue.read() as uow:
+            found = _to_copy(row, uow.derivatives.of(recording), kind)
+        if found is None:  # refuse the unauthorised before telling them anything of the recording's condition
+            self._gate.require(actor, Action.RECORDING_COPY, self.scope(row))
+            raise NotFoundError(f"there is no {kind[:32]!r} of this recording to copy")
+        decision = self._gate.allowed(
+            actor, Action.RECORDING_COPY, self.scope(row), detail=f"copy {kind}", sha256=_hex(row), use=True
+        )  # fmt: skip
+        return replace(found, grant=decision.grant)
 
     def scope(self, row: RecordingRow) -> ObjectScope:
         """What the policy has to know of a recording now."""
-        return ObjectScope(unit=row.unit, officer=row.officer, recording=row.id, archived=is_archived(row, self._now()))
+        return self.scopes([row])[0]
+
+    def scopes(self, rows: Sequence[RecordingRow]) -> list[ObjectScope]:
+        """As :meth:`scope` for many."""
+        with self._catalogue.read() as uow:
+            return scopes_of(uow, rows, self._now())
 
     # --- inside -------------------------------------------------------------------------------------------------------
+    def _notice(self, actor: Actor, scope: ObjectScope) -> UseNotice | None:
+        """Who may use the footage of this page under what; None when the actor may do nothing with it."""
+        wanted = (Action.RECORDING_VIEW, Action.RECORDING_COPY, Action.RECORDING_EXPORT)
+        decided = {action: self._gate.decide(actor, action, scope) for action in wanted}
+        rights = frozenset(action for action, decision in decided.items() if decision.allowed)
+        if not rights:
+            return None
+        grants = [decided[action].grant for action in wanted if decided[action].grant is not None]
+        grant = self._gate.grant_of(actor, next(a for a in wanted if decided[a].grant), scope) if grants else None
+        if grant is None:
+            return UseNotice(holder=actor.name, rights=rights)
+        left = None
+        if grant.uses_most:
+            with self._catalogue.read() as uow:
+                left = max(0, grant.uses_most - use_grants.uses_of(uow, grant.id))
+        return UseNotice(
+            holder=actor.name, grant=grant.id, number=grant.number, ends=grant.ends, rights=rights, uses_left=left
+        )  # fmt: skip
+
     def _look(self, actor: Actor, action: Action, scope: ObjectScope, *, what: str, sha256: str = "") -> None:
         """Authorise a look and enter it, once per idle time and place."""
         key = f"{actor.agent} {actor.via} {actor.address} {scope.recording or ''} {what}"
@@ -421,6 +480,43 @@ class Reading:
 
     def _now(self) -> datetime:
         return self._clock.now().wall
+
+
+def scopes_of(uow: UnitOfWork, rows: Sequence[RecordingRow], now: datetime) -> list[ObjectScope]:
+    """What the policy has to know of recordings at a moment, archiving included (R17)."""
+    rules = uow.rules.of_each([row.id for row in rows])
+    latest = use_grants.latest(uow, now)
+    return [
+        ObjectScope(
+            unit=row.unit, officer=row.officer, recording=row.id, archived=is_archived(row, rules[row.id], latest)
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _to_copy(row: RecordingRow, derivatives: Sequence[DerivativeRow], kind: str) -> FootageCopy | None:
+    """The bytes to hand out and the name of the file that holds them."""
+    if row.sha256 is None or row.stored_at is None:
+        return None
+    if kind == ORIGINAL:
+        return FootageCopy(
+            kind=kind,
+            sha256=row.sha256,
+            size_bytes=row.size_bytes,
+            media_type="application/octet-stream",
+            name=row.name,
+        )
+    made = [one for one in derivatives if one.kind == kind and kind in COPIED]
+    if not made:
+        return None
+    last = max(made, key=lambda one: one.made_at)
+    suffix = {"video/mp4": ".mp4", "audio/mp4": ".m4a", "image/jpeg": ".jpg", "image/png": ".png"}.get(
+        last.media_type, ""
+    )
+    return FootageCopy(
+        kind=kind, sha256=last.sha256, size_bytes=last.size_bytes, media_type=last.media_type,
+        name=f"{row.name.rpartition('.')[0] or row.name}.{kind}{suffix}",
+    )  # fmt: skip
 
 
 def _keeper(row: RecordingRow) -> RecordingId:

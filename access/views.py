@@ -10,7 +10,8 @@ from typing import Any, Final
 from access.deadlines import HandIn
 from catalogue.records import DerivativeRow, DeviceRow, FindingRow, NameRow, OffloadRow, RecordingRow, TimelineRow
 from evidence.digest import Digest
-from evidence.model import Copy, RecordingState
+from evidence.ids import MatterId
+from evidence.model import Action, Copy, RecordingState
 
 #: Kinds of agents.
 PERSON: Final = "person"
@@ -51,16 +52,39 @@ class RecordingList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UseNotice:
+    """What stands on the screen while footage is used (R17): by whom, under which grant, until when, and what it allows.
+
+    Attributes:
+        holder: Who looks.
+        grant: The grant; None before archiving, when none is needed.
+        number: Its number, empty without one.
+        ends: Until when.
+        rights: What the holder may do with the footage now.
+        uses_left: How often it may still be used; None without bound.
+    """
+
+    holder: str
+    grant: MatterId | None = None
+    number: str = ""
+    ends: datetime | None = None
+    rights: frozenset[Action] = frozenset()
+    uses_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingView:
     """Everything a person may know of one recording.
 
     ``timeline`` holds who looked at it only for those who may read the log; others see their own looks. ``damage`` is told to
-    everybody who may see it. ``twin`` is the recording that keeps a duplicate's bytes, ``hand_in`` then that one's.
+    everybody who may see it. ``notice`` tells who may use it under which number. ``twin`` is the recording that keeps a
+    duplicate's bytes, ``hand_in`` then that one's.
     """
 
     row: RecordingRow
     hand_in: HandIn
     archived: bool
+    notice: UseNotice | None
     damage: tuple[FindingRow, ...]
     twin: RecordingRow | None
     watchable: Watchable
@@ -85,6 +109,18 @@ class Picture:
     size_bytes: int
     media_type: str
     recipe: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FootageCopy:
+    """Bytes that are handed out, under which grant, and the name of the file that will hold them (untrusted)."""
+
+    kind: str
+    sha256: Digest
+    size_bytes: int
+    media_type: str
+    name: str
+    grant: MatterId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

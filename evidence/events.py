@@ -388,12 +388,19 @@ class OfficerBound(Event):
 # --- access and assurance ---------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessAllowed(Event):
-    """An agent saw, played or checked something."""
+    """An agent saw, played, copied or checked something.
+
+    ``matter`` is the grant it was done under (R17), empty where none was needed; ``use`` numbers the uses of a grant from 1
+    without gaps, 0 for looks that are none (a page, a poster). ``on_behalf_of`` is whom the actor stood in for.
+    """
 
     TYPE = "access.allowed"
     action: str
     via: str
     at: str
+    matter: str = ""
+    use: int = 0
+    on_behalf_of: str = ""
     address: str | None = personal()
     detail: str | None = personal()
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from evidence.digest import Digest
-from evidence.ids import AgentId, DeviceId, RecordingId, UnitId
+from evidence.ids import AgentId, DeviceId, MatterId, RecordingId, UnitId
 
 
 class RecordingState(StrEnum):
@@ -382,7 +382,12 @@ class Visibility:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A policy's answer; ``reason`` is a stable code that the interfaces translate."""
+    """A policy's answer; ``reason`` is a stable code that the interfaces translate.
+
+    ``grant`` is the grant for use it rests on (R17), ``on_behalf_of`` the person whom the actor stands in for.
+    """
 
     allowed: bool
     reason: str
+    grant: MatterId | None = None
+    on_behalf_of: AgentId | None = None

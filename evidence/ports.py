@@ -423,8 +423,17 @@ class DeviceDriver(Protocol):
 class Authoriser(Protocol):
     """The one gate every act passes, whichever interface it came through (promise 10)."""
 
-    def require(self, actor: Actor, action: Action, scope: ObjectScope | None = None, *, detail: str = "") -> None:
-        """Return when allowed; otherwise enter the denial in a transaction of its own and raise AccessDeniedError."""
+    def require(self, actor: Actor, action: Action, scope: ObjectScope | None = None, *, detail: str = "") -> Decision:
+        """Tell how it is allowed; otherwise enter the denial in a transaction of its own and raise AccessDeniedError."""
+        ...
+
+    def allowed_each(
+        self, actor: Actor, action: Action, scopes: Sequence[tuple[ObjectScope, str]], *, detail: str = "", use: bool = False
+    ) -> Sequence[Decision]:
+        """Authorise an act on several recordings (each with its digest) and enter each, all or none, in one transaction.
+
+        ``use``: footage is seen or leaves the house by it. Raises AccessDeniedError, entered, at the first refusal.
+        """
         ...
 
     def decide(self, actor: Actor, action: Action, scope: ObjectScope | None = None) -> Decision:

@@ -7,7 +7,9 @@ A grant reaches an object
 - everywhere, when it names no department;
 - when the object's department lies inside of the grant's department (the object keeps the department of its day);
 - when the act is one the role may do on its own recordings and the agent recorded it.
-An archived recording is viewed only under a grant for that use (R17), whatever the role and whoever recorded it.
+An archived recording is viewed, copied or exported only under a grant for that use (R17), whatever the role and whoever
+recorded it. Such a grant is the leader's consent and suffices by itself for what it names, for whoever still holds a role that
+may ask for use; it also lets them open the page of that recording, and nothing else.
 
 An act that names no object concerns the whole house (only grants for everywhere reach it), unless it is a list, which
 :func:`visibility` narrows.
@@ -21,7 +23,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
-from evidence.ids import AgentId, UnitId
+from evidence.ids import AgentId, MatterId, UnitId
 from evidence.model import Action, Decision, ObjectScope, Visibility
 from people.roles import LISTS, NEEDS_GRANT_ONCE_ARCHIVED, ROLES, Role
 from people.units import UnitTree
@@ -30,12 +32,13 @@ EVERYWHERE: Final = "everywhere"
 UNIT: Final = "unit"
 OWN: Final = "own"
 LIST: Final = "list"
+GRANT: Final = "grant"
 NO_ROLE: Final = "no-role"
 OUTSIDE_UNIT: Final = "outside-unit"
 NOT_OWN: Final = "not-own"
 NEEDS_GRANT: Final = "needs-grant"
 #: Every reason a decision can carry: stable codes, translated by the interfaces.
-ALLOWED_REASONS: Final = frozenset({EVERYWHERE, UNIT, OWN, LIST})
+ALLOWED_REASONS: Final = frozenset({EVERYWHERE, UNIT, OWN, LIST, GRANT})
 DENIED_REASONS: Final = frozenset({NO_ROLE, OUTSIDE_UNIT, NOT_OWN, NEEDS_GRANT})
 
 
@@ -53,6 +56,20 @@ class Grant(Protocol):
         ...
 
 
+class Use(Protocol):
+    """A grant for use that is valid now for this person and this recording."""
+
+    @property
+    def id(self) -> MatterId:
+        """Its identity."""
+        ...
+
+    @property
+    def rights(self) -> frozenset[Action]:
+        """What it allows."""
+        ...
+
+
 Grants = Sequence[Grant]
 _NOTHING = Role()
 
@@ -65,6 +82,7 @@ def decide(
     actor_agent: AgentId,
     units: UnitTree,
     at: datetime | None = None,
+    uses: Sequence[Use] = (),
 ) -> Decision:
     """Whether the agent may do ``action`` to what ``scope`` describes.
 
@@ -75,14 +93,20 @@ def decide(
         actor_agent: Who asks.
         units: Every department, past and present.
         at: The moment; without it successors do not inherit (the narrower answer).
+        uses: Grants for use that are valid now for this agent and the recording of ``scope``.
 
     Returns:
         The decision with a stable reason. Never raises.
     """
     reached = _reach(grants, action, scope, actor_agent=actor_agent, units=units, at=at)
-    if reached in ALLOWED_REASONS and scope.archived and action in NEEDS_GRANT_ONCE_ARCHIVED:
-        return Decision(allowed=False, reason=NEEDS_GRANT)
-    return Decision(allowed=reached in ALLOWED_REASONS, reason=reached)
+    held = reached in ALLOWED_REASONS
+    asks = held and scope.archived and action in NEEDS_GRANT_ONCE_ARCHIVED
+    if held and not asks:
+        return Decision(allowed=True, reason=reached)
+    use = next((one for one in uses if action in one.rights or action is Action.RECORDING_SHOW), None)
+    if use is not None and Action.ACCESS_ASK in offered(grants):
+        return Decision(allowed=True, reason=GRANT, grant=use.id)
+    return Decision(allowed=False, reason=NEEDS_GRANT if asks else reached)
 
 
 def _reach(
