@@ -29,7 +29,7 @@ EVIDENCE: Final = frozenset({
 #: Comes over.
 CARRIED: Final = (
     "credentials", "settings", "findings", "clock_marks", "space_samples", "inventories", "fixity_rounds", "fixity_stores",
-    "copy_locks", "blob_holds", "backups", "brakes", "removal_hours",
+    "copy_locks", "blob_holds", "store_holds", "backups", "brakes", "removal_hours",
 )  # fmt: skip
 #: How stores answered and what was under way on another day, accounts of another machine, keys that may be destroyed.
 NOT_TRUE_ANY_MORE: Final = frozenset({
@@ -50,6 +50,7 @@ def carry_over(old: Catalogue, fresh: Catalogue) -> dict[str, int]:
     keep: dict[str, Callable[[Mapping[str, Any]], bool]] = {
         "credentials": lambda row: row["agent"] in people,
         "blob_holds": lambda row: row["sha256"] in known,
+        "store_holds": lambda row: row["sha256"] in known,
         "copy_locks": lambda row: row["sha256"] in known,
     }
     came: dict[str, int] = {}

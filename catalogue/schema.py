@@ -40,6 +40,7 @@ from catalogue.schema_of_rules import (
     matters,
     recording_rules,
     rule_dates,
+    store_holds,
 )
 from catalogue.types import SERIAL, TOKENS, CanonicalJson, DigestText, EnumText, IdText, UtcMs
 from evidence.digest import BLAKE3, SHA256, SM3
@@ -91,6 +92,7 @@ __all__ = [
     "settings",
     "signers",
     "space_samples",
+    "store_holds",
     "store_moves",
     "store_states",
     "stray_blobs",

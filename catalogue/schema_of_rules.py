@@ -125,6 +125,7 @@ Index(
     postgresql_where=recording_rules.c.long_term.is_(_TRUE),
 )
 Index("ix_recording_rules_disposal", recording_rules.c.disposal)
+Index("ix_recording_rules_category", recording_rules.c.category, recording_rules.c.recording)
 
 # Until when each recording is kept: computed, no evidence; what concerns a recording marks it stale in the same transaction.
 rule_dates = Table(
@@ -153,3 +154,13 @@ Index(
     sqlite_where=rule_dates.c.stale.is_(_TRUE),
     postgresql_where=rule_dates.c.stale.is_(_TRUE),
 )
+
+# Which stores are known to keep a hold on their copy: computed, no evidence; the stores know best.
+store_holds = Table(
+    "store_holds",
+    metadata,
+    Column("sha256", DigestText(SHA256), primary_key=True),
+    Column("store", Text, primary_key=True),
+    Column("reference", Text, primary_key=True),
+)
+Index("ix_store_holds_reference", store_holds.c.reference)

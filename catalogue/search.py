@@ -88,6 +88,11 @@ def visible(visibility: Visibility) -> list[sa.ColumnElement[bool]]:
     return [sa.or_(*mine)]
 
 
+def text_conditions(db: Db, text: str) -> list[sa.ColumnElement[bool]]:
+    """The conditions that a recording's text holds every word; none for a text without words."""
+    return _words(db, text)[0]
+
+
 def _filters(wanted: RecordingFilter, now: datetime) -> list[sa.ColumnElement[bool]]:
     here = recordings.c
     found: list[sa.ColumnElement[bool]] = []

@@ -13,6 +13,7 @@ from catalogue.copy_locks import CopyLocks
 from catalogue.db import Db
 from catalogue.devices import Devices, Offloads
 from catalogue.fixity import Fixity
+from catalogue.holds import Holds
 from catalogue.inventories import Inventories
 from catalogue.matters import Matters
 from catalogue.outbox import CatalogueOutbox
@@ -64,6 +65,7 @@ class UnitOfWork:
         self.inventories = Inventories(db)
         self.matters = Matters(db)
         self.rules = RecordingRules(db)
+        self.holds = Holds(db)
 
     def after_commit(self, fn: Callable[[], None]) -> None:
         """Run ``fn`` once the commit is durable; never after a rollback. For hints only (wake the sealer)."""

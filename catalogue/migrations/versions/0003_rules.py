@@ -115,6 +115,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("recording", name="pk_recording_rules"),
     )
     op.create_index("ix_recording_rules_disposal", "recording_rules", ["disposal"])
+    op.create_index("ix_recording_rules_category", "recording_rules", ["category", "recording"])
     op.create_index(
         "ix_recording_rules_long_term",
         "recording_rules",
@@ -149,10 +150,19 @@ def upgrade() -> None:
         sqlite_where=sa.text("stale IS 1"),
         postgresql_where=sa.text("stale IS true"),
     )
+    op.create_table(
+        "store_holds",
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("store", sa.Text(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", "store", "reference", name="pk_store_holds"),
+    )
+    op.create_index("ix_store_holds_reference", "store_holds", ["reference"])
 
 
 def downgrade() -> None:
     for table in (
+        "store_holds",
         "rule_dates",
         "recording_rules",
         "matter_documents",
