@@ -43,6 +43,8 @@ from matters.writing import folded_of, write
 SAME_PERSON: Final = "same-person"
 #: Reason code of a refusal: only somebody with a certain part in the matter.
 NO_PART: Final = "no-part"
+#: Public fact: whom the actor of the last act stood in for.
+ON_BEHALF_OF: Final = "on_behalf_of"
 #: So many links fit into one entry with room to spare.
 _LINKS_AN_ENTRY: Final = 200
 #: More in one act is refused.
@@ -108,8 +110,9 @@ class MatterDesk:
             raise InvalidInputError(f"a {kind} is not opened by persons")
         unit = unit or self._unit_of(actor)
         scope = ObjectScope(unit=unit, officer=actor.agent)
-        self._parts.authoriser.require(actor, act.action, scope, detail=f"{kind}.{act.name}")
+        decision = self._parts.authoriser.require(actor, act.action, scope, detail=f"{kind}.{act.name}")
         asked = self._asked(actor, act, values or {}, links, ())
+        _note_stand_in(asked, decision.on_behalf_of)
         with self._parts.catalogue.begin() as uow:
             now = self._parts.clock.now()
             return self._perform(
@@ -143,13 +146,16 @@ class MatterDesk:
         if wanted.hidden:
             raise InvalidInputError(f"{act} is not done by persons")
         scope = looking.scope_of(before, actor.agent)
-        self._parts.authoriser.require(actor, wanted.action, scope, detail=f"{form.kind}.{act} {before.row.number}")
-        why = looking.part_refusal(before, wanted, actor.agent)
+        decision = self._parts.authoriser.require(
+            actor, wanted.action, scope, detail=f"{form.kind}.{act} {before.row.number}"
+        )  # fmt: skip
+        why = looking.part_refusal(before, wanted, actor.agent, decision.on_behalf_of)
         if why:
             self._parts.authoriser.deny(
                 actor, wanted.action, reason=why, scope=scope, detail=f"{form.kind}.{act} {before.row.number}"
             )
         asked = self._asked(actor, wanted, values or {}, links, unlinks)
+        _note_stand_in(asked, decision.on_behalf_of, before)
         if wanted.frozen and not seen:
             raise FormError({"seen": "missing"})
         with self._parts.catalogue.begin() as uow:
@@ -375,7 +381,8 @@ class MatterDesk:
         done = form.act(act) if act else form.opening
         _require_doable(before, done, version)
         if before is not None and actor is not None:
-            why = looking.part_refusal(before, done, actor.agent)
+            principal = asked.facts.get(ON_BEHALF_OF)
+            why = looking.part_refusal(before, done, actor.agent, AgentId(principal) if principal else None)
             if why and parent is None:
                 raise AccessDeniedError(f"{done.name} was refused: {why}", kept="Nothing was entered.")
         identity = matter or MatterId.new(unix_ms(now.wall))
@@ -437,6 +444,14 @@ class MatterDesk:
     def _record(self, uow: UnitOfWork, event: Event, now: TimeReading) -> EntryId:
         uow.after_commit(self._parts.woken)
         return self._parts.recorder.record(uow.outbox, event, at=now)
+
+
+def _note_stand_in(asked: Asked, principal: AgentId | None, before: Folded | None = None) -> None:
+    """The entry says for whom it was done; the act after it, done in one's own name, takes that away again."""
+    if principal is not None:
+        asked.facts[ON_BEHALF_OF] = principal
+    elif before is not None and ON_BEHALF_OF in before.row.facts:
+        asked.facts[ON_BEHALF_OF] = None
 
 
 def _link(link: NewLink, op: str) -> dict[str, str]:

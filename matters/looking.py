@@ -75,10 +75,14 @@ def recording_scope(uow: UnitOfWork, recording: RecordingId) -> ObjectScope:
     return ObjectScope(unit=row.unit, officer=row.officer, recording=row.id)
 
 
-def part_refusal(folded: Folded, act: Act, agent: AgentId) -> str:
-    """Why this person's parts in the matter forbid the act; empty when they do not."""
+def part_refusal(folded: Folded, act: Act, agent: AgentId, on_behalf_of: AgentId | None = None) -> str:
+    """Why this person's parts in the matter forbid the act; empty when they do not.
+
+    Who stands in for somebody is refused also what that person's own parts forbid: nobody lets a stand-in approve for them.
+    """
     held = parts_of(folded, agent)
-    if held & set(act.never):
+    lent = parts_of(folded, on_behalf_of) if on_behalf_of is not None else frozenset()
+    if (held | lent) & set(act.never):
         return SAME_PERSON
     return NO_PART if act.only and not held & set(act.only) else ""
 
@@ -112,7 +116,8 @@ def view_of(folded: Folded, form: Form, actor: Actor, authoriser: Authoriser) ->
     acts = [
         act for act in form.acts
         if not act.hidden and folded.row.state in act.before and not part_refusal(folded, act, actor.agent)
-        and authoriser.decide(actor, act.action, scope).allowed
+        and (decision := authoriser.decide(actor, act.action, scope)).allowed
+        and not part_refusal(folded, act, actor.agent, decision.on_behalf_of)
     ]  # fmt: skip
     return MatterView(
         form=form, row=without(folded.row, masked), persons=known_persons(form, folded.persons.values(), masked, actor.agent),
