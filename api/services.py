@@ -18,6 +18,8 @@ from evidence.model import Actor
 from evidence.ports import BlobStore
 from ingest.board import DockBoard
 from matters.desk import MatterDesk
+from matters.papers import PaperDesk
+from retention.desk import RetentionDesk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +96,5 @@ class Services:
     notices: Notices
     storage: StorageDesk
     matters: MatterDesk
+    papers: PaperDesk
+    retention: RetentionDesk

@@ -27,7 +27,6 @@ from ingest.board import DockBoard
 from ingest.parts import Parts
 from ingest.session import OffloadService
 from ingest.viewing_copy import ensure_viewing_copy
-from storage.replicated import Replicated
 
 MEDIA_QUEUE: Final = "media"
 VIEWING_JOB: Final = "viewing-copy"
@@ -58,9 +57,7 @@ def health_parts_of(house: House, jobs: JobEngine | None) -> HealthParts:
 
 def blobs_of(house: House) -> BlobStore:
     """Every blob from whichever store gives it; a copy that fails on the way is looked at by the repair."""
-    if len(house.stores) == 1:
-        return house.stores.primary
-    return Replicated(house.stores.all, quorum=1, on_bad_copy=house.healing.hint)
+    return house.blobs
 
 
 class ViewingCopies:
@@ -162,5 +159,5 @@ def web_services(
         log=PublishedLog(directory=house.home.public_log, vkey=house.vkey),
         proofs=ProofDesk(catalogue, gate=house.gate, published=house.home.public_log, verifier=house.sealer.verifier),
         viewings=viewings, notices=HouseNotices(house), storage=StorageDesk(house.keeping, authoriser=house.gate),
-        matters=house.matters,
+        matters=house.matters, papers=house.papers, retention=house.retention,
     )  # fmt: skip

@@ -55,7 +55,12 @@ from ingest.parts import Parts
 from ingest.session import OffloadService
 from ingest.settings import IngestSettings
 from matters.desk import DeskParts, MatterDesk
+from matters.paper_copies import KeepParts
+from matters.papers import PaperDesk, PaperParts
+from retention.desk import RetentionDesk
+from retention.recompute import Recompute
 from storage.local import LocalStore
+from storage.replicated import Replicated
 from storage.s3 import S3Store
 from storage.s3_client import S3Settings
 from storage.stores import StoreSet
@@ -190,6 +195,39 @@ class House:
                 forms=all_forms(), woken=self.wake_sealer.set,
             )
         )  # fmt: skip
+
+    @property
+    def retention(self) -> RetentionDesk:
+        """Until when recordings are kept, why, and what is due."""
+        return RetentionDesk(self.catalogue, authoriser=self.gate, clock=self.clock, forms=all_forms())
+
+    @property
+    def recompute(self) -> Recompute:
+        """Dates of keeping, computed anew where something changed."""
+        return Recompute(self.catalogue, clock=self.clock, desk=self.matters)
+
+    @property
+    def papers(self) -> PaperDesk:
+        """Files documents with matters and gives them back."""
+        storage = self.settings.storage
+        return PaperDesk(
+            PaperParts(
+                desk=self.matters,
+                keeping=KeepParts(
+                    catalogue=self.catalogue, stores=self.stores, clock=self.clock, copies=storage.copies,
+                    domains=1 if storage.single_domain else storage.domains, locks=self.locks,
+                ),
+                authoriser=self.gate, recorder=self.recorder, blobs=self.blobs, scratch=self.scratch,
+                ready_scratch=self._ready_scratch, woken=self.wake_sealer.set,
+            )
+        )  # fmt: skip
+
+    @property
+    def blobs(self) -> BlobStore:
+        """Every blob from whichever store gives it; a copy that fails on the way is looked at by the repair."""
+        if len(self.stores) == 1:
+            return self.stores.primary
+        return Replicated(self.stores.all, quorum=1, on_bad_copy=self.healing.hint)
 
     @property
     def keeping(self) -> KeepingParts:

@@ -224,17 +224,23 @@ def copy_facts(store: BlobStore, sha256: Digest, at: TimeReading) -> Copy:
 def say_copy(
     parts: KeepingParts, uow: UnitOfWork, blob: BlobRow, copy: Copy, *, reason: str, at: TimeReading, actor: str = ""
 ) -> None:
-    """Say in the running transaction that a copy was made and read back: its row, and an entry for each recording it serves."""
+    """Say in the running transaction that a copy was made and read back.
+
+    Its row, and an entry for each recording that it serves; one entry for bytes that belong to documents only.
+    """
     uow.blobs.put_copy(blob.sha256, copy)
     fact = {
         "store": copy.store, "domain": copy.domain, "key": copy.key, "version": copy.version,
         "read_back_at": to_text(copy.read_back_at) if copy.read_back_at else "",
     }  # fmt: skip
+    served: dict[str, str] = {}
     for recording in uow.blobs.recordings_of(blob):
-        row = uow.recordings.get(recording)
+        own = uow.recordings.get(recording).sha256
+        served[recording] = own.hex if own is not None else ""
+    for recording_or_none, sha256 in (served or {"": ""}).items():  # a document belongs to no recording
         event = CopyMade(
-            actor=actor, recording=recording, sha256=row.sha256.hex if row.sha256 else "", blob_sha256=blob.sha256.hex,
-            copies=[fact], reason=reason, at=to_text(at.wall),
+            actor=actor, recording=recording_or_none, sha256=sha256, blob_sha256=blob.sha256.hex, copies=[fact],
+            reason=reason, at=to_text(at.wall),
         )  # fmt: skip
         parts.recorder.record(uow.outbox, event, at=at)
     uow.after_commit(parts.wake_sealer)

@@ -231,7 +231,8 @@ def _mend(parts: KeepingParts, blob: BlobRow, found: Repair, bad: CopyLook, acto
             return  # released meanwhile: whoever removes bytes looks at every store
         say_copy(parts, uow, now, copy, reason=_AS_REPAIR, at=at, actor=actor)
         close_settled(parts, uow, over, reason="repaired", actor=actor)
-        for recording, part in uow.blobs.recordings_of(now).items():
+        concerned: dict[RecordingId | None, str] = dict(uow.blobs.recordings_of(now).items()) or {None: "bytes"}
+        for recording, part in concerned.items():
             earlier = uow.findings.open_one(REPAIRED, recording=recording, store=bad.store)
             told = f"{part} {detail}" + (f"; before that: {earlier.detail}" if earlier else "")
             parts.book.close_in(uow, REPAIRED, recording=recording, store=bad.store, reason="told-anew", actor=actor)
@@ -286,6 +287,8 @@ def settled(parts: KeepingParts, blob: BlobRow, good: Collection[str]) -> list[F
     """
     with parts.catalogue.read() as uow:
         found = uow.findings.open_of(list(uow.blobs.recordings_of(blob)), MENDABLE)
+        if any(holder.startswith("document:") for holder in blob.holders):
+            found += uow.findings.open_of_documents(MENDABLE)
     return [row for row in found if (row.store in good or not row.store) and _is_over(parts, row, blob.sha256, good)]
 
 
@@ -316,8 +319,9 @@ def _settle_read(parts: KeepingParts, blob: BlobRow, good: Collection[str], acto
 
 def _is_over(parts: KeepingParts, finding: FindingRow, sha256: Digest, good: Collection[str]) -> bool:
     """Whether all the recording has in that store (in every store, where none is named) is good now, read where needed."""
-    if finding.recording is None:
-        return False
+    if finding.recording is None:  # bytes of documents: each finding speaks of all of them in that store
+        with parts.catalogue.read() as uow:
+            return not _still_bad(uow, finding.store, sha256, good)
     with parts.catalogue.read() as uow:
         everything = [(blob, uow.blobs.checks(blob.sha256)) for blob in bytes_of(uow, finding.recording)]
     for blob, checks in everything:
@@ -331,6 +335,12 @@ def _is_over(parts: KeepingParts, finding: FindingRow, sha256: Digest, good: Col
         if not all(_good_since(parts, blob, name, checks[name].at, finding.raised_at) for name in unread):
             return False
     return True
+
+
+def _still_bad(uow: UnitOfWork, store: str, sha256: Digest, good: Collection[str]) -> bool:
+    """Whether any document's copy in a store was bad when it was last read; what was read good just now counts as good."""
+    own = [name for name, check in uow.blobs.checks(sha256).items() if store in {name, ""} and check.outcome]
+    return any(name not in good for name in own) or uow.blobs.bad_documents(store, besides=sha256)
 
 
 def _good_since(parts: KeepingParts, blob: BlobRow, name: str, checked_at: datetime | None, since: datetime) -> bool:

@@ -156,6 +156,8 @@ class _PolicyJudge:
         if not holder:
             return
         kind, _, recording = holder.partition(":")
+        if kind == "document":
+            kind, recording = holder.replace(":", " "), ""
         counted = good & self._domain_of.keys()
         domains = {self._domain_of[name] for name in counted}
         if len(counted) < self._policy.copies:

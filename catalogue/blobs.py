@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from catalogue.db import CHUNK, Db, chunks
 from catalogue.records import BlobRow, DerivativeRow
 from catalogue.references import References
-from catalogue.schema import blob_copies, blob_holders, blobs, copy_locks, derivatives, recordings
+from catalogue.schema import blob_copies, blob_holders, blobs, copy_locks, derivatives, matter_documents, recordings
 from catalogue.values import fields_of
 from evidence.clock import utc_from_ms
 from evidence.digest import Digest
@@ -35,7 +35,7 @@ _COPY_FIELDS = tuple(field.name for field in dataclasses.fields(Copy))
 class Blobs:
     """Reference-counted bytes.
 
-    A blob has copies, and holders: ``recording:<id>``, ``manifest:<id>``, ``derivative:<id>``.
+    A blob has copies, and holders: ``recording:<id>``, ``manifest:<id>``, ``derivative:<id>``, ``document:<id>``.
     """
 
     def __init__(self, db: Db) -> None:
@@ -117,6 +117,13 @@ class Blobs:
                 if recording is not None:
                     found.setdefault(recording, kind)
         return found
+
+    def bad_documents(self, store: str, *, besides: Digest) -> bool:
+        """Whether a copy of any document but one is known to be bad in a store (in any store, where none is named)."""
+        here = blob_copies.c
+        held = sa.exists(sa.select(sa.literal(1)).where(matter_documents.c.sha256 == here.sha256))
+        statement = sa.select(here.sha256).where(here.outcome != "", here.sha256 != besides, held)
+        return self._db.scalar((statement.where(here.store == store) if store else statement).limit(1)) is not None
 
     def newest_in(self, store: str, *, before: datetime, limit: int) -> list[Digest]:
         """Bytes of the newest recordings stored before a moment that have a copy in this store."""

@@ -63,7 +63,7 @@ class DueCopy:
         size_bytes: Its size.
         blake3: Their other digest, where known.
         checked_at: When it was looked at last.
-        part: What it is: ``recording``, ``manifest``, ``derivative``; ``object`` for anything else.
+        part: What it is: ``recording``, ``manifest``, ``derivative``, ``document``; ``object`` for anything else.
         recording: Identity of the recording it belongs to; empty when none is known.
         recording_sha256: That recording's own digest.
     """
@@ -177,7 +177,7 @@ class Fixity:
                 best[row["sha256"]] = (rank, kind, identity)
         made = self._recordings_of([identity for _, kind, identity in best.values() if kind == "derivative"])
         owner = {
-            sha256: made.get(identity, "") if kind == "derivative" else identity
+            sha256: made.get(identity, "") if kind == "derivative" else "" if kind == "document" else identity
             for sha256, (_, kind, identity) in best.items()
         }
         digest_of = self._digests_of([one for one in owner.values() if one])
@@ -354,4 +354,4 @@ class Fixity:
 
 
 #: Whose bytes they are first of all, where several hold them.
-_RANK = {"recording": 0, "manifest": 1, "derivative": 2}
+_RANK = {"recording": 0, "manifest": 1, "derivative": 2, "document": 3}

@@ -30,6 +30,7 @@ from catalogue.schema import (
     blobs,
     copy_locks,
     derivatives,
+    matter_documents,
     recording_names,
     recordings,
     removals,
@@ -187,7 +188,7 @@ class References:
 
     # --- who refers to bytes ----------------------------------------------------------------------------------------
     def recording_of(self, holder: str) -> str:
-        """The recording a holder belongs to, empty when none does (a derivative that is gone, an orphan)."""
+        """The recording a holder belongs to, empty when none does (a document, a derivative that is gone, an orphan)."""
         kind, _, identity = holder.partition(":")
         if kind in ("recording", "manifest"):
             return identity
@@ -238,8 +239,8 @@ class References:
         return self.needed_by_rows(sha256) or self.removal(sha256) is not None
 
     def needed_by_rows(self, sha256: Digest) -> bool:
-        """Whether a blob, a recording's bytes or manifest, or a derivative names these bytes."""
-        for column in (blobs.c.sha256, recordings.c.sha256, derivatives.c.sha256):
+        """Whether a blob, a recording's bytes or manifest, a derivative or a document names these bytes."""
+        for column in (blobs.c.sha256, recordings.c.sha256, derivatives.c.sha256, matter_documents.c.sha256):
             if self._db.scalar(sa.select(column).where(column == sha256).limit(1)) is not None:
                 return True
         column = recordings.c.manifest_sha256

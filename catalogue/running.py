@@ -64,6 +64,12 @@ class Findings:
             rows += self._rows(found.where(here.recording.in_(part)))
         return sorted(rows, key=lambda row: (row.raised_at, row.id))
 
+    def open_of_documents(self, kinds: Collection[str]) -> list[FindingRow]:
+        """Open findings of these kinds about bytes that belong to no recording, oldest first."""
+        here = findings.c
+        asked = (here.closed_at.is_(None), here.kind.in_(sorted(kinds)), here.recording == "")
+        return sorted(self._rows(sa.select(findings).where(*asked)), key=lambda row: (row.raised_at, row.id))
+
     def open_one(self, kind: str, *, recording: RecordingId | None = None, store: str = "") -> FindingRow | None:
         """The open finding of that kind about that recording and store; there is at most one."""
         here = findings.c

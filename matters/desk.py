@@ -205,7 +205,8 @@ class MatterDesk:
         """The entries of a matter as this person may read them; raises as :meth:`view`."""
         seen = self.view(actor, matter)
         with self._parts.catalogue.read() as uow:
-            return looking.masked_history(seen.form, uow.matter_timeline(matter), seen.masked, actor.agent)
+            told = looking.masked_history(seen.form, uow.matter_timeline(matter), seen.masked, actor.agent)
+        return looking.without_papers(told, {one.id for one in seen.documents})
 
     def find(
         self, actor: Actor, wanted: MatterFilter | None = None, *, after: MatterId | None = None, limit: int = 50

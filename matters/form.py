@@ -233,10 +233,12 @@ class Form:
         see: The right to see those of one's units. Who has a part in one sees it in any case.
         persons: Parts people can have: role -> what the screen calls it.
         documents: Roles of documents: role -> what the screen calls it. Who may act on the matter may file them.
+        papers_seen_by: Role of a document -> parts whose holders may see it; those not named here are seen with the matter.
         title: The personal or public field that names one in lists.
         register: Columns of the printed and downloaded register.
         deadline: When the next deadline of a matter runs out, from what it is after an act; None for none.
         group: Heading under which menus list it.
+        computed: Facts that guards enter and nobody types in, so that pages and registers know their words.
     """
 
     kind: str
@@ -249,10 +251,12 @@ class Form:
     see: Action
     persons: Mapping[str, str] = field(default_factory=dict)
     documents: Mapping[str, str] = field(default_factory=dict)
+    papers_seen_by: Mapping[str, Sequence[str]] = field(default_factory=dict)
     title: str = "title"
     register: Sequence[Column] = ()
     deadline: Callable[[Turn], datetime | None] | None = None
     group: str = ""
+    computed: Sequence[Field] = ()
 
     def state(self, code: str) -> State:
         """One of its states; one that an older version knew is shown by its code."""
@@ -271,8 +275,9 @@ class Form:
         return any(one.seen_by for one in self.fields().values())
 
     def fields(self) -> dict[str, Field]:
-        """Every field of every act."""
-        return {one.name: one for act in (self.opening, *self.acts) for one in act.fields}
+        """Every field of every act, and what is computed."""
+        typed = {one.name: one for act in (self.opening, *self.acts) for one in act.fields}
+        return {**typed, **{one.name: one for one in self.computed}}
 
 
 class Forms:

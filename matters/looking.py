@@ -15,6 +15,7 @@ from catalogue.records import TimelineRow
 from evidence import canonical
 from evidence.clock import to_text
 from evidence.errors import NotFoundError
+from evidence.events import DocumentFiled
 from evidence.ids import AgentId, DeviceId, MatterId, RecordingId, UnitId
 from evidence.model import Actor, ObjectScope
 from evidence.ports import Authoriser
@@ -121,9 +122,19 @@ def view_of(folded: Folded, form: Form, actor: Actor, authoriser: Authoriser) ->
     ]  # fmt: skip
     return MatterView(
         form=form, row=without(folded.row, masked), persons=known_persons(form, folded.persons.values(), masked, actor.agent),
-        links=list(folded.links.values()), documents=list(folded.documents.values()), acts=acts, masked=masked,
-        seen=digest_of(folded),
+        links=list(folded.links.values()),
+        documents=[
+            one for one in folded.documents.values()
+            if one.filed_by == actor.agent or may_read(form, one.role, parts_of(folded, actor.agent))
+        ],
+        acts=acts, masked=masked, seen=digest_of(folded),
     )  # fmt: skip
+
+
+def may_read(form: Form, role: str, parts: Collection[str]) -> bool:
+    """Whether somebody with these parts may see documents of a role, once they see the matter."""
+    wanted = form.papers_seen_by.get(role)
+    return not wanted or bool(set(wanted) & set(parts))
 
 
 def masked_fields(form: Form, parts: Collection[str]) -> frozenset[str]:
@@ -190,6 +201,16 @@ def _masked(name: str, value: Any, masked: Collection[str], hidden: Collection[s
     if name == "persons" and isinstance(value, list):
         return [one for one in value if one.get("role") not in hidden or one.get("agent") == agent]
     return value
+
+
+def without_papers(timeline: Sequence[TimelineRow], readable: Collection[str]) -> list[TimelineRow]:
+    """Entries without the names of documents that are not among the readable ones."""
+    return [
+        replace(one, disclosed={})
+        if one.event_type == DocumentFiled.TYPE and one.public["document"] not in readable
+        else one
+        for one in timeline
+    ]
 
 
 def require_known(uow: UnitOfWork, act: Act, facts: Mapping[str, Any], links: Sequence[NewLink]) -> None:

@@ -23,6 +23,9 @@ from ingest.session import OffloadService
 from ingest.settings import IngestSettings
 from matters.desk import DeskParts, MatterDesk
 from matters.form import Form, Forms
+from matters.paper_copies import KeepParts
+from matters.papers import PaperDesk, PaperParts
+from storage.replicated import Replicated
 from storage.stores import StoreSet
 from support.custody import ORIGIN, TickingClock, fixed_key
 from support.recorders import make_gb_tree
@@ -111,6 +114,16 @@ class AssuredHome:
             )
         )  # fmt: skip
 
+    def papers(self, *forms: Form) -> PaperDesk:
+        """Documents of matters of these forms."""
+        return PaperDesk(
+            PaperParts(
+                desk=self.desk(*forms), keeping=KeepParts(catalogue=self.catalogue, stores=self.stores, clock=self.clock),
+                authoriser=self.gate, recorder=self.recorder, blobs=Replicated(self.stores.all, quorum=1),
+                scratch=self.root / "cache",
+            )
+        )  # fmt: skip
+
     def verify(self, *, copies: int = 2, domains: int = 1, disclosures: DisclosureArchive | None = None):
         return verify_home(
             self.catalogue, stores=self.stores, published=self.published, vkey=self.vkey, clock=self.clock,
@@ -136,11 +149,11 @@ class AssuredHome:
         self.catalogue.close()
 
 
-def make_home(root: Path, *, more_stores: tuple[str, ...] = ()) -> AssuredHome:
-    """Lay out and open a home under ``root``; more stores than two are local ones with these names."""
+def make_home(root: Path, *, more_stores: tuple[str, ...] = (), database: str = "") -> AssuredHome:
+    """Lay out and open a home under ``root``; more stores than two are local ones with these names. SQLite by default."""
     root.mkdir(parents=True, exist_ok=True)
     clock = TickingClock()
-    catalogue = Catalogue.open(f"sqlite:///{root}/app.db", migrate=True)
+    catalogue = Catalogue.open(database or f"sqlite:///{root}/app.db", migrate=True)
     recorder = EntryRecorder(fixed_key("station"), station="station-1")
     primary = local_store(root / "stores/primary", "primary", clock=clock)
     second = local_store(root / "stores/second", "second", clock=clock)
