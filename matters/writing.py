@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from catalogue import UnitOfWork
 from catalogue.matters import MatterRow
-from evidence.ids import RecordingId
+from evidence.ids import MatterId, RecordingId
 from matters.fold import Folded
 
 
@@ -37,16 +37,22 @@ def write(uow: UnitOfWork, before: Folded | None, after: Folded) -> None:
             uow.matters.put_link(link)
     for identity in after.documents.keys() - (before.documents.keys() if before is not None else set()):
         uow.matters.add_document(after.documents[identity])
-    uow.rules.mark_stale(_concerned(before, after))
+    uow.rules.mark_stale(_concerned(uow, before, after))
 
 
-def _concerned(before: Folded | None, after: Folded) -> list[RecordingId]:
-    """Recordings for which the matter means something else now: their dates of keeping are computed anew."""
+def _concerned(uow: UnitOfWork, before: Folded | None, after: Folded) -> list[RecordingId]:
+    """Recordings for which the matter means something else now: their dates of keeping are computed anew.
+
+    A matter about another one (a procedure about a case) concerns the recordings of that one.
+    """
     was = before.links if before is not None else {}
     links = {place for place in was.keys() | after.links.keys() if was.get(place) != after.links.get(place)}
     if before is None or _meaning(before) != _meaning(after):
         links |= after.links.keys()
-    return sorted({RecordingId(target) for _role, target, _key in links if target.startswith("rec_")})
+    targets = {target for _role, target, _key in links}
+    for matter in [MatterId(target) for target in targets if target.startswith("mat_")]:
+        targets |= {link.target for link in uow.matters.links(matter)}
+    return sorted({RecordingId(target) for target in targets if target.startswith("rec_")})
 
 
 def _meaning(folded: Folded) -> tuple[object, ...]:

@@ -18,7 +18,8 @@ from catalogue import Catalogue, UnitOfWork
 from catalogue.matters import MatterRow
 from catalogue.records import RecordingRow
 from evidence.calendar import local_date
-from evidence.clock import Clock
+from evidence.clock import Clock, unix_ms, utc_from_ms
+from evidence.errors import InvalidInputError
 from evidence.ids import RecordingId, UnitId
 from evidence.limits import PAGE_ROWS_MAX
 from evidence.model import Action, Actor, ObjectScope
@@ -29,6 +30,8 @@ from retention.facts import items_of, now_of, rows_of, schedules_of
 from retention.schedule import Schedule
 
 _TICK: Final = timedelta(milliseconds=1)
+#: Milliseconds of any date a calendar has.
+_MS_DIGITS: Final = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,25 @@ class DueList:
     after: tuple[datetime, RecordingId] | None
     as_of: datetime
     clock_believed: bool
+
+    @property
+    def cursor(self) -> str:
+        """``after`` as one text; empty at the end. :func:`cursor_from` reads it."""
+        return "" if self.after is None else f"{unix_ms(self.after[0])}.{self.after[1]}"
+
+
+def cursor_from(untrusted: str) -> tuple[datetime, RecordingId] | None:
+    """Read :attr:`DueList.cursor`.
+
+    Raises:
+        InvalidInputError: No page gave it out.
+    """
+    if not untrusted:
+        return None
+    moment, _, recording = untrusted.partition(".")
+    if not (moment.isascii() and moment.isdecimal() and len(moment) <= _MS_DIGITS):
+        raise InvalidInputError("no page gave out this cursor", todo="Begin with the first page.")
+    return utc_from_ms(int(moment)), RecordingId(recording)
 
 
 class RetentionDesk:
@@ -119,8 +141,12 @@ class RetentionDesk:
             unit: Only recordings of this department.
             after: Where the page before ended.
             limit: Most rows; at most ``PAGE_ROWS_MAX``.
+
+        Raises:
+            AccessDeniedError: No right to see what is to be cleared (entered).
         """
         limit = max(1, min(limit, PAGE_ROWS_MAX))
+        self._authoriser.require(actor, Action.DISPOSAL_SEE, detail="due")
         visibility = self._authoriser.visibility(actor, Action.DISPOSAL_SEE)
         with self._catalogue.read() as uow:
             reading = self._clock.now()

@@ -27,6 +27,7 @@ from evidence.ids import RecordingId
 from evidence.model import Visibility
 from evidence.time_line import Belief, judge
 from retention.decide import CaseLink, Classified, FlagSet, InBatch, Item, Kept, Now, Order
+from retention.holds import HoldsOf, holds_of_each
 from retention.periods import RetentionClass, parse_class
 from retention.schedule import DEFAULT, Schedules
 from retention.schedule_matter import IN_FORCE, RESCHEDULE, SCHEDULE, schedule_of
@@ -54,7 +55,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     "hold": Meaning.HOLD,
     "case": Meaning.CASE,
     "working-material": Meaning.CASE,
-    "disposal": Meaning.BATCH,
+    "clearing-batch": Meaning.BATCH,
     RESCHEDULE: Meaning.REBASE,
     # Uses and descriptions of footage, no reasons to keep it; their registers stay.
     "access-request": Meaning.NOTHING,
@@ -92,17 +93,43 @@ def items_of(uow: UnitOfWork, rows: Iterable[RecordingRow]) -> dict[RecordingId,
     own = {row.id for row in wanted}
     owners = {row.attached_to for row in wanted if row.attached_to is not None}
     rules = uow.rules.of_each(own | owners)
-    matters = uow.matters.linked_to_each([str(one) for one in own | owners])
+    matters = _matters_of(uow, own | owners)
+    holds = holds_of_each(uow, own)
     found = {}
     for row in wanted:
         item = _item(row, rules[row.id], matters.get(str(row.id), ()))
         if row.attached_to is not None:
             item = _with_owner(item, rules[row.attached_to], matters.get(str(row.attached_to), ()))
-        found[row.id] = item
+        found[row.id] = _with_holds(item, holds[row.id])
     return found
 
 
+def _matters_of(uow: UnitOfWork, recordings: Collection[RecordingId]) -> dict[str, list[MatterRow]]:
+    """Matters that concern each recording, or a case it belongs to: a procedure about a case keeps the footage of the case."""
+    direct = uow.matters.linked_to_each([str(one) for one in recordings])
+    cases = {str(row.id) for rows in direct.values() for row in rows if _means(row) is Meaning.CASE}
+    through = uow.matters.linked_to_each(sorted(cases)) if cases else {}
+    for rows in direct.values():
+        known = {row.id for row in rows}
+        for case in [row for row in rows if _means(row) is Meaning.CASE]:
+            for row in through.get(str(case.id), ()):
+                if row.id not in known and _means(row) in (Meaning.HOLD, Meaning.PROCEDURE):
+                    known.add(row.id)
+                    rows.append(row)
+    return direct
+
+
+def _means(row: MatterRow) -> Meaning:
+    return MEANINGS.get(row.kind, Meaning.PROCEDURE)
+
+
 # --- one recording ----------------------------------------------------------------------------------------------------
+def _with_holds(item: Item, holds: HoldsOf) -> Item:
+    """Holds come by link and by description, and let single recordings go (:mod:`retention.holds`)."""
+    releases = [one for one in (item.last_release, holds.last_release) if one is not None]
+    return replace(item, holds=holds.standing, last_release=max(releases, default=None))
+
+
 def _item(row: RecordingRow, rules: RulesRow, matters: Iterable[MatterRow]) -> Item:
     linked = _read_matters(matters)
     batch = linked.batch
@@ -118,7 +145,6 @@ def _item(row: RecordingRow, rules: RulesRow, matters: Iterable[MatterRow]) -> I
         device_mark=row.important and not (rules.category and rules.basis in _JUDGED_SINGLY),
         flags=_flags(rules),
         cases=tuple(linked.cases),
-        holds=tuple(linked.holds),
         procedures=tuple(linked.procedures),
         last_release=linked.last_release,
         kept=tuple(linked.kept),
@@ -136,7 +162,6 @@ def _with_owner(item: Item, rules: RulesRow, matters: Iterable[MatterRow]) -> It
         categories=(*item.categories, *(one for one in _categories(rules) if one not in item.categories)),
         flags=(*item.flags, *_flags(rules)),
         cases=(*item.cases, *linked.cases),
-        holds=(*item.holds, *linked.holds),
         procedures=(*item.procedures, *linked.procedures),
         last_release=max(releases, default=None),
         kept=(*item.kept, *linked.kept),
@@ -162,7 +187,6 @@ def _flags(rules: RulesRow) -> tuple[FlagSet, ...]:
 @dataclass(slots=True, kw_only=True)
 class _Linked:
     cases: list[CaseLink] = field(default_factory=list)
-    holds: list[Order] = field(default_factory=list)
     procedures: list[Order] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     batch: InBatch | None = None
@@ -177,11 +201,10 @@ class _Linked:
 def _read_matters(matters: Iterable[MatterRow]) -> _Linked:
     linked = _Linked()
     for row in matters:
-        match MEANINGS.get(row.kind, Meaning.PROCEDURE):
-            case Meaning.HOLD | Meaning.PROCEDURE as meaning:
-                orders = linked.holds if meaning is Meaning.HOLD else linked.procedures
+        match _means(row):
+            case Meaning.PROCEDURE:
                 if row.closed_at is None:
-                    orders.append(Order(subject=row.number, kind=_kind_of(row), since=row.opened_at))
+                    linked.procedures.append(Order(subject=row.number, kind=_kind_of(row), since=row.opened_at))
                 else:
                     linked.release(row.closed_at)
             case Meaning.CASE:
@@ -192,7 +215,7 @@ def _read_matters(matters: Iterable[MatterRow]) -> _Linked:
             case Meaning.REBASE:
                 if row.state == "approved":
                     linked.rebased_to = max(linked.rebased_to, int(row.facts.get("version", 0)))
-            case Meaning.NOTHING:
+            case Meaning.HOLD | Meaning.NOTHING:  # holds: see _with_holds
                 pass
     return linked
 

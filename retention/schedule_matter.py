@@ -95,7 +95,9 @@ def _schedule(values: Mapping[str, Any], *, number: str, version: int) -> Schedu
 def _must_be_sound(turn: Turn) -> None:
     values = {name: turn.value(name) for name in ("in_force_from", "rows", "mode", "authority", *_NUMBERS)}
     if len(dumps(values["rows"] or [])) > _ROWS_BYTES_MAX:
-        turn.refuse("the rows of the schedule are longer than one entry can hold", todo="Shorten titles and authorities.")
+        turn.refuse(
+            "the rows of the schedule are longer than one entry can hold", todo="Shorten titles and authorities."
+        )
     proposed = _schedule(values, number="new", version=1)
     # The one written form is what is entered, whatever was typed.
     turn.asked.facts["rows"] = proposed.terms()["rows"]

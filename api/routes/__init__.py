@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.routes import devices, people, recordings, session, storage, system
+from api.routes import devices, people, recordings, retention, session, storage, system
 
 
 def all_routers() -> list[APIRouter]:
     """Every router of the API."""
-    return [session.router, recordings.router, devices.router, people.router, storage.router, system.router]
+    return [session.router, recordings.router, devices.router, people.router, retention.router, storage.router, system.router]

@@ -27,7 +27,7 @@ from api.dependencies import (
 )
 from api.routes.session import set_cookie
 from api.security import csrf as forgery
-from api.web import admin_pages, custody_words, recording_view, storage_page, words
+from api.web import admin_pages, custody_words, recording_view, retention_words, storage_page, words
 from api.web.dock_view import place_of
 from api.web.i18n import choose_language, translate
 from api.web.rendering import language_of, render
@@ -359,6 +359,7 @@ def recording(recording: str, request: Request, services: ServicesDep, page: Pag
     """One recording."""
     view = services.reading.show(page.actor, known_recording(recording))
     values = recording_view.values(services, view, language_of(request), reader=page.actor.agent)
+    values |= retention_words.part(services.retention, page.actor, view.row, language_of(request))
     return render(request, "recording.html", session=page, **values)
 
 

@@ -273,8 +273,8 @@ OPERATIONS = {
     "addAgent", "addUnit", "changeDevice", "changePassword", "deactivateAgent", "dockEvents", "grantRole", "health",
     "lastVerification", "listAgents",
     "listDevices", "listDocks", "listFindings", "listOffloads", "listRecordings", "listUnits", "logIn", "logOut",
-    "openViewing", "publishedLog", "recordingPicture", "recordingProof", "recordingTimeline", "registerDevice",
-    "requestViewingCopy", "resetPassword", "retryDock", "revokeRole", "showRecording", "startVerification",
+    "openViewing", "publishedLog", "recordingPicture", "recordingProof", "recordingRetention", "recordingTimeline",
+    "registerDevice", "requestViewingCopy", "resetPassword", "retentionDue", "retryDock", "revokeRole", "showRecording", "startVerification",
     "storage", "streamRecording", "transferAgent", "verifyRecording", "whoAmI",
 }  # fmt: skip
 

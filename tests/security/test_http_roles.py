@@ -30,6 +30,7 @@ KNOWS_PEOPLE = {"unit_leader", "auditor", "security_administrator", "audit_admin
 MANAGES = {"security_administrator"}
 HEALTH = {"station_operator", "auditor", "system_administrator", "security_administrator", "audit_administrator"}
 CHECKS = {"auditor", "system_administrator", "audit_administrator"}
+CLEARS = {"unit_leader", "legal_reviewer", "auditor", "retention_manager", "audit_administrator"}
 ALL = set(ROLES)
 
 
@@ -58,6 +59,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{A}/recordings"): row(SEES, 200),
     ("GET", f"{A}/recordings/{{recording}}"): row(SEES, 200),
     ("GET", f"{A}/recordings/{{recording}}/timeline"): row(SEES, 200),
+    ("GET", f"{A}/recordings/{{recording}}/retention"): row(SEES, 200),
+    ("GET", f"{A}/retention/due"): row(CLEARS, 200),
     ("POST", f"{A}/recordings/{{recording}}/verify"): row(SEES, 200),
     ("GET", f"{A}/recordings/{{recording}}/proof"): row(SEES, 200),
     ("POST", f"{A}/recordings/{{recording}}/viewings"): row(WATCHES, 200),

@@ -15,7 +15,7 @@ from jinja2 import nodes
 
 from access.gate import INACTIVE, PASSWORD_CHANGE_REQUIRED, UNKNOWN_AGENT
 from access.reading import PICTURES
-from api.web import custody_words, dock_view, marks, storage_words, words
+from api.web import custody_words, dock_view, marks, retention_words, storage_words, words
 from api.web.i18n import PO_FILE, chinese, translate
 from api.web.marks import Mark
 from api.web.rendering import MENU, environment
@@ -94,7 +94,7 @@ def in_calls() -> Iterator[str]:
 
 
 def in_tables() -> Iterator[str]:
-    for module in (words, custody_words, marks, dock_view, storage_words):
+    for module in (words, custody_words, marks, dock_view, retention_words, storage_words):
         for value in (value for name, value in vars(module).items() if name.strip("_").isupper()):
             if isinstance(value, Mark):
                 yield value.word

@@ -192,3 +192,43 @@ def test_r22_a_matter_nobody_said_anything_about_keeps_while_it_is_open(home: As
     Recompute(home.catalogue, clock=home.clock).run()
     assert date_of(home.catalogue, row).state == "held"
     assert "matter.acted" in EVENT_TYPES
+
+
+CASE = Form(
+    kind="case", word="Case", words="Cases", number=plain_number("C"), see=Action.REGISTER_SEE,
+    states=(State(code="open", word="Open"), State(code="closed", word="Closed", final=True)),
+    opening=Act(
+        name="open", word="Open", after="open", action=Action.CASE_EDIT, links=(LinkRole(role="footage", word="Footage"),)
+    ),
+    acts=(Act(name="close", word="Close", before=("open",), after="closed", action=Action.CASE_CLOSE),),
+)  # fmt: skip
+ABOUT_A_CASE = Form(
+    kind="lawsuit", word="Lawsuit", words="Lawsuits", number=plain_number("L"), see=Action.REGISTER_SEE,
+    states=(State(code="open", word="Open"), State(code="over", word="Over", final=True)),
+    opening=Act(
+        name="open", word="Open", after="open", action=Action.HOLD_PLACE,
+        links=(LinkRole(role="about", word="About", targets=("mat",)),),
+    ),
+    acts=(Act(name="end", word="End", before=("open",), after="over", action=Action.HOLD_PLACE),),
+)  # fmt: skip
+
+
+def test_r27_a_procedure_about_a_case_keeps_the_footage_of_the_case(home: AssuredHome, unit) -> None:
+    _manager, leader = two_of(home, unit)
+    desk = home.desk(CASE, ABOUT_A_CASE)
+    duty = Recompute(home.catalogue, clock=home.clock)
+    [row] = home.ingest({gb_name(): footage.voice_mp3()})
+    case = desk.open(leader, "case", {}, links=[NewLink(role="footage", target=row.id)])
+    duty.run()
+    assert [one["why"] for one in date_of(home.catalogue, row).why] == ["case-open"]
+    desk.act(leader, case.id, "close")
+    duty.run()
+    assert [one["why"] for one in date_of(home.catalogue, row).why] == ["case-without-period"]
+    lawsuit = desk.open(leader, "lawsuit", {}, links=[NewLink(role="about", target=case.id)])
+    assert date_of(home.catalogue, row).stale, "also what is linked through another matter is computed anew"
+    duty.run()
+    found = date_of(home.catalogue, row)
+    assert (found.state, found.why[0]["subject"]) == ("held", lawsuit.number)
+    desk.act(leader, lawsuit.id, "end")
+    duty.run()
+    assert date_of(home.catalogue, row).state == "no-date"

@@ -1,0 +1,158 @@
+"""``liuhen retention``: until when recordings are kept and why, what is due, and what a new schedule would change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from api.schemas.retention import due_answer, retention_answer
+from api.web import retention_words
+from app.cli.common import acting, home_option, identity_options, json_option, language, print_json, say
+from evidence.clock import to_text
+from evidence.errors import InvalidInputError
+from evidence.ids import MatterId, RecordingId, UnitId
+from evidence.model import Action
+
+if TYPE_CHECKING:
+    from app.wiring import House
+    from catalogue.matters import MatterRow
+    from evidence.model import Actor
+
+
+@click.group()
+def retention() -> None:
+    """Dates of keeping: until when, why, what is due, and the schedule they follow from."""
+
+
+@retention.command()
+@click.argument("recording", metavar="ID")
+@home_option
+@json_option
+@identity_options
+def show(recording: str, home: str | None, *, as_json: bool, login: str) -> None:
+    """Tell until when a recording is kept, with every rule, clock, case and hold that says so."""
+    with acting(home, login) as (house, actor):
+        view = house.retention.show(actor, RecordingId(recording))
+    if as_json:
+        print_json(retention_answer(view).model_dump(mode="json"))
+        return
+    mark = retention_words.STANDINGS[view.decision.standing]
+    click.echo(f"{view.recording.id}  {say(mark.word)}, {retention_words.until(view, language())}")
+    for decisive, line in retention_words.lines(view, language()):
+        click.echo(f"  {'*' if decisive else ' '} {line}")
+
+
+@retention.command()
+@click.option("--unit", metavar="ID", default="", help="Only recordings of this department.")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+@click.option("--cursor", metavar="TEXT", default="", help="Where the page before ended.")
+@home_option
+@json_option
+@identity_options
+def due(unit: str, limit: int, cursor: str, home: str | None, *, as_json: bool, login: str) -> None:
+    """List recordings whose period is over, the longest ago first. Nothing is cleared by it."""
+    from retention.desk import cursor_from
+
+    with acting(home, login) as (house, actor):
+        found = house.retention.due(
+            actor, unit=UnitId(unit) if unit else None, after=cursor_from(cursor), limit=limit
+        )  # fmt: skip
+    if as_json:
+        print_json(due_answer(found).model_dump(mode="json"))
+        return
+    if not found.clock_believed:
+        click.echo(say("Our clock is not believed now: nothing is over by it"))
+    for view in found.items:
+        mark = retention_words.STANDINGS[view.decision.standing]
+        click.echo(f"{view.recording.id}  {retention_words.until(view, language())}  {say(mark.word)}")
+    if found.cursor:
+        click.echo(f"--cursor {found.cursor}")
+
+
+@retention.command()
+@home_option
+@json_option
+@identity_options
+def schedule(home: str | None, *, as_json: bool, login: str) -> None:
+    """Tell the schedule in force and the versions before it."""
+    from retention.facts import schedules_of
+
+    with acting(home, login) as (house, actor):
+        house.gate.require(actor, Action.SCHEDULE_SEE)
+        with house.catalogue.read() as uow:
+            versions = schedules_of(uow).versions
+    if as_json:
+        print_json([one.to_json() for one in reversed(versions)])
+        return
+    for one in reversed(versions):
+        click.echo(f"{one.version}  {one.number}  {to_text(one.in_force_from)}  {one.authority}")
+        for row in one.rows.values():
+            click.echo(f"    {row.category}  {row.title}  {retention_words.keeping_text(row.keeps.text(), language())}")
+
+
+@retention.command("dry-run")
+@click.argument("matter", metavar="ID|NUMBER")
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the list (CSV) there; it must not exist.",
+)
+@click.option("--enter", is_flag=True, help="File the list with the matter, as the service does within minutes.")
+@home_option
+@json_option
+@identity_options
+def dry_run(matter: str, out: Path | None, home: str | None, *, enter: bool, as_json: bool, login: str) -> None:
+    """Compute which recordings a proposed schedule or re-schedule would date otherwise. Changes no date."""
+    from retention.dry_run import try_out
+
+    with acting(home, login) as (house, actor):
+        row = _matter(house, actor, matter)
+        if enter:
+            house.gate.allowed(actor, Action.SCHEDULE_PROPOSE, detail=f"dry-run {row.number}")
+            tried = house.dry_runs().enter(row.id)
+        else:
+            tried = try_out(house.catalogue, house.clock, row.id)
+    if out is not None:
+        _write_new(out, tried.data)
+    told = {
+        "matter": row.id, "number": row.number, "list_sha256": tried.list_sha256.hex, "count": tried.count,
+        "earlier": tried.earlier, "size_bytes": tried.size_bytes, "as_of": to_text(tried.at),
+        "written": str(out) if out is not None else "", "entered": enter,
+    }  # fmt: skip
+    if as_json:
+        print_json(told)
+        return
+    click.echo(
+        say(
+            "{count} recordings would be dated otherwise, {earlier} of them earlier",
+            count=tried.count,
+            earlier=tried.earlier,
+        )
+    )
+    click.echo(f"SHA-256 {tried.list_sha256.hex}")
+
+
+def _matter(house: House, actor: Actor, text: str) -> MatterRow:
+    """By identity or number; only one the actor may see."""
+    from retention.schedule_matter import RESCHEDULE, SCHEDULE
+
+    if text.startswith("mat_"):
+        return house.matters.view(actor, MatterId(text)).row
+    with house.catalogue.read() as uow:
+        found = uow.matters.by_number(SCHEDULE, text) or uow.matters.by_number(RESCHEDULE, text)
+    if found is None:
+        raise InvalidInputError(f"there is no schedule of the number {text[:64]!r}")
+    return house.matters.view(actor, found.id).row
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError as error:
+        raise InvalidInputError(f"{path} exists", kept="It was not touched.", todo="Name a new file.") from error
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be written: {error.strerror}", kept="Nothing was written.") from error
