@@ -18,7 +18,6 @@ from evidence.model import Actor
 from evidence.ports import BlobStore
 from ingest.board import DockBoard
 from matters.desk import MatterDesk
-from retention.desk import RetentionDesk
 from matters.papers import PaperDesk
 from retention.desk import RetentionDesk
 
@@ -97,6 +96,5 @@ class Services:
     notices: Notices
     storage: StorageDesk
     matters: MatterDesk
-    retention: RetentionDesk
     papers: PaperDesk
     retention: RetentionDesk

@@ -159,5 +159,5 @@ def web_services(
         log=PublishedLog(directory=house.home.public_log, vkey=house.vkey),
         proofs=ProofDesk(catalogue, gate=house.gate, published=house.home.public_log, verifier=house.sealer.verifier),
         viewings=viewings, notices=HouseNotices(house), storage=StorageDesk(house.keeping, authoriser=house.gate),
-        matters=house.matters, retention=house.retention, papers=house.papers, retention=house.retention,
+        matters=house.matters, papers=house.papers, retention=house.retention,
     )  # fmt: skip

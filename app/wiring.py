@@ -59,8 +59,6 @@ from matters.paper_copies import KeepParts
 from matters.papers import PaperDesk, PaperParts
 from retention.desk import RetentionDesk
 from retention.recompute import Recompute
-from retention.desk import RetentionDesk
-from retention.recompute import Recompute
 from storage.local import LocalStore
 from storage.replicated import Replicated
 from storage.s3 import S3Store
@@ -230,16 +228,6 @@ class House:
         if len(self.stores) == 1:
             return self.stores.primary
         return Replicated(self.stores.all, quorum=1, on_bad_copy=self.healing.hint)
-
-    @property
-    def retention(self) -> RetentionDesk:
-        """Until when recordings are kept, why, and what is due."""
-        return RetentionDesk(self.catalogue, authoriser=self.gate, clock=self.clock, forms=all_forms())
-
-    @property
-    def recompute(self) -> Recompute:
-        """Dates of keeping, computed anew where something changed."""
-        return Recompute(self.catalogue, clock=self.clock, desk=self.matters)
 
     @property
     def keeping(self) -> KeepingParts:
