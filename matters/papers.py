@@ -11,6 +11,7 @@ Source: RULES R13, R15; docs/invariants.md 2, 4.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -125,6 +126,23 @@ class PaperDesk:
         event = _event(actor, view, role, _name(name), sha256=sha256, found=found, kept=kept, now=now)
         return self._say(event, kept, now)
 
+    def file_made(
+        self, actor: Actor | None, matter: MatterId, *, role: str, name: str, media_type: str, data: bytes
+    ) -> DocumentRow:
+        """File what the program itself made (a list, a record). Durable on return; the same bytes in the same role are there once.
+
+        The caller has asked who may; ``actor`` is who ordered it, None for the service. Raises StoreError as :meth:`file`.
+        """
+        sha256 = Digest(SHA256, hashlib.sha256(data).hexdigest())
+        kept = keep(self._parts.keeping, sha256, size_bytes=len(data), source=lambda: io.BytesIO(data))
+        now = self._parts.keeping.clock.now()
+        event = DocumentFiled(
+            actor=actor.agent if actor is not None else "", document=DocumentId.new(unix_ms(now.wall)), matter=matter,
+            role=role, blob_sha256=sha256.hex, size_bytes=len(data), media_type=media_type, copies=_copies(kept),
+            at=to_text(now.wall), name=_name(name) or None,
+        )  # fmt: skip
+        return self._say(event, kept, now)
+
     def open(self, actor: Actor, document: DocumentId) -> tuple[DocumentRow, BinaryIO]:
         """A document for whoever may see its matter; that it was opened is entered first. The caller closes the stream.
 
@@ -199,15 +217,19 @@ def _event(
     return DocumentFiled(
         actor=actor.agent, document=DocumentId.new(unix_ms(now.wall)), matter=view.row.id, role=role,
         blob_sha256=sha256.hex, size_bytes=found.size_bytes, media_type=found.mime_type,
-        copies=[
-            {
-                "store": copy.store, "domain": copy.domain, "key": copy.key, "version": copy.version,
-                "read_back_at": to_text(copy.read_back_at) if copy.read_back_at else "",
-            }
-            for copy in kept.copies
-        ],
+        copies=_copies(kept),
         at=to_text(now.wall), name=name or None,
     )  # fmt: skip
+
+
+def _copies(kept: Kept) -> list[dict[str, str]]:
+    return [
+        {
+            "store": copy.store, "domain": copy.domain, "key": copy.key, "version": copy.version,
+            "read_back_at": to_text(copy.read_back_at) if copy.read_back_at else "",
+        }
+        for copy in kept.copies
+    ]  # fmt: skip
 
 
 def _name(name: str) -> str:
