@@ -37,6 +37,8 @@ HOLD: Final = "hold"
 #: Role of a link to a recording that is held, and to one that was freed from this hold.
 HELD: Final = "held"
 RELEASED: Final = "released"
+#: Role of a second link to one whose release is asked for; it holds and releases nothing.
+TO_RELEASE: Final = "to-release"
 #: Locks of PostgreSQL are numbers: this one stands for "what descriptions of footage hold".
 _DESCRIPTIONS: Final = 0x4C48_484F_4C44
 _PREFIX: Final = "mat_"
@@ -51,7 +53,7 @@ class HoldLink:
         matter: The hold.
         number: What people call it.
         type: Its type.
-        role: ``held`` or ``released``.
+        released: It was freed from this hold; whatever else the link says holds.
         since: When it was linked so.
         opened_at: When the hold was placed.
         closed_at: When the whole hold was released; None while it stands.
@@ -61,7 +63,7 @@ class HoldLink:
     matter: MatterId
     number: str
     type: str
-    role: str
+    released: bool
     since: datetime
     opened_at: datetime
     closed_at: datetime | None
@@ -94,13 +96,13 @@ class Holds:
                 matters.c.opened_at, matters.c.closed_at,
             )
             .join(matters, matters.c.id == links.matter)
-            .where(matters.c.kind == HOLD, links.role.in_((HELD, RELEASED)))
+            .where(matters.c.kind == HOLD, links.role != TO_RELEASE)
         )  # fmt: skip
         for part in chunks(sorted(wanted)):
             found += [
                 HoldLink(
                     recording=RecordingId(row["target"]), matter=row["matter"], number=row["number"],
-                    type=str(row["facts"].get("type", "")), role=row["role"], since=row["since"],
+                    type=str(row["facts"].get("type", "")), released=row["role"] == RELEASED, since=row["since"],
                     opened_at=row["opened_at"], closed_at=row["closed_at"],
                 )
                 for row in self._db.all(statement.where(links.target.in_([str(one) for one in part])))
@@ -195,7 +197,7 @@ class Holds:
         standing = (
             sa.select(links.matter, sa.type_coerce(links.target, sa.Text).label("target"))
             .join(matters, matters.c.id == links.matter)
-            .where(matters.c.kind == HOLD, matters.c.closed_at.is_(None), links.role == HELD)
+            .where(matters.c.kind == HOLD, matters.c.closed_at.is_(None), links.role.not_in((RELEASED, TO_RELEASE)))
         )
         if matter is not None:
             standing = standing.where(links.matter == matter)
