@@ -60,6 +60,7 @@ INVENTORY_JOB: Final = "inventory"
 KEYS_JOB: Final = "keys"
 BACKUP_JOB: Final = "backup"
 RETENTION_JOB: Final = "retention-dates"
+DRY_RUN_JOB: Final = "schedule-dry-runs"
 RECOUNT_JOB: Final = "deadlines-recounted"
 
 
@@ -103,6 +104,7 @@ def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: Fal
             run=lambda: recount_provisional(house.matters, house.catalogue),
         ),
         Duty(job=RETENTION_JOB, every=minute, run=house.recompute.run),
+        Duty(job=DRY_RUN_JOB, every=minute, run=house.dry_runs(stop=stop).run, queue=KEEP_QUEUE),
         Duty(job=SPACE_JOB, every=timedelta(hours=1), run=lambda: sample_space(house.space)),
         Duty(
             job=COLD_JOB,

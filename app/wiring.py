@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -58,6 +58,7 @@ from matters.desk import DeskParts, MatterDesk
 from matters.paper_copies import KeepParts
 from matters.papers import PaperDesk, PaperParts
 from retention.desk import RetentionDesk
+from retention.dry_run import DryRuns
 from retention.recompute import Recompute
 from storage.local import LocalStore
 from storage.replicated import Replicated
@@ -205,6 +206,10 @@ class House:
     def recompute(self) -> Recompute:
         """Dates of keeping, computed anew where something changed."""
         return Recompute(self.catalogue, clock=self.clock, desk=self.matters)
+
+    def dry_runs(self, *, stop: Callable[[], bool] = lambda: False) -> DryRuns:
+        """Tries what was proposed for the schedule."""
+        return DryRuns(self.catalogue, clock=self.clock, desk=self.matters, filer=self.papers, stop=stop)
 
     @property
     def papers(self) -> PaperDesk:

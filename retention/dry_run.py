@@ -111,9 +111,11 @@ class Tried:
 
 
 class Filer(Protocol):
-    """Files a document with a matter: written once, read back, entered."""
+    """Files what the program made with a matter (:class:`matters.papers.PaperDesk`)."""
 
-    def file(self, actor: Actor | None, matter: MatterId, *, role: str, name: str, media_type: str, data: bytes) -> Any:
+    def file_made(
+        self, actor: Actor | None, matter: MatterId, *, role: str, name: str, media_type: str, data: bytes
+    ) -> object:
         """Durable in the stores on return."""
         ...
 
@@ -232,7 +234,7 @@ class DryRuns:
             StateConflictError: It was acted on meanwhile so that nothing is to be tried any more.
         """
         tried = try_out(self._catalogue, self._clock, matter, stop=self._stop)
-        self._filer.file(
+        self._filer.file_made(
             None, matter, role=DRY_RUN, name=f"{tried.matter.number}.csv", media_type="text/csv", data=tried.data
         )
         facts: dict[str, Any] = {

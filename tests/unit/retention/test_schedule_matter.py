@@ -11,13 +11,11 @@ import pytest
 from access import DeniedError
 from catalogue.matters import MatterFilter
 from evidence.calendar import local_date
-from evidence.clock import to_text, unix_ms, utc_from_ms
-from evidence.digest import sha256_of
+from evidence.clock import to_text, utc_from_ms
 from evidence.errors import InvalidInputError, PolicyUnmetError, StateConflictError
-from evidence.events import DocumentFiled
-from evidence.ids import DocumentId
+from evidence.events import RecordingClassified
 from evidence.lock_dates import due_at
-from matters.fold import document_of
+from matters.recording_facts import say
 from matters.turn import NewLink
 from matters.values import FormError
 from matters.working_calendar import calendar_version, working_days
@@ -31,23 +29,6 @@ from support.footage import photo_jpg
 from support.recorders import gb_name
 
 
-class SmallFiler:
-    """Files documents as rows with their entry."""
-
-    def __init__(self, home: AssuredHome) -> None:
-        self.home = home
-
-    def file(self, actor, matter, *, role: str, name: str, media_type: str, data: bytes) -> None:
-        now = self.home.clock.now()
-        event = DocumentFiled(
-            actor="", document=DocumentId.new(unix_ms(now.wall)), matter=matter, role=role, size_bytes=len(data),
-            blob_sha256=sha256_of(data).hex, media_type=media_type, copies=[], at=to_text(now.wall), name=name,
-        )  # fmt: skip
-        with self.home.catalogue.begin() as uow:
-            uow.matters.add_document(document_of(event))
-            self.home.recorder.record(uow.outbox, event, at=now)
-
-
 class Bureau:
     """Two persons, a desk and the duties of one home."""
 
@@ -58,7 +39,7 @@ class Bureau:
         for one, role in ((self.manager, "retention_manager"), (self.leader, "unit_leader")):
             home.grant_directly(one.agent, role)
         self.desk = home.desk()
-        self.dry_runs = DryRuns(home.catalogue, clock=home.clock, desk=self.desk, filer=SmallFiler(home))
+        self.dry_runs = DryRuns(home.catalogue, clock=home.clock, desk=self.desk, filer=home.papers())
         self.duty = Recompute(home.catalogue, clock=home.clock, desk=self.desk)
         self.retention = RetentionDesk(home.catalogue, authoriser=home.gate, clock=home.clock, forms=self.desk.forms)
 
@@ -79,11 +60,17 @@ class Bureau:
         return self.desk.view(self.manager, row.id).row.state
 
     def classify(self, recording, category: str) -> None:
+        now = self.home.clock.now()
+        event = RecordingClassified(
+            actor=self.manager.agent,
+            recording=recording.id,
+            category=category,
+            item="",
+            basis="person",
+            at=to_text(now.wall),
+        )
         with self.home.catalogue.begin() as uow:
-            uow.rules.change(
-                recording.id, category=category, basis="person", classified_at=self.home.clock.now().wall,
-                classified_by=self.manager.agent,
-            )  # fmt: skip
+            say(uow, lambda one: self.home.recorder.record(uow.outbox, one, at=now), event)
 
     def due(self, recording):
         self.duty.run()
@@ -118,6 +105,8 @@ def test_r10_nobody_approves_their_own_schedule_nor_one_that_was_not_tried(burea
     with bureau.home.catalogue.read() as uow:
         current = schedules_of(uow).current
     assert (current.version, current.number, current.rows["traffic"].keeps.months) == (1, row.number, 24)
+    bureau.home.seal()
+    assert bureau.home.verify().findings == ()
 
 
 def test_r10_a_schedule_that_was_changed_after_the_trial_is_tried_again(bureau: Bureau) -> None:
@@ -175,6 +164,8 @@ def test_r10_a_shorter_schedule_is_not_retroactive_and_a_re_schedule_that_names_
     assert bureau.due(before) == due_at(before.acquired_at, months=24), "proposed is not approved"
     bureau.approve(freed)
     assert bureau.due(before) == due_at(before.acquired_at, months=12)
+    bureau.home.seal()
+    assert bureau.home.verify().findings == ()
 
 
 def test_r10_a_longer_one_applies_at_once_and_the_one_before_steps_back(bureau: Bureau) -> None:
