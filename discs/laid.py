@@ -86,6 +86,19 @@ def image_sectors(source: Path) -> int:
     return int(little)
 
 
+def volume_of(source: Path) -> str:
+    """The volume identifier of a disc, empty where it cannot be read: tells which disc is in the drive, proves nothing."""
+    try:
+        with source.open("rb", buffering=0) as stream:
+            stream.seek(_DESCRIPTOR_SECTOR * SECTOR_BYTES)
+            block = stream.read(SECTOR_BYTES) or b""
+    except OSError:
+        return ""
+    if block[:7] != b"\x01CD001\x01":
+        return ""
+    return block[40:72].decode("ascii", "replace").strip()
+
+
 def _path(quoted: str) -> str:
     """Undo xorriso's shell quotes; lossless for names without quotes, and never two names alike."""
     text = quoted.strip()
