@@ -76,6 +76,9 @@ class Registry:
                 (self.roles.add if event.granted else self.roles.discard)(role)
             case events.DeviceRegistered():
                 self._device(event, at)
+            case events.DeviceRetired():
+                device = DeviceId(event.device)
+                self.devices[device] = replace(self.devices[device], state=DeviceState.RETIRED)
             case events.OffloadStarted():
                 self._offload(event)
             case events.OffloadEnded():

@@ -89,6 +89,16 @@ class Offloads:
         )
         return rows[0] if rows else None
 
+    def last_of(self, device: DeviceId) -> OffloadRow | None:
+        """The latest docking of a recorder."""
+        rows = self._list(
+            sa.select(offloads)
+            .where(offloads.c.device == device)
+            .order_by(offloads.c.started_at.desc(), offloads.c.id.desc())
+            .limit(1)
+        )
+        return rows[0] if rows else None
+
     def open(self) -> list[OffloadRow]:
         """Dockings that have not ended, oldest first."""
         return self._list(

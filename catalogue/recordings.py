@@ -214,6 +214,29 @@ class Recordings:
             statement = statement.where(recordings.c.state.in_(list(states)))
         return self._list(statement.order_by(recordings.c.sort_at, recordings.c.id))
 
+    def unsealed_of(self, device: DeviceId) -> int:
+        """How many recordings of a recorder are not handed in whole yet: not stored, or not covered by a published checkpoint."""
+        here = recordings.c
+        published = sa.select(log_head.c.published_size).scalar_subquery()
+        open_ = sa.and_(
+            here.state == RecordingState.STORED, sa.or_(entries.c.idx.is_(None), entries.c.idx >= published)
+        )
+        statement = (
+            sa.select(sa.func.count())
+            .select_from(recordings.outerjoin(entries, entries.c.id == here.stored_entry))
+            .where(here.device == device, sa.or_(here.state.in_(_NOT_YET_STORED), open_))
+        )
+        return int(self._db.scalar(statement) or 0)
+
+    def overlapping(self, officers: Collection[AgentId], begins: datetime, ends: datetime) -> list[RecordingRow]:
+        """Recordings of these officers that touch a span of time, oldest first; without a known end the start counts."""
+        here = recordings.c
+        statement = _FULL.where(
+            here.officer.in_(sorted(officers)), here.started_at < ends,
+            sa.func.coalesce(here.ended_at, here.started_at) >= begins, here.state != RecordingState.DUPLICATE,
+        )  # fmt: skip
+        return self._list(statement.order_by(here.started_at, here.id))
+
     def attached(self, identity: RecordingId) -> list[RecordingRow]:
         """Side files of a recording."""
         return self._list(_FULL.where(recordings.c.attached_to == identity).order_by(recordings.c.id))

@@ -31,6 +31,7 @@ from evidence.events_of_keeping import (
     StoreMoved,
 )
 from evidence.events_of_rules import (
+    DeviceRetired,
     DocumentFiled,
     MatterActed,
     RecordingArchived,
@@ -48,6 +49,7 @@ __all__ = [
     "BytesReleased",
     "CopyMade",
     "CopyRemoved",
+    "DeviceRetired",
     "DocumentFiled",
     "EpochKeyMade",
     "Event",

@@ -125,3 +125,14 @@ class RecordingDisposed(Event):
     matter: str
     facts: dict[str, Json]
     at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRetired(Event):
+    """A recorder left the ledger for good: what it held was handed in or looked for; its number is never given again (R5)."""
+
+    TYPE = "device.retired"
+    device: str
+    matter: str
+    reason: str
+    at: str

@@ -342,6 +342,7 @@ class Action(StrEnum):
     DAMAGE_REPORT = "damage.report"
     DAMAGE_HANDLE = "damage.handle"
     DEVICE_ISSUE = "device.issue"
+    DEVICE_CARRY = "device.carry"
     SAMPLING_RUN = "sampling.run"
     SAMPLING_ANSWER = "sampling.answer"
     PROCEDURE_SEE = "procedure.see"

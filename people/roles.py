@@ -63,6 +63,7 @@ ROLES: Final[Mapping[str, Role]] = MappingProxyType(
                 Action.ACCESS_ASK,
                 Action.EXCEPTION_FILE,
                 Action.DAMAGE_REPORT,
+                Action.DEVICE_CARRY,
                 Action.SAMPLING_ANSWER,
                 Action.PROCEDURE_SEE,
                 Action.DISC_SEE,

@@ -89,6 +89,7 @@ RULES: dict[str, str] = {
     "damage.report": "oee------",
     "damage.handle": "-e-------",
     "device.issue": "-e-------",
+    "device.carry": "o--------",
     "sampling.run": "---ee----",
     "sampling.answer": "o-e------",
     "procedure.see": "o-eee----",

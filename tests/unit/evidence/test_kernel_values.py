@@ -161,7 +161,7 @@ def test_every_event_type_separates_public_from_personal_fields():
     assert event.personal_values() == {"name": "张三.mp4"}
     assert parse_event(event.TYPE, event.public(), event.personal_values()) == event
     assert parse_event(event.TYPE, event.public(), {}).name is None
-    assert len(EVENT_TYPES) == 49
+    assert len(EVENT_TYPES) == 50
 
 
 @pytest.mark.parametrize("change", [{"extra": 1}, {"size_bytes": None, "sm4": 1}])

@@ -81,6 +81,7 @@ TABLE = {
     Action.DAMAGE_REPORT: "oee------",
     Action.DAMAGE_HANDLE: "-e-------",
     Action.DEVICE_ISSUE: "-e-------",
+    Action.DEVICE_CARRY: "o--------",
     Action.SAMPLING_RUN: "---ee----",
     Action.SAMPLING_ANSWER: "o-e------",
     Action.PROCEDURE_SEE: "o-eee----",
