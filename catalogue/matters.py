@@ -337,6 +337,23 @@ class Matters:
                 found.setdefault(values.pop("linked"), []).append(MatterRow(**values))
         return found
 
+    def links_to_each(self, targets: Collection[str]) -> dict[str, list[tuple[str, MatterRow]]]:
+        """Role and matter of every link to each of many things, oldest matters first; those without any are left out."""
+        found: dict[str, list[tuple[str, MatterRow]]] = {}
+        for part in chunks(targets):
+            here = matter_links.c
+            statement = (
+                sa.select(here.target.label("linked"), here.role.label("by"), matters)
+                .join(matters, matters.c.id == here.matter)
+                .where(here.target.in_(list(part)))
+                .distinct()
+            )
+            for row in self._db.all(statement.order_by(matters.c.id, here.role)):
+                values = dict(row)
+                target, role = values.pop("linked"), values.pop("by")
+                found.setdefault(target, []).append((role, MatterRow(**values)))
+        return found
+
     # --- documents ----------------------------------------------------------------------------------------------------
     def add_document(self, row: DocumentRow) -> None:
         """Add one; StateConflictError when its identity is taken."""

@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from catalogue import Catalogue, UnitOfWork
+from catalogue.holds import HOLD
 from catalogue.matters import MatterRow
 from catalogue.records import RecordingRow
 from evidence.calendar import local_date
@@ -25,8 +26,8 @@ from evidence.limits import PAGE_ROWS_MAX
 from evidence.model import Action, Actor, ObjectScope
 from evidence.ports import Authoriser
 from matters.form import Forms
-from retention.decide import Decision, Reason, decide
-from retention.facts import items_of, now_of, rows_of, schedules_of
+from retention.decide import Decision, Reason, Why, decide
+from retention.facts import items_of, matters_of, now_of, rows_of, schedules_of
 from retention.schedule import Schedule
 
 _TICK: Final = timedelta(milliseconds=1)
@@ -123,8 +124,8 @@ class RetentionDesk:
         self._authoriser.require(actor, Action.RECORDING_SHOW, scope, detail="retention")
         with self._catalogue.read() as uow:
             [view] = self._views(uow, rows_of(uow, [recording]))
-            hidden = self._hidden(uow, actor, row)
-        return replace(view, decision=_masked(view.decision, hidden))
+            known = self._known(uow, actor, row, view.decision.reasons)
+        return replace(view, decision=_masked(view.decision, known))
 
     def due(
         self,
@@ -177,11 +178,13 @@ class RetentionDesk:
             for row in rows
         ]
 
-    def _hidden(self, uow: UnitOfWork, actor: Actor, row: RecordingRow) -> frozenset[str]:
-        targets = [str(row.id), *([str(row.attached_to)] if row.attached_to is not None else [])]
-        linked = uow.matters.linked_to_each(targets)
-        matters = [matter for some in linked.values() for matter in some]
-        return frozenset(one.number for one in matters if not self._may_know(uow, actor, one))
+    def _known(self, uow: UnitOfWork, actor: Actor, row: RecordingRow, reasons: Iterable[Reason]) -> frozenset[str]:
+        """Numbers of matters among the reasons that this person may know of."""
+        linked = {one.number: one for one in matters_of(uow, row)}
+        for one in reasons:
+            if one.why is Why.HOLD and (hold := uow.matters.by_number(HOLD, one.subject)) is not None:
+                linked[hold.number] = hold
+        return frozenset(number for number, one in linked.items() if self._may_know(uow, actor, one))
 
     def _may_know(self, uow: UnitOfWork, actor: Actor, matter: MatterRow) -> bool:
         if matter.opened_by == actor.agent or any(one.agent == actor.agent for one in uow.matters.persons(matter.id)):
@@ -192,10 +195,29 @@ class RetentionDesk:
         return self._authoriser.decide(actor, self._forms.of(matter.kind).see, scope).allowed
 
 
-def _masked(decision: Decision, hidden: frozenset[str]) -> Decision:
-    def told(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
-        return tuple(
-            replace(one, subject="", detail="") if one.subject and one.subject in hidden else one for one in reasons
-        )
+#: Reasons that name a matter.
+_OF_MATTERS: Final = frozenset(
+    {
+        Why.HOLD,
+        Why.PROCEDURE,
+        Why.CASE_OPEN,
+        Why.CASE_ARCHIVE,
+        Why.CASE_PERMANENT,
+        Why.CASE_WITHOUT_PERIOD,
+        Why.LITIGATION,
+        Why.KEPT_BY_DETERMINATION,
+        Why.IN_BATCH,
+        Why.GONE,
+    }
+)
+#: Of these the kind or period says something of the matter, too.
+_TELLING: Final = frozenset({Why.HOLD, Why.PROCEDURE})
 
-    return replace(decision, reasons=told(decision.reasons))
+
+def _masked(decision: Decision, known: frozenset[str]) -> Decision:
+    def told(one: Reason) -> Reason:
+        if one.why not in _OF_MATTERS or not one.subject or one.subject in known:
+            return one
+        return replace(one, subject="", detail="" if one.why in _TELLING else one.detail)
+
+    return replace(decision, reasons=tuple(told(one) for one in decision.reasons))

@@ -21,16 +21,17 @@ from catalogue import UnitOfWork
 from catalogue.matters import MatterFilter, MatterRow
 from catalogue.records import RecordingRow
 from catalogue.rules import RulesRow
-from evidence.clock import TimeReading, from_text
+from evidence.clock import TimeReading
 from evidence.errors import InvalidInputError
-from evidence.ids import RecordingId
+from evidence.ids import MatterId, RecordingId
 from evidence.model import Visibility
 from evidence.time_line import Belief, judge
-from retention.decide import CaseLink, Classified, FlagSet, InBatch, Item, Kept, Now, Order
+from retention.decide import CaseLink, Classified, FlagSet, InBatch, Item, Now, Order
+from retention.disposal_list import ITEM
 from retention.holds import HoldsOf, holds_of_each
 from retention.periods import RetentionClass, parse_class
 from retention.schedule import DEFAULT, Schedules
-from retention.schedule_matter import IN_FORCE, RESCHEDULE, SCHEDULE, schedule_of
+from retention.schedule_matter import APPROVED, IN_FORCE, RESCHEDULE, SCHEDULE, schedule_of
 
 #: Sources of a recording's end that rest on a recorder's clock which was read and found plausible.
 TRUSTED_ENDS: Final = frozenset({"name-corrected"})
@@ -42,27 +43,33 @@ _VERSIONS_MAX: Final = 10_000
 class Meaning(Enum):
     """What a matter that links a recording means for it."""
 
-    HOLD = "hold"
     CASE = "case"
     PROCEDURE = "procedure"
+    USE = "use"
     BATCH = "batch"
     REBASE = "rebase"
     NOTHING = "nothing"
 
 
-#: By kind of matter. To add a kind that keeps nothing: a row here, with a reason.
+#: By kind of matter; a kind that stands here in no row is a procedure. To add one that keeps nothing: a row here, with a reason.
 MEANINGS: Final[Mapping[str, Meaning]] = {
-    "hold": Meaning.HOLD,
     "case": Meaning.CASE,
     "working-material": Meaning.CASE,
+    # While somebody works with footage it stays; nothing follows from it afterwards.
+    "access-request": Meaning.USE,
+    "access-grant": Meaning.USE,
+    "package": Meaning.USE,
+    "treatment": Meaning.USE,
     "clearing-batch": Meaning.BATCH,
     RESCHEDULE: Meaning.REBASE,
-    # Uses and descriptions of footage, no reasons to keep it; their registers stay.
-    "access-request": Meaning.NOTHING,
-    "access-grant": Meaning.NOTHING,
+    # Holds are asked of :mod:`retention.holds`, which knows those that describe footage, too.
+    "hold": Meaning.NOTHING,
+    # Descriptions of footage or of recorders, no reasons to keep it.
     "disc-set": Meaning.NOTHING,
-    "flag-lift": Meaning.NOTHING,
     "exception": Meaning.NOTHING,
+    "damage-ticket": Meaning.NOTHING,
+    "shift": Meaning.NOTHING,
+    "flag-lift": Meaning.NOTHING,
     "sampling": Meaning.NOTHING,
 }
 
@@ -104,18 +111,27 @@ def items_of(uow: UnitOfWork, rows: Iterable[RecordingRow]) -> dict[RecordingId,
     return found
 
 
-def _matters_of(uow: UnitOfWork, recordings: Collection[RecordingId]) -> dict[str, list[MatterRow]]:
+def matters_of(uow: UnitOfWork, recording: RecordingRow) -> list[MatterRow]:
+    """Every matter that has a say in how long this recording is kept, holds by description left aside."""
+    wanted = [recording.id, *([recording.attached_to] if recording.attached_to is not None else [])]
+    return [row for some in _matters_of(uow, wanted).values() for _role, row in some]
+
+
+_Links = Iterable[tuple[str, MatterRow]]
+
+
+def _matters_of(uow: UnitOfWork, recordings: Collection[RecordingId]) -> dict[str, list[tuple[str, MatterRow]]]:
     """Matters that concern each recording, or a case it belongs to: a procedure about a case keeps the footage of the case."""
-    direct = uow.matters.linked_to_each([str(one) for one in recordings])
-    cases = {str(row.id) for rows in direct.values() for row in rows if _means(row) is Meaning.CASE}
-    through = uow.matters.linked_to_each(sorted(cases)) if cases else {}
-    for rows in direct.values():
-        known = {row.id for row in rows}
-        for case in [row for row in rows if _means(row) is Meaning.CASE]:
-            for row in through.get(str(case.id), ()):
-                if row.id not in known and _means(row) in (Meaning.HOLD, Meaning.PROCEDURE):
+    direct = uow.matters.links_to_each([str(one) for one in recordings])
+    cases = {str(row.id) for links in direct.values() for _role, row in links if _means(row) is Meaning.CASE}
+    through = uow.matters.links_to_each(sorted(cases)) if cases else {}
+    for links in direct.values():
+        known = {row.id for _role, row in links}
+        for case in [row for _role, row in links if _means(row) is Meaning.CASE]:
+            for role, row in through.get(str(case.id), ()):
+                if row.id not in known and _means(row) is Meaning.PROCEDURE:
                     known.add(row.id)
-                    rows.append(row)
+                    links.append((role, row))
     return direct
 
 
@@ -130,8 +146,8 @@ def _with_holds(item: Item, holds: HoldsOf) -> Item:
     return replace(item, holds=holds.standing, last_release=max(releases, default=None))
 
 
-def _item(row: RecordingRow, rules: RulesRow, matters: Iterable[MatterRow]) -> Item:
-    linked = _read_matters(matters)
+def _item(row: RecordingRow, rules: RulesRow, links: _Links) -> Item:
+    linked = _read_matters(links)
     batch = linked.batch
     if rules.disposed_at is not None or rules.disposing_at is not None:
         stage = "disposed" if rules.disposed_at is not None else "disposing"
@@ -147,15 +163,14 @@ def _item(row: RecordingRow, rules: RulesRow, matters: Iterable[MatterRow]) -> I
         cases=tuple(linked.cases),
         procedures=tuple(linked.procedures),
         last_release=linked.last_release,
-        kept=tuple(linked.kept),
         batch=batch,
         rebased_to=linked.rebased_to,
     )
 
 
-def _with_owner(item: Item, rules: RulesRow, matters: Iterable[MatterRow]) -> Item:
+def _with_owner(item: Item, rules: RulesRow, links: _Links) -> Item:
     """A side file with what keeps its recording; what frees the recording frees no more than that."""
-    linked = _read_matters(matters)
+    linked = _read_matters(links)
     releases = [one for one in (item.last_release, linked.last_release) if one is not None]
     return replace(
         item,
@@ -164,7 +179,6 @@ def _with_owner(item: Item, rules: RulesRow, matters: Iterable[MatterRow]) -> It
         cases=(*item.cases, *linked.cases),
         procedures=(*item.procedures, *linked.procedures),
         last_release=max(releases, default=None),
-        kept=(*item.kept, *linked.kept),
         rebased_to=min(item.rebased_to, linked.rebased_to),
     )
 
@@ -188,7 +202,6 @@ def _flags(rules: RulesRow) -> tuple[FlagSet, ...]:
 class _Linked:
     cases: list[CaseLink] = field(default_factory=list)
     procedures: list[Order] = field(default_factory=list)
-    kept: list[Kept] = field(default_factory=list)
     batch: InBatch | None = None
     last_release: datetime | None = None
     rebased_to: int = 0
@@ -198,25 +211,27 @@ class _Linked:
             self.last_release = at if self.last_release is None else max(self.last_release, at)
 
 
-def _read_matters(matters: Iterable[MatterRow]) -> _Linked:
+def _read_matters(links: _Links) -> _Linked:
     linked = _Linked()
-    for row in matters:
-        match _means(row):
-            case Meaning.PROCEDURE:
-                if row.closed_at is None:
-                    linked.procedures.append(Order(subject=row.number, kind=_kind_of(row), since=row.opened_at))
-                else:
-                    linked.release(row.closed_at)
-            case Meaning.CASE:
-                linked.cases.append(_case(row))
-            case Meaning.BATCH:
-                if row.closed_at is None:
-                    linked.batch = InBatch(subject=row.number, stage=row.state)
-            case Meaning.REBASE:
-                if row.state == "approved":
-                    linked.rebased_to = max(linked.rebased_to, int(row.facts.get("version", 0)))
-            case Meaning.HOLD | Meaning.NOTHING:  # holds: see _with_holds
-                pass
+    seen: set[MatterId] = set()
+    for role, row in links:
+        meaning = _means(row)
+        if meaning is Meaning.BATCH:
+            if row.closed_at is None and role == ITEM:
+                linked.batch = InBatch(subject=row.number, stage=row.state)
+            continue
+        if row.id in seen:
+            continue
+        seen.add(row.id)
+        if meaning in (Meaning.PROCEDURE, Meaning.USE):
+            if row.closed_at is None:
+                linked.procedures.append(Order(subject=row.number, kind=_kind_of(row), since=row.opened_at))
+            elif meaning is Meaning.PROCEDURE:
+                linked.release(row.closed_at)
+        elif meaning is Meaning.CASE:
+            linked.cases.append(_case(row))
+        elif meaning is Meaning.REBASE and row.state == APPROVED:
+            linked.rebased_to = max(linked.rebased_to, int(row.facts.get("version", 0)))
     return linked
 
 
@@ -238,14 +253,6 @@ def _archive_period(facts: Mapping[str, Any]) -> RetentionClass | None:
     """How long a case's file is kept; what cannot be read is not settled, and keeps."""
     try:
         return parse_class(str(facts.get("archive_period") or ""))
-    except InvalidInputError:
-        return None
-
-
-def moment_of(text: object) -> datetime | None:
-    """A stored moment; None for what is none."""
-    try:
-        return from_text(str(text))
     except InvalidInputError:
         return None
 

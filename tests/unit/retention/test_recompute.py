@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.matter_forms import all_forms
+from cases.procedures import FORMS as PROCEDURES
 from catalogue import Catalogue
+from catalogue.holds import HELD
 from catalogue.records import RecordingRow
 from catalogue.rules import DateRow
 from evidence.events import EVENT_TYPES
@@ -14,6 +17,8 @@ from evidence.lock_dates import due_at
 from evidence.model import Action, RecordingState
 from matters.form import Act, Form, LinkRole, State, plain_number
 from matters.turn import NewLink
+from retention.facts import MEANINGS
+from retention.hold_form import FORM as HOLD_FORM
 from retention.recompute import Recompute
 from support import footage
 from support.assured_home import AssuredHome
@@ -21,15 +26,6 @@ from support.catalogue_rows import T0, after, make_bureau, recording
 from support.custody import TickingClock
 from support.recorders import gb_name
 
-HOLD = Form(
-    kind="hold", word="Hold", words="Holds", number=plain_number("H"), see=Action.REGISTER_SEE,
-    states=(State(code="standing", word="Stands"), State(code="released", word="Released", final=True)),
-    opening=Act(
-        name="open", word="Place", after="standing", action=Action.HOLD_PLACE,
-        links=(LinkRole(role="footage", word="Footage"),),
-    ),
-    acts=(Act(name="release", word="Release", before=("standing",), after="released", action=Action.HOLD_RELEASE),),
-)  # fmt: skip
 STRANGE = Form(
     kind="strange", word="Strange", words="Strange", number=plain_number("X"), see=Action.REGISTER_SEE,
     states=(State(code="open", word="Open"), State(code="over", word="Over", final=True)),
@@ -167,12 +163,14 @@ def two_of(home: AssuredHome, unit):
 
 def test_r10_r27_a_hold_moves_the_date_at_once_and_its_release_starts_the_cool_off(home: AssuredHome, unit) -> None:
     _manager, leader = two_of(home, unit)
-    desk = home.desk(HOLD)
+    second = home.agent("副职", "unit_leader", unit=unit)
+    desk = home.desk(HOLD_FORM)
     duty = Recompute(home.catalogue, clock=home.clock)
     [row] = home.ingest({gb_name(): footage.voice_mp3()})
     duty.run()
     assert date_of(home.catalogue, row).state == "keep"
-    hold = desk.open(leader, "hold", {}, links=[NewLink(role="footage", target=row.id)])
+    given = {"type": "litigation", "title": "诉讼", "why": "应诉", "review_on": "2027-01-05"}
+    hold = desk.open(leader, "hold", given, links=[NewLink(role=HELD, target=row.id)])
     assert date_of(home.catalogue, row).stale
     duty.run()
     found = date_of(home.catalogue, row)
@@ -180,7 +178,9 @@ def test_r10_r27_a_hold_moves_the_date_at_once_and_its_release_starts_the_cool_o
     assert found.why[0]["subject"] == hold.number
     with home.catalogue.read() as uow:
         assert uow.copy_locks.facts_of([row.sha256])[row.sha256][0].endless
-    desk.act(leader, hold.id, "release")
+    desk.act(leader, hold.id, "ask-release", {"release_why": "已结案"})
+    home.grant_directly(second.agent, "unit_leader")
+    desk.act(second, hold.id, "approve", seen=desk.view(second, hold.id).seen)
     duty.run()
     assert date_of(home.catalogue, row).state == "keep"
 
@@ -232,3 +232,13 @@ def test_r27_a_procedure_about_a_case_keeps_the_footage_of_the_case(home: Assure
     desk.act(leader, lawsuit.id, "end")
     duty.run()
     assert date_of(home.catalogue, row).state == "no-date"
+
+
+def test_every_kind_of_matter_that_links_footage_was_given_a_meaning_on_purpose() -> None:
+    procedures = {form.kind for form in PROCEDURES}
+    linking = {
+        form.kind
+        for form in all_forms()
+        if any("rec" in link.targets for act in (form.opening, *form.acts) for link in act.links)
+    }
+    assert linking - procedures - set(MEANINGS) == set(), "a kind without a row keeps footage while it is open"
