@@ -25,10 +25,14 @@ def write(uow: UnitOfWork, before: Folded | None, after: Folded) -> None:
     else:
         uow.matters.put(after.row, expected_version=before.row.version)
     was_persons = before.persons if before is not None else {}
-    for role, agent in was_persons.keys() - after.persons.keys():
-        uow.matters.drop_person(after.row.id, role, was_persons[role, agent].agent)
-    for place in after.persons.keys() - was_persons.keys():
-        uow.matters.put_person(after.persons[place])
+    for (role, agent), row in was_persons.items():
+        if (
+            after.persons.get((role, agent)) != row
+        ):  # also a part that ended and began anew: since when is another moment
+            uow.matters.drop_person(after.row.id, role, row.agent)
+    for place, row in after.persons.items():
+        if was_persons.get(place) != row:
+            uow.matters.put_person(row)
     was_links = before.links if before is not None else {}
     for role, target, key in was_links.keys() - after.links.keys():
         uow.matters.drop_link(after.row.id, role, target, key)
