@@ -17,12 +17,14 @@ from typing import Final
 
 from app.backing_up import BackupDuty
 from app.encryption import Encryption
+from app.hold_care import hold_keeping_of
 from app.moving import migration_of, remover_of, strays_of
 from app.wiring import House
 from assurance.catch_up import CatchUp
 from assurance.cold import lay_cold
 from assurance.findings import FindingBook
 from assurance.fixity import Scrub
+from assurance.hold_stores import keep_holds
 from assurance.key_findings import KeyFindings
 from assurance.renewal import RenewalParts, renew_locks
 from assurance.space import sample_space
@@ -59,6 +61,8 @@ SCRUB_JOB: Final = "scrub"
 INVENTORY_JOB: Final = "inventory"
 KEYS_JOB: Final = "keys"
 BACKUP_JOB: Final = "backup"
+HOLDS_JOB: Final = "holds"
+HELD_COPIES_JOB: Final = "held-copies"
 RETENTION_JOB: Final = "retention-dates"
 DRY_RUN_JOB: Final = "schedule-dry-runs"
 RECOUNT_JOB: Final = "deadlines-recounted"
@@ -122,6 +126,8 @@ def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: Fal
         Duty(job=STRAYS_JOB, every=timedelta(hours=6), run=strays_of(house).run, queue=KEEP_QUEUE),
         Duty(job=PROBE_JOB, every=minute, run=lambda: house.probe_stores(due_only=True), queue=KEEP_QUEUE),
         Duty(job=BACKUP_JOB, every=timedelta(minutes=5), run=BackupDuty(house, stop=stop).run, queue=BACKUP_QUEUE),
+        Duty(job=HOLDS_JOB, every=minute, run=hold_keeping_of(house, book).run),
+        Duty(job=HELD_COPIES_JOB, every=minute, run=lambda: keep_holds(house.keeping), queue=KEEP_QUEUE),
         *keys,
     ]
 

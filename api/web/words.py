@@ -98,6 +98,8 @@ FINDINGS: Final = {
     "key-missing": "A copy is there and its key is not",
     "lock-not-renewed": "A lock could not be renewed",
     "lock-record": "A lock record was changed",
+    "hold-not-kept": "A store does not keep a hold",
+    "hold-review-overdue": "The review of a hold is overdue",
     "brake-pulled": "Removals are stopped",
     "inventory-drop": "A store holds fewer objects than the day before",
     "catalogue-differs": "The catalogue contradicts the log",

@@ -1,4 +1,4 @@
-"""Holds: stacked, by name and by description, released by a second person, kept by every store, and never overtaken by a clearing."""
+"""Holds: stacked, named or described, released by a second person, kept by every store, never overtaken by a clearing."""
 
 from __future__ import annotations
 
