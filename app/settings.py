@@ -193,6 +193,17 @@ class BrakeSettings(_Section):
     drop_percent: Annotated[float, Field(ge=0, le=100)] = 1.0
 
 
+class DiscSettings(_Section):
+    """Optical discs: where images lie while discs are made, and how often a disc is looked at again (R12).
+
+    An image holds footage in clear: it lies in the home, or where footage is encrypted in the protected scratch, unless
+    ``folder`` names another place (then a protected one, too).
+    """
+
+    folder: Path | None = None
+    look_months: Annotated[int, Field(ge=1, le=60)] = 12
+
+
 class Settings(_Section):
     """Everything in ``config.toml``."""
 
@@ -204,6 +215,7 @@ class Settings(_Section):
     fixity: FixitySettings = FixitySettings()
     brake: BrakeSettings = BrakeSettings()
     backup: BackupSettings = BackupSettings()
+    discs: DiscSettings = DiscSettings()
 
 
 def home_from(option: str | None) -> Path:

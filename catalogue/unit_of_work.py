@@ -12,6 +12,7 @@ from catalogue.cold import ColdTier
 from catalogue.copy_locks import CopyLocks
 from catalogue.db import Db
 from catalogue.devices import Devices, Offloads
+from catalogue.disc_queue import DiscQueue
 from catalogue.fixity import Fixity
 from catalogue.holds import Holds
 from catalogue.inventories import Inventories
@@ -65,6 +66,7 @@ class UnitOfWork:
         self.inventories = Inventories(db)
         self.matters = Matters(db)
         self.rules = RecordingRules(db)
+        self.disc_queue = DiscQueue(db)
         self.holds = Holds(db)
 
     def after_commit(self, fn: Callable[[], None]) -> None:
