@@ -25,6 +25,7 @@ from cases.package_content import (
     VERIFY_PATH,
     VKEY_PATH,
     Content,
+    Facts,
     ItemKind,
     PackageForm,
     Placed,
@@ -53,6 +54,9 @@ from evidence.errors import InvalidInputError
 
 #: Lines of one recording's custody in the report; the log has them all.
 _LINES_MAX: Final = 200
+_COMPARE: Final = (
+    "计算文件的 SHA-256 值，与本清单比较。 Compute the SHA-256 of each file and compare it with the list above."
+)
 _KINDS: Final = {
     ItemKind.ORIGINAL: "原始文件",
     ItemKind.VIEWING: "查看副本",
@@ -83,8 +87,8 @@ def report(content: Content, files: Sequence[Placed]) -> bytes:
     blocks: list[Block] = [
         Fields(
             [
-                ("案件名称", facts.title), ("案号", facts.case_number), ("包号", facts.number), ("用途", facts.purpose),
-                ("接收人", facts.recipient), ("依据", facts.authority), ("制作人", facts.producer), ("批准人", facts.approver),
+                ("案件名称", facts.title),
+                *(pair for pair in _head(facts) if pair[1]),
                 *content.summary,
             ],
             columns=2, wide=["案件名称", *(label for label, value in content.summary if len(value) > 16)],
@@ -105,21 +109,11 @@ def report(content: Content, files: Sequence[Placed]) -> bytes:
         blocks.append(Table(["日志序号", "时间", "事项", "人员"], rows, [0, 1.6, 3, 2], caption=title))
         if len(lines) > _LINES_MAX:
             blocks.append(Paragraph(f"另有 {len(lines) - _LINES_MAX} 条，见保管链日志。", style="note"))
-    blocks += [
-        Heading("三、核对方法" if originals else "二、核对方法"),
-        Paragraph(
-            "每份原始文件的 SHA-256 值在入库时计算，写入只增不改的保管链日志；日志由检查点签名固定。核对时："
-            "（一）计算文件的 SHA-256 值，与本报告比较；（二）用包内 verifier/liuhen_verify.py 和 data/证明 内的证明文件，"
-            "以本包以外渠道取得的公钥（vkey），证明该值在入库时已写入日志且此后未变。"
-        ),
-        Paragraph(
-            "Each original's SHA-256 was computed at accession and entered into an append-only log whose checkpoints are signed. "
-            "Compare the digests, then run the verifier in this package with the log's key taken from outside of it.",
-            style="plain",
-        ),
-        Digest("vkey", content.vkey),
-        Signatures([Signature("制作人", facts.producer), Signature("接收人", facts.recipient)], title="交接签名"),
-    ]
+    blocks.append(Heading("三、核对方法" if originals else "二、核对方法"))
+    blocks += _how_to_check(content) if originals else [Paragraph(_COMPARE, style="plain")]
+    if facts.form is PackageForm.FULL:
+        signers = [Signature("制作人", facts.producer), Signature("接收人", facts.recipient)]
+        blocks.append(Signatures(signers, title="交接签名"))
     listed = list_bytes(content, files)
     return print_document(
         Printable(
@@ -128,6 +122,29 @@ def report(content: Content, files: Sequence[Placed]) -> bytes:
             attachments=[Attachment("manifest.json", listed, "application/json", "data/清单/manifest.json")],
         )
     )  # fmt: skip
+
+
+def _how_to_check(content: Content) -> list[Block]:
+    return [
+        Paragraph(
+            "每份原始文件的 SHA-256 值在入库时计算，写入只增不改的保管链日志；日志由检查点签名固定。核对时："
+            "（一）计算文件的 SHA-256 值，与本报告比较；（二）用包内 verifier/liuhen_verify.py 和 data/证明 内的证明文件，"
+            "以本包以外渠道取得的公钥（vkey），证明该值在入库时已写入日志且此后未变。"
+        ),
+        Paragraph(
+            "Each original's SHA-256 was computed at accession and entered into an append-only log whose checkpoints are "
+            "signed. Compare the digests, then run the verifier in this package with the log's key taken from outside of it.",
+            style="plain",
+        ),
+        Digest("vkey", content.vkey),
+    ]
+
+
+def _head(facts: Facts) -> list[tuple[str, str]]:
+    return [
+        ("案号", facts.case_number), ("包号", facts.number), ("用途", facts.purpose), ("接收人", facts.recipient),
+        ("依据", facts.authority), ("制作人", facts.producer), ("批准人", facts.approver),
+    ]  # fmt: skip
 
 
 def _report_data(content: Content, files: Sequence[Placed]) -> dict[str, object]:

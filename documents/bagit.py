@@ -365,6 +365,31 @@ def _manifest(digests: Mapping[str, str]) -> bytes:
     return "".join(f"{digests[path]}  {encoded(path)}\n" for path in sorted(digests)).encode("utf-8")
 
 
+def receipt_of(folder: Path) -> BagReceipt:
+    """What :func:`write_bag` returned for a bag that stands, after every file of it was read and compared.
+
+    Raises:
+        ManifestInvalidError: It is no bag of ours. DigestMismatchError: a file of it is missing, changed or not listed.
+    """
+    for path, what in check_bag(folder):
+        raise DigestMismatchError(f"{path} of the package is {what}", todo="Remove the package and make it again.")
+    digests = {**_listed(folder, MANIFEST), **_listed(folder, TAG_MANIFEST)}
+    payload = [path for path in digests if path.startswith(f"{PAYLOAD}/")]
+    size = sum((folder / path).stat().st_size for path in payload)
+    tags = (DECLARATION, INFO, MANIFEST)
+    kept = {path: digest for path, digest in digests.items() if path not in tags}
+    return BagReceipt(folder, digests[MANIFEST], len(payload), size, kept)
+
+
+def bag_info(folder: Path) -> dict[str, str]:
+    """The lines of ``bag-info.txt``, the last of each label. ManifestInvalidError where there is none."""
+    try:
+        lines = (folder / INFO).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestInvalidError(f"the package has no readable {INFO}") from error
+    return {label: value for label, mark, value in (line.partition(": ") for line in lines) if mark}
+
+
 def discard_unfinished(target: Path) -> bool:
     """Remove what a call that will not be continued left; True when there was something."""
     folder = unfinished(target)

@@ -18,6 +18,8 @@ from typing import BinaryIO, Final
 from documents.glyphs import showable
 from evidence.errors import InvalidInputError, LimitExceededError
 
+#: One treated copy of footage: hours of it in one file.
+MEDIA_BYTES_MAX: Final = 16 << 30
 #: One document of a dossier. A scanned volume of some hundred pages is below it; video belongs to the recorders' way in.
 DOCUMENT_BYTES_MAX: Final = 512 << 20
 _HEAD_BYTES: Final = 4096
@@ -54,6 +56,7 @@ class Kind(Enum):
     MP4 = "mp4"
     AVI = "avi"
     WAV = "wav"
+    MP3 = "mp3"
     PROGRAM = "exe"
     HTML = "html"
     COMPOUND = "ole"
@@ -68,6 +71,8 @@ DOCUMENT_KINDS: Final = frozenset(
         Kind.PPTX, Kind.ODF, Kind.TEXT,
     }
 )  # fmt: skip
+#: Kinds of a treated copy of footage (R21): what browsers play and show.
+MEDIA_KINDS: Final = frozenset({Kind.MP4, Kind.WAV, Kind.MP3, Kind.JPEG, Kind.PNG})
 #: Kinds that can be a scan of a signed paper.
 SCAN_KINDS: Final = frozenset({Kind.PDF, Kind.JPEG, Kind.PNG, Kind.TIFF, Kind.OFD})
 
@@ -86,6 +91,9 @@ MIME_TYPES: Final[dict[Kind, str]] = {
     Kind.PPTX: "application/vnd.openxmlformats-officedocument.presentationml.presentation",
     Kind.ODF: "application/vnd.oasis.opendocument",
     Kind.TEXT: "text/plain",
+    Kind.MP4: "video/mp4",
+    Kind.WAV: "audio/wav",
+    Kind.MP3: "audio/mpeg",
 }
 _MAGIC: Final[tuple[tuple[bytes, Kind], ...]] = (
     (b"\xff\xd8\xff", Kind.JPEG),
@@ -106,6 +114,8 @@ _MAGIC: Final[tuple[tuple[bytes, Kind], ...]] = (
     (b"\x7fELF", Kind.PROGRAM),
     (b"#!", Kind.PROGRAM),
     (b"BM", Kind.BMP),
+    (b"ID3", Kind.MP3),
+    (b"\xff\xfb", Kind.MP3),
 )
 _RIFF: Final = {b"WEBP": Kind.WEBP, b"AVI ": Kind.AVI, b"WAVE": Kind.WAV}
 _HEIF_BRANDS: Final = frozenset({b"heic", b"heix", b"mif1", b"msf1", b"avif"})
@@ -196,25 +206,29 @@ def _looks(kind: Kind) -> str:
     }.get(kind, f"by its content it is {kind.name.replace('_', ' ')}")
 
 
-def examine(path: Path, *, claimed_name: str = "", allowed: frozenset[Kind] = DOCUMENT_KINDS) -> Found:
+def examine(
+    path: Path, *, claimed_name: str = "", allowed: frozenset[Kind] = DOCUMENT_KINDS, bytes_max: int = 0
+) -> Found:  # fmt: skip
     """Say what a document is, or refuse it.
 
     Args:
         path: The uploaded bytes.
         claimed_name: The name it came with; only used in the message.
         allowed: What the field takes (:data:`SCAN_KINDS` for a signed scan).
+        bytes_max: Largest; :data:`DOCUMENT_BYTES_MAX` by default.
 
     Raises:
         InvalidInputError: It is not of an allowed kind, or it is cut short (a PDF without its end); says what it looks like.
-        LimitExceededError: Larger than :data:`DOCUMENT_BYTES_MAX`.
+        LimitExceededError: Larger than ``bytes_max``.
     """
     name = showable(claimed_name)[:120] or "the file"
+    bytes_max = bytes_max or DOCUMENT_BYTES_MAX
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
-            if size > DOCUMENT_BYTES_MAX:
+            if size > bytes_max:
                 raise LimitExceededError(
-                    f"{name} has {size} bytes; a document has at most {DOCUMENT_BYTES_MAX}", kept="Nothing was filed.",
+                    f"{name} has {size} bytes; a document has at most {bytes_max}", kept="Nothing was filed.",
                     todo="Split the scan, or bring footage in as footage.",
                 )  # fmt: skip
             kind = _kind(file, size)

@@ -22,7 +22,15 @@ from typing import BinaryIO, Final
 
 from catalogue.matters import DocumentRow
 from documents.glyphs import showable
-from documents.intake import DOCUMENT_BYTES_MAX, DOCUMENT_KINDS, SCAN_KINDS, Found, examine
+from documents.intake import (
+    DOCUMENT_BYTES_MAX,
+    DOCUMENT_KINDS,
+    MEDIA_BYTES_MAX,
+    MEDIA_KINDS,
+    SCAN_KINDS,
+    Found,
+    examine,
+)
 from evidence.clock import TimeReading, to_text, unix_ms
 from evidence.digest import SHA256, Digest
 from evidence.durable import NO_SPACE, write_all
@@ -39,6 +47,8 @@ from matters.paper_copies import KeepParts, Kept, keep
 
 #: Documents of these roles are scans of signed papers: nothing else is taken for one.
 SCAN_SUFFIX: Final = "-scan"
+#: Documents of these roles are treated copies of footage (R21).
+MEDIA_SUFFIX: Final = "-media"
 #: Reason code of a refusal: who can do nothing with a matter files nothing with it.
 NOTHING_TO_DO: Final = "nothing-to-do"
 #: One matter; more is a mistake.
@@ -113,9 +123,12 @@ class PaperDesk:
                 f"{view.row.number} has {DOCUMENTS_MAX} documents already", kept="Nothing was filed."
             )
         allowed = SCAN_KINDS if role.endswith(SCAN_SUFFIX) else DOCUMENT_KINDS
-        with self._received(stream, name) as (file, sha256):
+        bytes_max = DOCUMENT_BYTES_MAX
+        if role.endswith(MEDIA_SUFFIX):
+            allowed, bytes_max = MEDIA_KINDS, MEDIA_BYTES_MAX
+        with self._received(stream, name, bytes_max) as (file, sha256):
             here = Path(f"/proc/self/fd/{file.fileno()}")
-            found = examine(here, claimed_name=name, allowed=allowed)
+            found = examine(here, claimed_name=name, allowed=allowed, bytes_max=bytes_max)
             standing = next((one for one in view.documents if (one.role, one.sha256) == (role, sha256)), None)
             if standing is not None:
                 return standing
@@ -129,7 +142,7 @@ class PaperDesk:
     def file_made(
         self, actor: Actor | None, matter: MatterId, *, role: str, name: str, media_type: str, data: bytes
     ) -> DocumentRow:
-        """File what the program itself made (a list, a record). Durable on return; the same bytes in the same role are there once.
+        """File what the program itself made (a list, a record). Durable on return; the same bytes in one role are there once.
 
         The caller has asked who may; ``actor`` is who ordered it, None for the service. Raises StoreError as :meth:`file`.
         """
@@ -173,7 +186,7 @@ class PaperDesk:
 
     # --- the inside ---------------------------------------------------------------------------------------------------
     @contextmanager
-    def _received(self, stream: BinaryIO, name: str) -> Iterator[tuple[BinaryIO, Digest]]:
+    def _received(self, stream: BinaryIO, name: str, bytes_max: int) -> Iterator[tuple[BinaryIO, Digest]]:
         """The upload in a file without a name (it cannot be left behind), with its digest."""
         self._parts.ready_scratch()
         try:
@@ -185,9 +198,9 @@ class PaperDesk:
             hasher, size_bytes = hashlib.sha256(), 0
             while chunk := stream.read(_CHUNK_BYTES):
                 size_bytes += len(chunk)
-                if size_bytes > DOCUMENT_BYTES_MAX:
+                if size_bytes > bytes_max:
                     raise LimitExceededError(
-                        f"{showable(name)[:120] or 'the file'} is larger than {DOCUMENT_BYTES_MAX} bytes",
+                        f"{showable(name)[:120] or 'the file'} is larger than {bytes_max} bytes",
                         kept="Nothing was filed.", todo="Split the scan, or bring footage in as footage.",
                     )  # fmt: skip
                 hasher.update(chunk)

@@ -1,0 +1,266 @@
+"""Who may make a package of a case, what is entered before and after, and what a package for publication may hold."""
+
+import hashlib
+import io
+import subprocess
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import bagit
+import pytest
+
+from access.reading import scopes_of
+from cases.package_content import PackageForm
+from cases.packages import CasePackages, Order, PackageParts
+from evidence.clock import to_text
+from evidence.errors import AccessDeniedError, BlobConflictError, NotFoundError, PolicyUnmetError, StoreError
+from evidence.events import RecordingArchived
+from evidence.model import Action
+from matters.form import Act, Field, FieldKind, Form, LinkRole, State, plain_number
+from matters.paper_copies import KeepParts
+from matters.papers import PaperDesk, PaperParts
+from matters.turn import Asked, NewLink
+from storage.replicated import Replicated
+from support.footage import phone_mp4, talking_mp4
+from support.repository import ROOT
+
+CASE = Form(
+    kind="case", word="Case", words="Cases", number=plain_number("AJ"), see=Action.CASE_SEE, title="title",
+    states=(State(code="open", word="Open"), State(code="closed", word="Closed", final=True)),
+    documents={"paper": "Paper"},
+    opening=Act(
+        name="open", word="Open", after="open", action=Action.CASE_EDIT,
+        fields=(
+            Field(name="title", word="Title", personal=True, required=True),
+            Field(name="party", word="Party", personal=True), Field(name="opened_on", word="Opened on", kind=FieldKind.DATE),
+        ),
+        links=(LinkRole(role="recording", word="Footage"),),
+    ),
+    acts=(Act(name="note", word="Note", before=("open",), action=Action.CASE_EDIT),),
+)  # fmt: skip
+
+
+class Scene:
+    """A home with a case of two recordings, its leader, and the services around packages."""
+
+    def __init__(self, home, tmp_path):
+        from app.matter_forms import all_forms
+
+        self.home, self.root = home, tmp_path / "out"
+        self.root.mkdir()
+        own = [form for form in all_forms() if form.kind != "case"]
+        self.desk = home.desk(*own, CASE)
+        self.blobs = Replicated(home.stores.all, quorum=1)
+        self.papers = PaperDesk(
+            PaperParts(
+                desk=self.desk, blobs=self.blobs, authoriser=home.gate, recorder=home.recorder, scratch=tmp_path / "scratch",
+                keeping=KeepParts(
+                    catalogue=home.catalogue, stores=home.stores, clock=home.clock, copies=2, domains=1,
+                    locks=home.intake.parts.settings.locks,
+                ),
+            )
+        )  # fmt: skip
+        self.packages = CasePackages(
+            PackageParts(
+                catalogue=home.catalogue, desk=self.desk, authoriser=home.gate, clock=home.clock, blobs=self.blobs,
+                published=home.published[0], verifier=home.sealer.verifier, scopes=scopes_of, say=lambda word: f"«{word}»",
+                program=(ROOT / "verifier/liuhen_verify.py").read_bytes(), say_event=lambda name: name, woken=lambda: None,
+            )
+        )  # fmt: skip
+        self.leader = home.agent("赵六", "unit_leader")
+        self.chief = home.agent("孙七", "unit_leader")
+        self.rows = home.ingest({"MOVI0001.mp4": phone_mp4(), "MOVI0002.mp4": talking_mp4()})
+        links = [NewLink(role="recording", target=row.id) for row in self.rows]
+        values = {"title": "某公司占道经营案", "party": "某公司", "opened_on": "2026-08-31"}
+        self.case = self.desk.open(self.leader, "case", values, links=links)
+        self.papers.file(self.leader, self.case.id, "paper", "笔录.pdf", io.BytesIO(b"%PDF-1.4\n%%EOF\n"))
+
+    def order(self, name="包", form=PackageForm.FULL, **changes):
+        given = {"purpose": "litigation", "recipient": "示例区人民法院", "authority": "应诉通知书〔2026〕8号"}
+        return Order(case=self.case.id, target=self.root / name, form=form, **{**given, **changes})
+
+    def archive(self):
+        now = self.home.clock.now()
+        with self.home.catalogue.begin() as uow:
+            for row in self.rows:
+                event = RecordingArchived(recording=row.id, sha256=row.sha256.hex, reason="case", at=to_text(now.wall))
+                self.home.recorder.record(uow.outbox, event, at=now)
+                uow.rules.put(replace(uow.rules.lock(row.id), archived_at=now.wall, archived_reason="case"))
+
+    def grant(self, holder, rows):
+        now = self.home.clock.now().wall
+        facts = {
+            "holder": holder.agent, "rights": ["export"], "begins": to_text(now), "ends": to_text(now + timedelta(days=3)),
+        }  # fmt: skip
+        asked = Asked(facts=facts, persons=[("holder", holder.agent), ("approver", self.chief.agent)])
+        asked.links = [NewLink(role="footage", target=row.id) for row in rows] + [
+            NewLink(role="rests-on", target=self.case.id)
+        ]
+        with self.home.catalogue.begin() as uow:
+            return self.desk.open_within(uow, "access-grant", asked, actor=self.chief)
+
+
+@pytest.fixture
+def scene(home, tmp_path):
+    return Scene(home, tmp_path)
+
+
+def verified(home):
+    home.seal()
+    report = home.verify()
+    assert list(report.findings) == []
+
+
+def test_r19_a_package_is_entered_with_its_digests_and_every_original_as_exported(scene, home):
+    made = scene.packages.export(scene.leader, scene.order())
+    folder = made.receipt.bag.folder
+    assert bagit.Bag(str(folder)).validate()
+    assert made.matter.state == "made"
+    assert made.matter.number.startswith("DB2026-") or made.matter.number.startswith("DB")
+    assert (
+        made.matter.facts["manifest_sha256"]
+        == hashlib.sha256((folder / "manifest-sha256.txt").read_bytes()).hexdigest()
+    )
+    assert made.matter.words["recipient"] == "示例区人民法院"
+    exported = [one for one in home.entries("access.allowed") if one["action"] == "recording.export"]
+    assert {one["recording"] for one in exported} == {row.id for row in scene.rows}
+    page = (folder / "请先读我.html").read_text()
+    assert "«Litigation»" in page
+    assert "某公司" in page
+    assert len(list((folder / "data/音像").iterdir())) == 2
+    assert [path.name for path in (folder / "data/文书").iterdir()] == ["0001_笔录.pdf"]
+    for row, path in zip(scene.rows, sorted((folder / "data/音像").iterdir()), strict=True):
+        assert path.stat().st_size in {one.size_bytes for one in scene.rows}, row
+        subprocess.run(["ffprobe", "-v", "error", str(path)], check=True)
+    verified(home)
+
+
+def test_r17_archived_footage_leaves_only_under_a_grant(scene, home):
+    scene.archive()
+    with pytest.raises(AccessDeniedError):
+        scene.packages.export(scene.leader, scene.order())
+    assert list(scene.root.iterdir()) == []
+    scene.grant(scene.leader, scene.rows[:1])
+    with pytest.raises(AccessDeniedError):  # one of the two is still refused: nothing leaves
+        scene.packages.export(scene.leader, scene.order())
+    assert list(scene.root.iterdir()) == []
+    scene.grant(scene.leader, scene.rows[1:])
+    made = scene.packages.export(scene.leader, scene.order())
+    assert "孙七" in (made.receipt.bag.folder / "请先读我.html").read_text()
+    assert all(one["use"] for one in home.entries("access.allowed") if one["action"] == "recording.export")
+
+
+def test_who_may_not_export_the_case_gets_nothing_and_it_is_entered(scene, home):
+    auditor = home.agent("审计员", "auditor")
+    before = len(home.entries("access.denied"))
+    with pytest.raises(AccessDeniedError):
+        scene.packages.export(auditor, scene.order())
+    assert len(home.entries("access.denied")) == before + 1
+    assert list(scene.root.iterdir()) == []
+
+
+def test_a_cut_package_goes_on_as_the_same_one_without_a_further_use(scene, home, monkeypatch):
+    opened = scene.blobs.open
+    calls = []
+
+    def failing(sha256, **rest):
+        calls.append(sha256)
+        if len(calls) == 3:
+            raise StoreError("the disk is gone")
+        return opened(sha256, **rest)
+
+    monkeypatch.setattr(scene.blobs, "open", failing)
+    with pytest.raises(StoreError):
+        scene.packages.export(scene.leader, scene.order())
+    assert not (scene.root / "包").exists()
+    uses = len([one for one in home.entries("access.allowed") if one["action"] == "recording.export"])
+    made = scene.packages.export(scene.leader, scene.order(recipient="别人"))
+    assert made.matter.words["recipient"] == "示例区人民法院"  # what was entered stands
+    assert len([one for one in home.entries("access.allowed") if one["action"] == "recording.export"]) == uses
+    assert len([one for one in home.entries("matter.acted") if one["kind"] == "package" and one["act"] == "order"]) == 1
+    assert bagit.Bag(str(made.receipt.bag.folder)).validate()
+    verified(home)
+
+
+def test_a_package_that_was_whole_before_the_crash_is_entered_as_it_stands(scene, monkeypatch):
+    def crash(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scene.packages, "_finished", crash)
+        with pytest.raises(KeyboardInterrupt):
+            scene.packages.export(scene.leader, scene.order())
+    made = scene.packages.export(scene.leader, scene.order())
+    assert made.matter.state == "made"
+    assert made.matter.facts["manifest_sha256"] == made.receipt.bag.manifest_sha256
+    with pytest.raises(BlobConflictError):
+        scene.packages.export(scene.leader, scene.order())
+
+
+def test_only_cases_are_packed(scene):
+    other = treatment(scene, b"\x00\x00\x00\x18ftypmp42 treated")
+    order = scene.order()
+    with pytest.raises(NotFoundError):
+        scene.packages.export(scene.leader, replace(order, case=other.id))
+
+
+def treatment(scene, content: bytes | Path, *, by=None):
+    by = by or scene.leader
+    values = {"title": "公开用", "covered": ["faces"], "how": "打码", "occasion": "官方网站"}
+    links = [NewLink(role="footage", target=scene.rows[0].id), NewLink(role="case", target=scene.case.id)]
+    row = scene.desk.open(by, "treatment", values, links=links)
+    data = content.read_bytes() if isinstance(content, Path) else content
+    scene.papers.file(by, row.id, "treated-media", "处理后.mp4", io.BytesIO(data))
+    return row
+
+
+def approve(scene, row, by):
+    return scene.desk.act(by, row.id, "approve", seen=scene.desk.view(by, row.id).seen)
+
+
+def test_r21_only_treated_copies_approved_by_a_second_person_are_published(scene, home):
+    publish = scene.order("公开", PackageForm.PUBLICATION)
+    with pytest.raises(PolicyUnmetError):
+        scene.packages.export(scene.leader, publish)
+    treated = treatment(scene, b"\x00\x00\x00\x18ftypmp42" + b"covered" * 100)
+    with pytest.raises(PolicyUnmetError):
+        scene.packages.export(scene.leader, publish)
+    with pytest.raises(AccessDeniedError):
+        approve(scene, treated, scene.leader)
+    approve(scene, treated, scene.chief)
+    made = scene.packages.export(scene.leader, publish)
+    folder = made.receipt.bag.folder
+    assert bagit.Bag(str(folder)).validate()
+    assert [
+        path.name for path in (folder / "data").iterdir() if path.name in {"音像", "查看副本", "片段", "文书"}
+    ] == []
+    assert len(list((folder / "data/技术处理").iterdir())) == 1
+    page = (folder / "请先读我.html").read_text()
+    everything = b"".join(
+        path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".pdf"
+    ).decode()
+    for name in ("某公司", "赵六", "孙七", "笔录"):
+        assert name not in everything
+    assert "经技术处理的执法音像资料" in page
+    assert "笔录" not in page
+    assert not [one for one in home.entries("access.allowed") if one["action"] == "recording.export"]
+    verified(home)
+
+
+def test_r21_the_original_is_no_treated_copy_and_who_filed_it_does_not_approve(scene):
+    same = treatment(scene, phone_mp4())
+    with pytest.raises(PolicyUnmetError, match="untreated"):
+        approve(scene, same, scene.chief)
+    other = treatment(scene, b"\x00\x00\x00\x18ftypmp42 treated")
+    scene.papers.file(scene.chief, other.id, "treated-media", "2.mp4", io.BytesIO(b"\x00\x00\x00\x18ftypmp42 other"))
+    with pytest.raises(PolicyUnmetError, match="does not approve"):
+        approve(scene, other, scene.chief)
+
+
+def test_r21_an_approval_taken_back_stops_the_package(scene, home):
+    treated = treatment(scene, b"\x00\x00\x00\x18ftypmp42 treated")
+    approve(scene, treated, scene.chief)
+    scene.desk.act(scene.chief, treated.id, "revoke", {"why": "车牌仍可辨认"})
+    with pytest.raises(PolicyUnmetError):
+        scene.packages.export(scene.leader, scene.order("公开", PackageForm.PUBLICATION))
