@@ -27,10 +27,11 @@ class Sizes:
     entries: int
     single_entries: int
     runs: int
+    dates: int = 200_000
 
 
 QUICK = Sizes(recording_bytes=512 * MIB, entries=40_960, single_entries=6_400, runs=3)
-FULL = Sizes(recording_bytes=4096 * MIB, entries=1_048_576, single_entries=64_000, runs=3)
+FULL = Sizes(recording_bytes=4096 * MIB, entries=1_048_576, single_entries=64_000, runs=3, dates=10_000_000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import bucket
 import custody
 import encrypted
 import offload
+import retention_scan
 import scrub
 from measure import FULL, NO_SHA_INSTRUCTIONS, QUICK, Result, Sizes
 
@@ -31,6 +32,7 @@ BENCHES: dict[str, Bench] = {
     "encrypted": encrypted.encrypted,
     "log": custody.log,
     "proof": custody.proof,
+    "retention": retention_scan.scan,
 }
 #: Benches whose wall is SHA-256: measured with and without the processor's SHA instructions.
 DIGEST_BOUND = ("offload", "fixity", "scrub")
