@@ -20,8 +20,8 @@ from catalogue.search_index import SearchIndex
 from catalogue.values import changes, fields_of
 from evidence.digest import Digest
 from evidence.errors import NotFoundError, StateConflictError
-from evidence.ids import AgentId, DeviceId, OffloadId, RecordingId
-from evidence.model import RecordingState, SourceKey, Visibility
+from evidence.ids import AgentId, DeviceId, OffloadId, RecordingId, UnitId
+from evidence.model import RecordingKind, RecordingState, SourceKey, Visibility
 
 _DERIVED = {"sealed", "stored_index"}
 _FIXED = {"id", "state", "discovered_at", *_DERIVED}
@@ -236,6 +236,19 @@ class Recordings:
             sa.func.coalesce(here.ended_at, here.started_at) >= begins, here.state != RecordingState.DUPLICATE,
         )  # fmt: skip
         return self._list(statement.order_by(here.started_at, here.id))
+
+    def of_period(
+        self, begins: datetime, ends: datetime, *, unit: UnitId | None = None
+    ) -> list[tuple[RecordingId, AgentId | None]]:
+        """Kept video and sound recorded in a span of time, with their officers; of one department where it is named."""
+        here = recordings.c
+        statement = sa.select(here.id, here.officer).where(
+            here.sort_at >= begins, here.sort_at < ends, here.state.in_(_DATED_STATES),
+            here.kind.in_((RecordingKind.VIDEO, RecordingKind.AUDIO)), _not_cleared(),
+        )  # fmt: skip
+        if unit is not None:
+            statement = statement.where(here.unit == unit)
+        return [(row["id"], row["officer"]) for row in self._db.all(statement.order_by(here.sort_at, here.id))]
 
     def attached(self, identity: RecordingId) -> list[RecordingRow]:
         """Side files of a recording."""

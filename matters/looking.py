@@ -20,7 +20,7 @@ from evidence.ids import AgentId, DeviceId, MatterId, RecordingId, UnitId
 from evidence.model import Actor, ObjectScope
 from evidence.ports import Authoriser
 from matters.fold import Folded
-from matters.form import Act, FieldKind, Form, Forms
+from matters.form import APPROVER, PROPOSER, Act, FieldKind, Form, Forms
 from matters.turn import NewLink
 from matters.values import NOT_FOUND, FormError
 
@@ -83,7 +83,8 @@ def part_refusal(folded: Folded, act: Act, agent: AgentId, on_behalf_of: AgentId
     """
     held = parts_of(folded, agent)
     lent = parts_of(folded, on_behalf_of) if on_behalf_of is not None else frozenset()
-    if (held | lent) & set(act.never):
+    never = {*act.never, *((PROPOSER,) if act.role == APPROVER else ())}  # whatever the form says
+    if (held | lent) & never:
         return SAME_PERSON
     return NO_PART if act.only and not held & set(act.only) else ""
 
