@@ -38,6 +38,8 @@ TRUSTED_ENDS: Final = frozenset({"name-corrected"})
 #: Only who looked at the one recording has judged the mark of its device; a bulk act and an import have not.
 _JUDGED_SINGLY: Final = frozenset({"person", "case"})
 _VERSIONS_MAX: Final = 10_000
+#: Somebody asked for a closed case to be opened again: it counts as open until that was decided.
+_REOPENING: Final = "reopening"
 
 
 class Meaning(Enum):
@@ -60,6 +62,12 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     "access-grant": Meaning.USE,
     "package": Meaning.USE,
     "treatment": Meaning.USE,
+    "loan": Meaning.USE,
+    "access-paper": Meaning.USE,
+    "supervised-viewing": Meaning.USE,
+    "sampling": Meaning.USE,
+    # What was found in footage is explained, corrected and looked at again; until then it stays.
+    "inspection-finding": Meaning.PROCEDURE,
     "clearing-batch": Meaning.BATCH,
     RESCHEDULE: Meaning.REBASE,
     # Holds are asked of :mod:`retention.holds`, which knows those that describe footage, too.
@@ -70,7 +78,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     "damage-ticket": Meaning.NOTHING,
     "shift": Meaning.NOTHING,
     "flag-lift": Meaning.NOTHING,
-    "sampling": Meaning.NOTHING,
+    "fixation": Meaning.NOTHING,  # a record about footage of a case, which keeps it
 }
 
 
@@ -243,7 +251,7 @@ def _kind_of(row: MatterRow) -> str:
 def _case(row: MatterRow) -> CaseLink:
     return CaseLink(
         subject=row.number,
-        open=row.closed_at is None,
+        open=row.closed_at is None or row.state == _REOPENING,
         closed_at=row.closed_at,
         archive=_archive_period(row.facts),
     )
