@@ -260,7 +260,8 @@ FINDING_FORM: Final = Form(
         ),
         Act(
             name="close", word="Close", before=("explained", "corrected"), after="closed",
-            action=Action.SAMPLING_RUN, role="rechecker", never=("responsible",), fields=(_words("closing", "What was seen at the second look"),),
+            action=Action.SAMPLING_RUN, role="rechecker", never=("responsible",),
+            fields=(_words("closing", "What was seen at the second look"),),
         ),
     ),
     see=Action.REGISTER_SEE, title="title", deadline=_finding_due, group="Inspection",
