@@ -72,7 +72,7 @@ class RecordingBytes:
 
     # --- before the point of no return --------------------------------------------------------------------------------
     def waits(self, recording: RecordingId) -> Wait | None:
-        """What a removal would have to wait for now: a date in a store, a store that does not answer, a hold. Asks every store."""
+        """What a removal would have to wait for now: a date, a hold, a store that does not answer. Asks every store."""
         with self._parts.catalogue.read() as uow:
             objects = _objects(uow, uow.recordings.get(recording))
         until: datetime | None = None

@@ -12,8 +12,8 @@ Crash before 2: nothing happened. After it: :meth:`Remover.go_on` carries on wit
 A removal is carried out by one process per home (the service, or a command that has the home's lock).
 
 Not here: who may order a removal and why. A recording and its manifest go only where a clearing of them was committed
-(:mod:`assurance.removal_guards`, :mod:`assurance.clearing`); else these are derivatives that were made anew and left-overs of work
-that crashed.
+(:mod:`assurance.removal_guards`, :mod:`assurance.clearing`); else these are derivatives that were made anew and left-overs of
+work that crashed.
 
 Source: docs/invariants.md 5; DESIGN "storage".
 """

@@ -1,8 +1,8 @@
 """What refuses a removal that nobody ordered, whichever way it comes: a duty, a command, a migration, a mistake (promise 5).
 
-Asked in the transaction with the point of no return, after the bytes are locked. The bytes of a recording and its manifest go only
-when its clearing was committed (``recording.disposing``), those of a document never. What can be made anew (a poster, a viewing
-copy) and left-overs that no row names need no order.
+Asked in the transaction with the point of no return, after the bytes are locked. The bytes of a recording and its manifest go
+only when its clearing was committed (``recording.disposing``), those of a document never. What can be made anew (a poster, a
+viewing copy) and left-overs that no row names need no order.
 
 Source: RULES R10, R13; docs/invariants.md 5; docs/disposal.md.
 """

@@ -9,9 +9,11 @@ Crash: before the commit nothing happened; after it the entry waits, durable, fo
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from chain_of_custody import disclosures, entry, merkle
 from chain_of_custody.keys import ROLE_STATION, SigningKey
@@ -21,6 +23,9 @@ from evidence.events import DeviceRegistered, Event, KeyAdded
 from evidence.ids import EntryId
 from evidence.limits import SEAL_BATCH_MAX
 from evidence.ports import NewEntry, Outbox, OutboxRow, SignerTurn
+
+#: What is signed of a document begins with this, so that it can never be taken for an entry or a checkpoint.
+DOCUMENT_CONTEXT: Final = b"liuhen signed document v1\n"
 
 
 def _fresh_salt() -> bytes:
@@ -67,6 +72,15 @@ class EntryRecorder:
     def key_added(self) -> KeyAdded:
         """The event that introduces this recorder's key in a log."""
         return self._key.key_added(ROLE_STATION)
+
+    def sign_document(self, data: bytes) -> tuple[str, str]:
+        """Sign a document of this station (a certificate), apart from any entry.
+
+        Returns:
+            The key's identity, as the log introduces it, and the Ed25519 signature in base64 over ``DOCUMENT_CONTEXT + data``.
+        """
+        signature = self._key.sign(DOCUMENT_CONTEXT + data)
+        return self._key.key_id, base64.b64encode(signature).decode("ascii")
 
     def record(self, outbox: Outbox, event: Event, *, at: TimeReading) -> EntryId:
         """Sign the event and add it to the outbox; durable when the caller's transaction commits.

@@ -8,7 +8,12 @@ from matters.form import Form
 from matters.working_calendar import FORM as CALENDAR_FORM
 from retention.disc_form import DISC_FORM
 from retention.disc_set_form import DISC_SET_FORM
+from retention.disposal_forms import BATCH_FORM
+from retention.disposal_orders import DETERMINATION_FORM, STOP_FORM
 from retention.hold_form import FORM as HOLD_FORM
 from retention.schedule_matter import RESCHEDULE_FORM, SCHEDULE_FORM
 
-FORMS: Final[tuple[Form, ...]] = (HOLD_FORM, SCHEDULE_FORM, RESCHEDULE_FORM, DISC_SET_FORM, DISC_FORM, CALENDAR_FORM)
+FORMS: Final[tuple[Form, ...]] = (
+    HOLD_FORM, BATCH_FORM, DETERMINATION_FORM, STOP_FORM, SCHEDULE_FORM, RESCHEDULE_FORM, DISC_SET_FORM, DISC_FORM,
+    CALENDAR_FORM,
+)  # fmt: skip
