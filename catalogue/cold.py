@@ -1,13 +1,17 @@
-"""What a cold store is to have and lacks: footage of the long-term class, some time after it was stored."""
+"""What a cold store is to have and lacks: footage of the long-term class, some time after it was stored.
+
+Long-term is what a person flagged so (R11), and what the key on the recorder marked, as long as nobody has judged that.
+"""
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from catalogue.db import Db
-from catalogue.schema import blob_copies, blobs, recordings
+from catalogue.schema import blob_copies, blobs, recording_rules, recordings
 from catalogue.store_states import Lacking
 from evidence.digest import Digest
 from evidence.model import RecordingState
@@ -28,17 +32,20 @@ class ColdTier:
         """
         here = recordings.c
         manifest = sa.type_coerce(here.manifest_sha256, sa.Text)
+        # By the device's mark, and by what persons said (R11): two questions, each with an index of its own.
+        flagged = here.id.in_(sa.select(recording_rules.c.recording).where(recording_rules.c.long_term.is_(True)))
         found: dict[Digest, Lacking] = {}
         for key in (sa.type_coerce(here.sha256, sa.Text), manifest):
             blob = sa.type_coerce(blobs.c.sha256, sa.Text)
             there = sa.exists().where(blob_copies.c.sha256 == blobs.c.sha256, blob_copies.c.store == store)
-            statement = (
-                sa.select(blobs.c.sha256, blobs.c.size_bytes)
-                .select_from(recordings.join(blobs, blob == key))
-                .where(here.important.is_(True), here.state.in_(_KEPT), here.stored_at < stored_before, ~there)
-                .order_by(here.stored_at, here.id)
-                .limit(limit)
-            )
-            for row in self._db.all(statement):
-                found.setdefault(row["sha256"], Lacking(sha256=row["sha256"], size_bytes=row["size_bytes"]))
+            for long_term in (here.important.is_(True), flagged):
+                statement = (
+                    sa.select(blobs.c.sha256, blobs.c.size_bytes)
+                    .select_from(recordings.join(blobs, blob == key))
+                    .where(long_term, here.state.in_(_KEPT), here.stored_at < stored_before, ~there)
+                    .order_by(here.stored_at, here.id)
+                    .limit(limit)
+                )
+                for row in self._db.all(statement):
+                    found.setdefault(row["sha256"], Lacking(sha256=row["sha256"], size_bytes=row["size_bytes"]))
         return list(found.values())

@@ -108,7 +108,7 @@ def test_samples_of_room(catalogue: Catalogue) -> None:
         assert uow.space_samples.forget(after(hours=3)) == 2
 
 
-def test_what_a_cold_store_lacks(catalogue: Catalogue) -> None:
+def test_r11_what_a_cold_store_lacks(catalogue: Catalogue) -> None:
     with catalogue.begin() as uow:
         bureau = make_bureau(uow)
         for number, important, state, days in (
@@ -126,6 +126,10 @@ def test_what_a_cold_store_lacks(catalogue: Catalogue) -> None:
         lacking = uow.cold.lacking("cold", stored_before=after(days=2), limit=10)
         assert {one.sha256 for one in lacking} == {digest(2), digest(5), digest(6)}
         assert lacking[0].sha256 == digest(5), "oldest first"
+        third = uow.recordings.kept_with(digest(3))[0]
+        uow.rules.change(third.id, long_term=True)
+        lacking = uow.cold.lacking("cold", stored_before=after(days=2), limit=10)
+        assert {one.sha256 for one in lacking} == {digest(number) for number in (2, 3, 4, 5, 6)}, "what a person marked, too"
 
 
 def test_r10_r11_what_was_decided_about_a_recording_is_what_its_locks_follow(catalogue: Catalogue) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -17,9 +18,10 @@ from evidence.lock_dates import due_at
 from evidence.model import Action, RecordingState
 from matters.form import Act, Form, LinkRole, State, plain_number
 from matters.turn import NewLink
-from retention.facts import MEANINGS
+from retention.decide import decide
+from retention.facts import MEANINGS, schedules_of
 from retention.hold_form import FORM as HOLD_FORM
-from retention.recompute import Recompute
+from retention.recompute import Recompute, refresh
 from support import footage
 from support.assured_home import AssuredHome
 from support.catalogue_rows import T0, after, make_bureau, recording
@@ -242,3 +244,36 @@ def test_every_kind_of_matter_that_links_footage_was_given_a_meaning_on_purpose(
         if any("rec" in link.targets for act in (form.opening, *form.acts) for link in act.links)
     }
     assert linking - procedures - set(MEANINGS) == set(), "a kind without a row keeps footage while it is open"
+
+
+def test_r10_a_fact_that_changes_while_a_date_is_computed_is_not_lost(catalogue: Catalogue, clock, monkeypatch) -> None:
+    """Another transaction changes a fact between the reading and the writing of a date: the date is computed again."""
+    with catalogue.begin() as uow:
+        bureau = make_bureau(uow)
+    row = stored(catalogue, bureau)
+    Recompute(catalogue, clock=clock).run()
+    with catalogue.begin() as uow:
+        uow.rules.mark_stale([row.id])
+    deciding, changed = threading.Event(), threading.Event()
+
+    def slow(item, schedules, now):
+        deciding.set()
+        changed.wait(1.0)  # the other one waits for us at the row, or comes after
+        return decide(item, schedules, now)
+
+    def change() -> None:
+        deciding.wait(5.0)
+        with catalogue.begin() as uow:
+            uow.rules.change(row.id, long_term=True)
+        changed.set()
+
+    other = threading.Thread(target=change)
+    with monkeypatch.context() as patched:
+        patched.setattr("retention.recompute.decide", slow)
+        other.start()
+        with catalogue.begin() as uow:
+            refresh(uow, [row.id], schedules_of(uow), clock.now())
+    other.join(10.0)
+    assert not other.is_alive()
+    Recompute(catalogue, clock=clock).run()
+    assert date_of(catalogue, row).state == "permanent"
