@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
-from catalogue.schema_base import NOTHING, metadata
+from catalogue.schema_base import NOTHING, REFUSED, metadata
 from catalogue.schema_base import count as _count
 from catalogue.schema_base import flag as _flag
 from catalogue.schema_base import text as _text
@@ -50,6 +50,7 @@ from evidence.model import DeviceState, OffloadState, RecordingKind, RecordingSt
 #: Every table of the catalogue is found here.
 __all__ = [
     "NOTHING",
+    "REFUSED",
     "agents",
     "backups",
     "blob_claims",
@@ -421,6 +422,12 @@ Index(
     entries.c.added,
     sqlite_where=entries.c.matter != NOTHING,
     postgresql_where=entries.c.matter != NOTHING,
+)
+Index(
+    "ix_entries_refused",
+    entries.c.at,
+    sqlite_where=entries.c.event_type == REFUSED,
+    postgresql_where=entries.c.event_type == REFUSED,
 )
 Index(
     "ix_entries_unsequenced",

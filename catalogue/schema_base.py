@@ -17,6 +17,8 @@ metadata = sa.MetaData(
 
 #: The empty text as it stands in the condition of an index: a bound value would keep SQLite from using the index.
 NOTHING = sa.literal_column("''", Text)
+#: The type of entries of refused acts, as a text inside of an index.
+REFUSED = sa.literal_column("'access.denied'", Text)
 
 
 def text(name: str) -> Column[str]:

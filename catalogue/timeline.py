@@ -8,13 +8,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from catalogue.db import Db
 from catalogue.records import TimelineRow
-from catalogue.schema import NOTHING, disclosures, entries
+from catalogue.schema import NOTHING, REFUSED, disclosures, entries
 from evidence.errors import EntryInvalidError
 from evidence.ids import MatterId, RecordingId
 
@@ -32,6 +33,11 @@ def matter_timeline_of(db: Db, matter: MatterId) -> list[TimelineRow]:
     """Entries about a matter, as :func:`timeline_of`."""
     # The second condition is implied, and lets SQLite use the index.
     return _timeline(db, sa.and_(entries.c.matter == matter, entries.c.matter != NOTHING))
+
+
+def refusals_of(db: Db, since: datetime, until: datetime) -> list[TimelineRow]:
+    """Refused acts in a span of time, as :func:`timeline_of`: what the register of use tells beside the uses."""
+    return _timeline(db, sa.and_(entries.c.event_type == REFUSED, entries.c.at >= since, entries.c.at < until))
 
 
 def _timeline(db: Db, asked: sa.ColumnElement[bool]) -> list[TimelineRow]:

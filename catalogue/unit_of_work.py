@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from catalogue.backups import Backups
 from catalogue.blob_keys import BlobKeys
@@ -25,10 +26,12 @@ from catalogue.references import References
 from catalogue.rules import RecordingRules
 from catalogue.running import ClockMarks, Findings, ProgressRows, Settings, WebSessions
 from catalogue.search_index import SearchIndex
+from catalogue.sorting import Sorting
 from catalogue.space import SpaceSamples
+from catalogue.statistics import Statistics
 from catalogue.store_moves import StoreMoves
 from catalogue.store_states import StoreStates
-from catalogue.timeline import matter_timeline_of, timeline_of
+from catalogue.timeline import matter_timeline_of, refusals_of, timeline_of
 from evidence.ids import MatterId, RecordingId
 from evidence.ports import Outbox
 
@@ -65,7 +68,9 @@ class UnitOfWork:
         self.fixity = Fixity(db)
         self.inventories = Inventories(db)
         self.matters = Matters(db)
+        self.statistics = Statistics(db)
         self.rules = RecordingRules(db)
+        self.sorting = Sorting(db)
         self.disc_queue = DiscQueue(db)
         self.holds = Holds(db)
 
@@ -85,3 +90,7 @@ class UnitOfWork:
     def matter_timeline(self, matter: MatterId) -> list[TimelineRow]:
         """Custody entries of a matter with the disclosures that still exist, in log order."""
         return matter_timeline_of(self._db, matter)
+
+    def refusals(self, since: datetime, until: datetime) -> list[TimelineRow]:
+        """Entries of acts that were refused in a span of time, with the disclosures that still exist, in log order."""
+        return refusals_of(self._db, since, until)

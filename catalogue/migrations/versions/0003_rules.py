@@ -15,6 +15,10 @@ def upgrade() -> None:
         "ix_entries_matter", "entries", ["matter", "added"], sqlite_where=sa.text("matter != ''"),
         postgresql_where=sa.text("matter != ''"),
     )  # fmt: skip
+    op.create_index(
+        "ix_entries_refused", "entries", ["at"], sqlite_where=sa.text("event_type = 'access.denied'"),
+        postgresql_where=sa.text("event_type = 'access.denied'"),
+    )  # fmt: skip
     op.create_table(
         "matters",
         sa.Column("id", sa.Text(), nullable=False),
@@ -172,6 +176,7 @@ def downgrade() -> None:
         "matters",
     ):
         op.drop_table(table)
+    op.drop_index("ix_entries_refused", "entries")
     op.drop_index("ix_entries_matter", "entries")
     with op.batch_alter_table("entries") as table:
         table.drop_column("matter")
