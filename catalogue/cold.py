@@ -5,7 +5,6 @@ Long-term is what a person flagged so (R11), and what the key on the recorder ma
 
 from __future__ import annotations
 
-import itertools
 from datetime import datetime
 
 import sqlalchemy as sa

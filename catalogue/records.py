@@ -268,7 +268,8 @@ class TimelineRow:
 class RecordingFilter:
     """Filters of the recordings list; empty means no restriction. Times are UTC; ``text`` finds 1-2 character words.
 
-    ``findings``: only recordings with an open finding of one of these kinds.
+    ``findings``: only recordings with an open finding of one of these kinds. ``category`` and ``flags`` as persons judged,
+    ``unclassified``: stored, and nobody has; ``held``: under a hold that stands.
     """
 
     started_from: datetime | None = None
@@ -282,6 +283,10 @@ class RecordingFilter:
     late: bool | None = None
     important: bool | None = None
     findings: frozenset[str] = frozenset()
+    category: str = ""
+    flags: frozenset[str] = frozenset()
+    unclassified: bool | None = None
+    held: bool | None = None
     text: str = ""
 
 

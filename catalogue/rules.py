@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from catalogue.db import Db, chunks
 from catalogue.schema import recording_rules, recordings, rule_dates
-from catalogue.search import visible
+from catalogue.search import unclassified, visible
 from catalogue.values import changes, fields_of
 from evidence.errors import CatalogueError
 from evidence.ids import AgentId, EntryId, MatterId, RecordingId, UnitId
@@ -120,6 +120,18 @@ class RecordingRules:
         self._db.execute(recording_rules.update().where(recording_rules.c.recording == recording).values(**values))
         self.mark_stale([recording])
         return RulesRow(**{**fields_of(before), **values})
+
+    def unclassified_of(self, officer: AgentId, *, limit: int, cap: int = 10_000) -> tuple[list[RecordingId], int]:
+        """An officer's stored recordings that nobody has classified, the oldest first, and how many (counted up to ``cap``).
+
+        Side files follow their recording and are not sorted by themselves.
+        """
+        here = recordings.c
+        wanted = [here.officer == officer, *unclassified()]
+        found = sa.select(here.id).where(*wanted).order_by(here.sort_at, here.id).limit(limit)
+        counted = sa.select(here.id).where(*wanted).limit(cap).subquery()
+        total = int(self._db.scalar(sa.select(sa.func.count()).select_from(counted)))
+        return [row["id"] for row in self._db.all(found)], total
 
     def put(self, row: RulesRow) -> None:
         """Write a row as it is (a rebuild)."""

@@ -15,7 +15,15 @@ import sqlalchemy as sa
 
 from catalogue.db import Db
 from catalogue.records import RecordingFilter
-from catalogue.schema import NOTHING, findings, recording_texts, recordings
+from catalogue.schema import (
+    NOTHING,
+    findings,
+    matter_links,
+    matters,
+    recording_rules,
+    recording_texts,
+    recordings,
+)
 from catalogue.words import Term, terms_of
 from evidence import canonical
 from evidence.clock import unix_ms, utc_from_ms
@@ -120,7 +128,40 @@ def _filters(wanted: RecordingFilter, now: datetime) -> list[sa.ColumnElement[bo
             findings.c.closed_at.is_(None), findings.c.kind.in_(sorted(wanted.findings))
         )
         found.append(sa.type_coerce(here.id, sa.Text).in_(told))
+    return [*found, *_by_rules(wanted)]
+
+
+def _by_rules(wanted: RecordingFilter) -> list[sa.ColumnElement[bool]]:
+    """What persons said of recordings, and holds that stand."""
+    here, rules = recordings.c, recording_rules.c
+    found: list[sa.ColumnElement[bool]] = []
+    if wanted.category:
+        found.append(here.id.in_(sa.select(rules.recording).where(rules.category == wanted.category)))
+    if wanted.flags:
+        # Rows about recordings are few beside the recordings: flags need no index of their own.
+        columns = {"complaint": rules.complaint, "obstruction": rules.obstruction, "sensitive": rules.sensitive}
+        asked = [columns.get(flag, rules.long_term).is_(sa.true()) for flag in sorted(wanted.flags)]
+        found.append(here.id.in_(sa.select(rules.recording).where(sa.or_(*asked))))
+    if wanted.unclassified is not None:
+        judged = here.id.in_(sa.select(rules.recording).where(rules.category != NOTHING))
+        found += unclassified() if wanted.unclassified else [judged]
+    if wanted.held is not None:
+        links = matter_links.c
+        held = (
+            sa.select(links.target)
+            .join(matters, matters.c.id == links.matter)
+            .where(matters.c.kind == "hold", matters.c.closed_at.is_(None), links.role == "held")
+        )
+        target = sa.type_coerce(here.id, sa.Text)
+        found.append(target.in_(held) if wanted.held else target.not_in(held))
     return found
+
+
+def unclassified() -> list[sa.ColumnElement[bool]]:
+    """Stored recordings that nobody has put into a category; side files follow the recording they belong to."""
+    here, rules = recordings.c, recording_rules.c
+    judged = sa.exists().where(rules.recording == here.id, rules.category != NOTHING)
+    return [here.state.in_((RecordingState.STORED, RecordingState.RELEASED)), here.attached_to.is_(None), ~judged]
 
 
 def _late(now: datetime) -> sa.CompoundSelect[tuple[RecordingId]]:
