@@ -124,6 +124,26 @@ def transcode(
     return _mp4_output(chosen, target, creation_time=creation_time, **codecs)
 
 
+def clip(
+    source: Path, *, content: str, target: str, begin_ms: int, length_ms: int, video: bool, audio: bool
+) -> list[str]:
+    """A span of a recording, exact to the picture, in the full size of the original, in a form that plays everywhere."""
+    streams = _input(
+        source, content=content, ss=f"{begin_ms / 1000:.3f}", t=f"{length_ms / 1000:.3f}", fflags="+genpts",
+        err_detect="ignore_err",
+    )  # fmt: skip
+    codecs: dict[str, Any] = {}
+    chosen = []
+    if video:
+        squared = streams["v:0"].filter("scale", w="max(2,trunc(iw*sar/2)*2)", h="max(2,trunc(ih/2)*2)")
+        chosen.append(squared.filter("setsar", "1"))
+        codecs |= {"c:v": "libx264", "preset": "veryfast", "crf": 18, "pix_fmt": "yuv420p", "g": 60}
+    if audio:
+        chosen.append(streams["a:0"])
+        codecs |= {"c:a": "aac", "b:a": "128k"}
+    return _mp4_output(chosen, target, creation_time="", **codecs)
+
+
 def coded_hash(source: Path, *, content: str, video: bool, audio: bool, aac: bool) -> list[str]:
     """SHA-256 over coded H.264 slices and coded sound, the same whatever container carries them.
 

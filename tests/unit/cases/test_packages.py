@@ -16,8 +16,6 @@ from cases.packages import CasePackages, Order, PackageParts
 from evidence.clock import to_text
 from evidence.errors import AccessDeniedError, BlobConflictError, NotFoundError, PolicyUnmetError, StoreError
 from evidence.events import RecordingArchived
-from evidence.model import Action
-from matters.form import Act, Field, FieldKind, Form, LinkRole, State, plain_number
 from matters.paper_copies import KeepParts
 from matters.papers import PaperDesk, PaperParts
 from matters.turn import Asked, NewLink
@@ -25,32 +23,14 @@ from storage.replicated import Replicated
 from support.footage import phone_mp4, talking_mp4
 from support.repository import ROOT
 
-CASE = Form(
-    kind="case", word="Case", words="Cases", number=plain_number("AJ"), see=Action.CASE_SEE, title="title",
-    states=(State(code="open", word="Open"), State(code="closed", word="Closed", final=True)),
-    documents={"paper": "Paper"},
-    opening=Act(
-        name="open", word="Open", after="open", action=Action.CASE_EDIT,
-        fields=(
-            Field(name="title", word="Title", personal=True, required=True),
-            Field(name="party", word="Party", personal=True), Field(name="opened_on", word="Opened on", kind=FieldKind.DATE),
-        ),
-        links=(LinkRole(role="recording", word="Footage"),),
-    ),
-    acts=(Act(name="note", word="Note", before=("open",), action=Action.CASE_EDIT),),
-)  # fmt: skip
-
 
 class Scene:
     """A home with a case of two recordings, its leader, and the services around packages."""
 
     def __init__(self, home, tmp_path):
-        from app.matter_forms import all_forms
-
         self.home, self.root = home, tmp_path / "out"
         self.root.mkdir()
-        own = [form for form in all_forms() if form.kind != "case"]
-        self.desk = home.desk(*own, CASE)
+        self.desk = home.desk()
         self.blobs = Replicated(home.stores.all, quorum=1)
         self.papers = PaperDesk(
             PaperParts(
@@ -66,15 +46,22 @@ class Scene:
                 catalogue=home.catalogue, desk=self.desk, authoriser=home.gate, clock=home.clock, blobs=self.blobs,
                 published=home.published[0], verifier=home.sealer.verifier, scopes=scopes_of, say=lambda word: f"«{word}»",
                 program=(ROOT / "verifier/liuhen_verify.py").read_bytes(), say_event=lambda name: name, woken=lambda: None,
+                plain=home.stores.primary.plain_file, scratch=tmp_path / "scratch", ready_scratch=lambda: None,
             )
         )  # fmt: skip
         self.leader = home.agent("赵六", "unit_leader")
         self.chief = home.agent("孙七", "unit_leader")
-        self.rows = home.ingest({"MOVI0001.mp4": phone_mp4(), "MOVI0002.mp4": talking_mp4()})
-        links = [NewLink(role="recording", target=row.id) for row in self.rows]
-        values = {"title": "某公司占道经营案", "party": "某公司", "opened_on": "2026-08-31"}
+        self.rows = home.ingest({"MOVI0001.mp4": phone_mp4(), "MOVI0002.mp4": talking_mp4()}, describe=True)
+        self.officer = home.agent("钱八", "officer")
+        links = [NewLink(role="footage", target=row.id) for row in self.rows]
+        values = {
+            "title": "某公司占道经营案", "cause": "占道经营", "procedure": "ordinary", "second_officer": self.officer.agent,
+            "parties": [{"name": "某公司", "kind": "单位"}], "place": "示例路", "course": "全程录音录像",
+        }  # fmt: skip
         self.case = self.desk.open(self.leader, "case", values, links=links)
-        self.papers.file(self.leader, self.case.id, "paper", "笔录.pdf", io.BytesIO(b"%PDF-1.4\n%%EOF\n"))
+        for role, name in (("interview", "笔录.pdf"), ("review-opinion", "审核意见.pdf")):
+            content = f"%PDF-1.4\n{name}\n%%EOF\n".encode()
+            self.papers.file(self.leader, self.case.id, role, name, io.BytesIO(content))
 
     def order(self, name="包", form=PackageForm.FULL, **changes):
         given = {"purpose": "litigation", "recipient": "示例区人民法院", "authority": "应诉通知书〔2026〕8号"}
@@ -130,10 +117,38 @@ def test_r19_a_package_is_entered_with_its_digests_and_every_original_as_exporte
     assert "某公司" in page
     assert len(list((folder / "data/音像").iterdir())) == 2
     assert [path.name for path in (folder / "data/文书").iterdir()] == ["0001_笔录.pdf"]
-    for row, path in zip(scene.rows, sorted((folder / "data/音像").iterdir()), strict=True):
-        assert path.stat().st_size in {one.size_bytes for one in scene.rows}, row
+    assert "审核意见" not in page  # the second volume stays in the house
+    for path in (folder / "data/音像").iterdir():
+        assert path.stat().st_size in {one.size_bytes for one in scene.rows}
         subprocess.run(["ffprobe", "-v", "error", str(path)], check=True)
+    assert not list(scene.home.root.parent.glob("scratch/package-*"))
     verified(home)
+
+
+def test_clips_of_the_case_are_cut_to_the_picture_and_marks_are_told(scene):
+    row = max(scene.rows, key=lambda one: one.duration_ms or 0)
+    act = {"recording": row.id, "clip_from": "0:02", "clip_to": "0:04.500", "clip_note": "当事人推搡"}
+    scene.desk.act(scene.leader, scene.case.id, "clip", act)
+    scene.desk.act(scene.leader, scene.case.id, "clip", {"recording": row.id, "clip_from": "0:06", "clip_note": "车牌"})
+    folder = scene.packages.export(scene.leader, scene.order()).receipt.bag.folder
+    [clip] = (folder / "data/片段").iterdir()
+    shown = [
+        "ffprobe",
+        "-v",
+        "error",
+        "-show_entries",
+        "format=duration:stream=codec_name",
+        "-of",
+        "csv=p=0",
+        str(clip),
+    ]
+    codecs = subprocess.run(shown, check=True, capture_output=True, text=True).stdout.split()
+    assert codecs[:2] == ["h264", "aac"]
+    assert abs(float(codecs[2]) - 2.5) < 0.1
+    page = (folder / "请先读我.html").read_text()
+    assert "0:00:02.000 – 0:00:04.500 当事人推搡" in page
+    assert "0:00:06.000 车牌" in page
+    assert clip.name[:4] in {path.name[:4] for path in (folder / "data/音像").iterdir()}
 
 
 def test_r17_archived_footage_leaves_only_under_a_grant(scene, home):
