@@ -11,17 +11,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from assurance.projection import BlobFact, copies_of
 from evidence.clock import BUREAU_ZONE
 from evidence.digest import SHA256, Digest
 from evidence.errors import EntryInvalidError
 from evidence.events import BytesReleased, CopyMade, CopyRemoved, DocumentFiled, Event, MatterActed
-from matters.fold import Folded, fold
-
-#: A public fact by which an act says which numbers of other series it took: ``{"<series>": <number>}``.
-NUMBERS: Final = "numbers"
+from matters.fold import NUMBERS, Folded, fold
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from cases.fixation_gate import require_fixed
 from evidence.clock import BUREAU_ZONE
 from evidence.ids import RecordingId
 from evidence.model import Action
+from matters.fold import NUMBERS
 from matters.form import Act, Choice, Column, Field, FieldKind, Form, LinkRole, State, Tone, plain_number
 from matters.turn import Turn
 from matters.values import MISSING, FormError
@@ -82,7 +83,7 @@ def archive_number_taken(turn: Turn) -> None:
     year = turn.now.wall.astimezone(BUREAU_ZONE).year
     series = f"case-archive:{year}"
     serial = turn.uow.matters.next_number(series)
-    turn.asked.facts["numbers"] = {series: serial}
+    turn.asked.facts[NUMBERS] = {series: serial}
     turn.asked.facts[parts.ARCHIVE_NUMBER] = case_number(year, serial)
 
 

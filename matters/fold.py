@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from catalogue.matters import DocumentRow, LinkRow, MatterRow, PersonRow
 from evidence.clock import from_text
@@ -18,6 +18,8 @@ from evidence.events import DocumentFiled, Event, MatterActed
 from evidence.ids import AgentId, DocumentId, MatterId, UnitId
 from matters.form import APPROVER, PROPOSER
 
+#: A public fact by which an act says which numbers of other series it took: ``{"<series>": <number>}``. It stays in the entry.
+NUMBERS: Final = "numbers"
 _ADD = "add"
 _LINK_KEYS = frozenset({"op", "role", "to", "key"})
 
@@ -97,9 +99,13 @@ def _row(before: MatterRow | None, event: MatterActed, persons: Mapping[tuple[st
         opened_at=before.opened_at if before is not None else at, changed_at=at, closed_at=closed_at,
         due_at=from_text(event.due) if event.due else None, version=event.version,
         proposed_by=_holder(persons, PROPOSER), approved_by=_holder(persons, APPROVER),
-        facts=merged(before.facts if before is not None else {}, event.facts),
+        facts=merged(before.facts if before is not None else {}, _without_numbers(event.facts)),
         words=merged(before.words if before is not None else {}, event.words or {}),
     )  # fmt: skip
+
+
+def _without_numbers(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if name != NUMBERS}
 
 
 def merged(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from assurance import DisclosureArchive, evidence_facts, rebuild
 from assurance.disclosures import generate_key
-from assurance.matter_facts import NUMBERS
 from catalogue import Catalogue
 from catalogue.matters import LinkRow, PersonRow
 from evidence.clock import to_text
@@ -26,6 +25,7 @@ from evidence.events import (
 from evidence.ids import MatterId
 from evidence.model import Action
 from matters import recording_facts
+from matters.fold import NUMBERS
 from matters.form import Act, Field, Form, LinkRole, State, plain_number
 from matters.turn import NewLink, Turn
 from support.assured_home import AssuredHome
