@@ -1,4 +1,6 @@
-"""The grant for use: what an approval opens. It ends by its time, by revocation, when it is given back or used up.
+"""The grant for use: what an approval opens. It ends by its time, by revocation or when it is given back.
+
+One that was used as often as it may be allows no further use, but lets the last viewing run on until it ends.
 
 No person opens one by itself; the gate reads it (:mod:`matters.use_grants`), so what stands here is enforced at every byte.
 
@@ -31,9 +33,8 @@ from matters.form import (
 )
 from matters.turn import Asked, NewLink, Turn
 
-#: Acts of the service.
+#: Act of the service.
 EXPIRE: Final = "expire"
-USE_UP: Final = "use-up"
 REVOKE: Final = "revoke"
 #: The matter that a grant rests on.
 RESTS_ON: Final = "rests-on"
@@ -89,7 +90,6 @@ GRANT: Final = Form(
     states=(
         State(code=use_grants.VALID, word="Valid", tone=Tone.GOOD),
         State(code="ended", word="Ended", tone=Tone.UNKNOWN, final=True),
-        State(code="used-up", word="Used up", tone=Tone.UNKNOWN, final=True),
         State(code="returned", word="Given back", tone=Tone.UNKNOWN, final=True),
         State(code="revoked", word="Revoked", tone=Tone.BAD, final=True),
     ),
@@ -120,10 +120,6 @@ GRANT: Final = Form(
         ),
         Act(
             name=EXPIRE, word="End", before=(use_grants.VALID,), after="ended", action=Action.ACCESS_APPROVE, hidden=True
-        ),
-        Act(
-            name=USE_UP, word="Used up", before=(use_grants.VALID,), after="used-up", action=Action.ACCESS_APPROVE,
-            hidden=True,
         ),
     ),
     register=(
