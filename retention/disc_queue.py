@@ -45,10 +45,14 @@ class OnDisc:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscStanding:
-    """Where a recording stands with discs: the set it is planned for or on, and its discs in that set."""
+    """Where a recording stands with discs: the set it is planned for or on, and its discs in that set.
+
+    ``long_term``: it is to be on discs (R11), whether it is or not.
+    """
 
     owner: MatterRow | None
     discs: Sequence[OnDisc]
+    long_term: bool = False
 
     @property
     def copies(self) -> int:
@@ -56,14 +60,21 @@ class DiscStanding:
         return len({one.copy for one in self.discs if one.counts})
 
 
+def _is_long_term(uow: UnitOfWork, recording: RecordingId) -> bool:
+    said, date = uow.rules.of(recording), uow.rules.date_of(recording)
+    flagged = said.long_term or said.complaint or said.obstruction or said.sensitive
+    return flagged or (date is not None and date.state == "permanent")
+
+
 def standing_of(uow: UnitOfWork, recording: RecordingId) -> DiscStanding:
     """The newest set that is not closed, and the recording's discs in it."""
+    long_term = _is_long_term(uow, recording)
     sets = [
         row for row in uow.matters.linked_to(recording, kinds=(terms.DISC_SET,))
         if row.state not in (terms.WITHDRAWN, terms.MIGRATED)
     ]  # fmt: skip
     if not sets:
-        return DiscStanding(owner=None, discs=())
+        return DiscStanding(owner=None, discs=(), long_term=long_term)
     owner = max(sets, key=lambda row: (row.state in (terms.REGISTERED, terms.VERIFIED), str(row.id)))
     (link,) = [one for one in uow.matters.links(owner.id, role=terms.FOOTAGE) if one.target == recording]
     wanted = int(link.facts.get("disc", "0"))
@@ -75,7 +86,7 @@ def standing_of(uow: UnitOfWork, recording: RecordingId) -> DiscStanding:
         for one in discs_of(uow, owner.id)
         if one.facts.get("disc") == wanted and one.state != terms.SPOILT
     ]  # fmt: skip
-    return DiscStanding(owner=owner, discs=discs)
+    return DiscStanding(owner=owner, discs=discs, long_term=long_term)
 
 
 def discs_due(uow: UnitOfWork, now: datetime) -> list[MatterRow]:
