@@ -63,6 +63,25 @@ TERMS: Final = {
     "case-archive": "as the case file",
     "until-reviewed": "until reviewed",
 }
+#: Columns of the list of a dry run.
+LIST_COLUMNS: Final = {
+    "recording": "Recording",
+    "unit": "Unit",
+    "size_bytes": "Size in bytes",
+    "sha256": "SHA-256",
+    "standing_before": "Standing now",
+    "due_before": "Due now",
+    "standing_after": "Standing then",
+    "due_after": "Due then",
+    "change": "Change",
+}
+CHANGES: Final = {
+    "later": "later",
+    "earlier": "earlier",
+    "no-date-any-more": "no date any more",
+    "dated-now": "gets a date",
+    "other": "otherwise",
+}
 _BEGIN: Final = frozenset({Why.BEGINS_AT_ACCESSION, Why.BEGINS_AT_END, Why.RECORDER_CLOCK_NOT_USED})
 
 

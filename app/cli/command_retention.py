@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from api.retention_list import workbook
 from api.schemas.retention import due_answer, retention_answer
 from api.web import retention_words
 from app.cli.common import acting, home_option, identity_options, json_option, language, print_json, say
+from documents.words import Language
 from evidence.clock import to_text
 from evidence.errors import InvalidInputError
 from evidence.ids import MatterId, RecordingId, UnitId
@@ -98,7 +100,7 @@ def schedule(home: str | None, *, as_json: bool, login: str) -> None:
     "--out",
     "-o",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the list (CSV) there; it must not exist.",
+    help="Write the list there (CSV; a spreadsheet where the name ends in .xlsx); it must not exist.",
 )
 @click.option("--enter", is_flag=True, help="File the list with the matter, as the service does within minutes.")
 @home_option
@@ -116,7 +118,11 @@ def dry_run(matter: str, out: Path | None, home: str | None, *, enter: bool, as_
         else:
             tried = try_out(house.catalogue, house.clock, row.id)
     if out is not None:
-        _write_new(out, tried.data)
+        told_as: Language = "zh-CN" if language() == "zh-CN" else "en"
+        data = tried.data
+        if out.suffix.lower() == ".xlsx":
+            data = workbook(data, number=tried.matter.number, unit="", at=tried.at, language=told_as)
+        _write_new(out, data)
     told = {
         "matter": row.id, "number": row.number, "list_sha256": tried.list_sha256.hex, "count": tried.count,
         "earlier": tried.earlier, "size_bytes": tried.size_bytes, "as_of": to_text(tried.at),

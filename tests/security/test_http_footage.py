@@ -274,7 +274,7 @@ OPERATIONS = {
     "lastVerification", "listAgents",
     "listDevices", "listDocks", "listFindings", "listOffloads", "listRecordings", "listUnits", "logIn", "logOut",
     "openViewing", "publishedLog", "recordingPicture", "recordingProof", "recordingRetention", "recordingTimeline",
-    "registerDevice", "requestViewingCopy", "resetPassword", "retentionDue", "retryDock", "revokeRole", "showRecording", "startVerification",
+    "registerDevice", "requestViewingCopy", "resetPassword", "retentionDue", "retentionList", "retryDock", "revokeRole", "showRecording", "startVerification",
     "storage", "streamRecording", "transferAgent", "verifyRecording", "whoAmI",
 }  # fmt: skip
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from openpyxl import load_workbook
 
 from evidence.calendar import local_date
+from evidence.digest import sha256_of
 from evidence.lock_dates import due_at
 from evidence.model import Actor
 from matters.turn import NewLink
@@ -64,3 +67,26 @@ def test_r10_a_list_of_what_is_due_is_for_those_who_see_clearing_and_cursors_are
     assert manager.get(f"{A}/retention/due?cursor=nonsense").status_code == 422
     assert manager.get(f"{A}/retention/due?cursor=5.rec_1").status_code == 422
     assert web.visitor(officer).get(f"{A}/retention/due").status_code == 403
+
+
+def test_r10_the_list_of_a_dry_run_is_downloaded_as_it_was_filed_and_as_a_spreadsheet(
+    filled: tuple[WebHome, Actor],
+) -> None:
+    web, officer = filled
+    manager = web.person("管理员", "retention_manager")
+    given = {"title": "一年", "authority": "a", "in_force_from": "2026-12-01", "ordinary_months": 12}
+    row = web.house.matters.open(manager, "schedule", given)
+    visitor = web.visitor(manager)
+    address = f"{A}/retention/lists/{row.id}"
+    assert visitor.get(address).status_code == 404
+    tried = web.house.dry_runs().enter(row.id)
+    assert tried.count == len(web.recordings)
+    answer = visitor.get(address)
+    assert (answer.status_code, sha256_of(answer.content)) == (200, tried.list_sha256)
+    book = load_workbook(io.BytesIO(visitor.get(address, params={"format": "xlsx"}).content), read_only=True)
+    lines = list(book.worksheets[0].iter_rows(values_only=True))
+    assert lines[0][0] == "音像资料"
+    assert {line[0] for line in lines[1:]} == {one.id for one in web.recordings.values()}
+    assert {line[8] for line in lines[1:]} == {"推后"}
+    assert web.visitor(officer).get(address).status_code == 403
+    assert visitor.get(f"{A}/retention/lists/mat_1").status_code == 422

@@ -61,6 +61,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{A}/recordings/{{recording}}/timeline"): row(SEES, 200),
     ("GET", f"{A}/recordings/{{recording}}/retention"): row(SEES, 200),
     ("GET", f"{A}/retention/due"): row(CLEARS, 200),
+    ("GET", f"{A}/retention/lists/{{schedule}}"): row(CLEARS | {"station_operator"}, 200),
     ("POST", f"{A}/recordings/{{recording}}/verify"): row(SEES, 200),
     ("GET", f"{A}/recordings/{{recording}}/proof"): row(SEES, 200),
     ("POST", f"{A}/recordings/{{recording}}/viewings"): row(WATCHES, 200),
@@ -148,8 +149,17 @@ def values(web: WebHome, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     device = web.service.register_device(other, web.administrator, label="资产")
     return {
         "device": device.id, "recording": web.recordings["talk"].id, "kind": "poster", "slot": fresh.slot, "agent": spare.id,
-        "unit": web.units["执法二科"],
+        "unit": web.units["执法二科"], "schedule": tried_schedule(web),
     }  # fmt: skip
+
+
+def tried_schedule(web: WebHome) -> str:
+    """A proposed schedule with the list of what it would date otherwise."""
+    manager = web.person("管理员", "retention_manager")
+    given = {"title": "一年", "authority": "a", "in_force_from": "2026-12-01", "ordinary_months": 12}
+    row = web.house.matters.open(manager, "schedule", given)
+    web.house.dry_runs().enter(row.id)
+    return row.id
 
 
 _NUMBERS = count(1)
