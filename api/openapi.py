@@ -22,7 +22,10 @@ _OPEN: Final = frozenset({"logIn"})
 
 
 class Problem(BaseModel):
-    """One of our errors (``application/problem+json``). ``code`` is stable; ``reason`` is told for refusals."""
+    """One of our errors (``application/problem+json``). ``code`` is stable; ``reason`` is told for refusals.
+
+    ``fields``: name of a field of a form -> stable code of what is wrong with it.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,6 +38,7 @@ class Problem(BaseModel):
     kept: str | None = None
     todo: str | None = None
     reason: str | None = None
+    fields: dict[str, str] | None = None
 
 
 def bytes_of(*media_types: str, ranges: bool = False) -> dict[int | str, dict[str, Any]]:

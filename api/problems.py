@@ -11,6 +11,7 @@ from typing import Final
 from api.refusals import MethodNotAllowedError, RequestTooLargeError
 from evidence import errors
 from evidence.errors import EvidenceError
+from matters.values import FormError
 
 #: The first family that fits decides; the order goes from special to general.
 _STATUS: Final[tuple[tuple[type[EvidenceError], HTTPStatus], ...]] = (
@@ -61,4 +62,6 @@ def problem(error: EvidenceError) -> dict[str, object]:
     reason = getattr(error, "reason", "")
     if reason:
         body["reason"] = reason
+    if isinstance(error, FormError):
+        body["fields"] = error.fields
     return body

@@ -108,7 +108,7 @@ class MatterDesk:
         act = form.opening
         if act.hidden:
             raise InvalidInputError(f"a {kind} is not opened by persons")
-        unit = unit or self._unit_of(actor)
+        unit = unit or self.unit_of(actor)
         scope = ObjectScope(unit=unit, officer=actor.agent)
         decision = self._parts.authoriser.require(actor, act.action, scope, detail=f"{kind}.{act.name}")
         asked = self._asked(actor, act, values or {}, links, ())
@@ -324,7 +324,8 @@ class MatterDesk:
         with self._parts.catalogue.read() as uow:
             return folded_of(uow, uow.matters.get(matter))
 
-    def _unit_of(self, actor: Actor) -> UnitId | None:
+    def unit_of(self, actor: Actor) -> UnitId | None:
+        """The department somebody works in now: what they open belongs to it where they name none."""
         with self._parts.catalogue.read() as uow:
             return looking.present_unit(uow, actor.agent, self._parts.clock.now().wall)
 

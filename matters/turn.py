@@ -49,6 +49,25 @@ class Asked:
     no_longer: list[tuple[str, AgentId]] = field(default_factory=list)
 
 
+class ActRefusedError(PolicyUnmetError):
+    """A guard refused an act. Its sentences are message identities, so that people read them in their own language.
+
+    Attributes:
+        message: Why, with ``{name}`` fields.
+        advice: What to do, likewise; may be empty.
+        values: What the fields stand for.
+    """
+
+    def __init__(self, message: str, advice: str, values: Mapping[str, object]) -> None:
+        def told(text: str) -> str:
+            return text.format(**values) if values else text
+
+        super().__init__(told(message), kept="Nothing was entered.", todo=told(advice))
+        self.message = message
+        self.advice = advice
+        self.values = dict(values)
+
+
 class Turn:
     """An act in its transaction. The matter is locked; everything that is done here is committed with it or not at all.
 
@@ -123,13 +142,18 @@ class Turn:
         folded = self.after or self.before
         return [row.agent for (of, _agent), row in (folded.persons.items() if folded else ()) if of == role]
 
-    def refuse(self, what: str, *, todo: str = "") -> NoReturn:
+    def refuse(self, what: str, *, todo: str = "", **values: object) -> NoReturn:
         """Refuse the act: nothing of it is entered.
 
+        Args:
+            what: Why, as a message identity with ``{name}`` fields: pages and commands tell it in the reader's language.
+            todo: What to do, likewise.
+            **values: What the fields stand for.
+
         Raises:
-            PolicyUnmetError: Always.
+            ActRefusedError: Always.
         """
-        raise PolicyUnmetError(what, kept="Nothing was entered.", todo=todo)
+        raise ActRefusedError(what, todo, values)
 
     def record(self, event: Event) -> EntryId:
         """Enter a further event in this transaction."""

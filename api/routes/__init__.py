@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.routes import devices, people, recordings, retention, session, storage, system
+from api.routes import devices, discs, matters, people, recordings, retention, session, statistics, storage, system
 
 
 def all_routers() -> list[APIRouter]:
     """Every router of the API."""
-    return [session.router, recordings.router, devices.router, people.router, retention.router, storage.router, system.router]
+    return [
+        session.router,
+        recordings.router,
+        devices.router,
+        people.router,
+        matters.router,
+        retention.router,
+        discs.router,
+        storage.router,
+        statistics.router,
+        system.router,
+    ]

@@ -168,6 +168,36 @@ def _copies(public: Mapping[str, Any]) -> list[str]:
     return [str(copy.get("store") or "") for copy in stated if isinstance(copy, dict)]
 
 
+def _classified(public: Mapping[str, Any], disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    judged = [str(public.get("category") or say("taken back")), str(public.get("item") or "")]
+    return [*judged, _word(custody_words.BASIS, public.get("basis"), say), str(disclosed.get("words") or "")]
+
+
+def _flagged(public: Mapping[str, Any], disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    stands = custody_words.STANDING["put" if public.get("standing") else "lifted"]
+    return [
+        _word(custody_words.FLAGS, public.get("flag"), say), say(stands), str(public.get("ground") or ""),
+        str(disclosed.get("words") or ""),
+    ]  # fmt: skip
+
+
+def _archived(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    return [_word(custody_words.FILED, public.get("reason"), say)]
+
+
+def _disposing(public: Mapping[str, Any], _disclosed: Mapping[str, Any], say: Say) -> list[str]:
+    return [_word(custody_words.CLEARING, public.get("mode"), say)]
+
+
+def _acted(public: Mapping[str, Any], _disclosed: Mapping[str, Any], _say: Say) -> list[str]:
+    return [str(public.get(name) or "") for name in ("number", "act", "state")]
+
+
+def _filed(public: Mapping[str, Any], disclosed: Mapping[str, Any], _say: Say) -> list[str]:
+    size = public.get("size_bytes")
+    return [str(disclosed.get("name") or ""), size_text(size if isinstance(size, int) else None)]
+
+
 _LINES: Final[dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Say], list[str]]]] = {
     "recording.discovered": _discovered,
     "recording.acquiring": _from_byte,
@@ -180,6 +210,12 @@ _LINES: Final[dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Say], li
     "recording.released": _released,
     "recording.release-refused": _refused,
     "recording.officer-bound": _bound,
+    "recording.classified": _classified,
+    "recording.flagged": _flagged,
+    "recording.archived": _archived,
+    "recording.disposing": _disposing,
+    "matter.acted": _acted,
+    "document.filed": _filed,
     "access.allowed": _access,
     "access.denied": _access,
     "fixity.checked": _fixity,

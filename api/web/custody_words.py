@@ -17,6 +17,13 @@ EVENTS: Final = {
     "recording.released": "Cleared from the recorder",
     "recording.release-refused": "Clearing refused",
     "recording.officer-bound": "Officer bound",
+    "recording.classified": "Classified",
+    "recording.flagged": "Flag put on or lifted",
+    "recording.archived": "Filed: its use now needs consent",
+    "recording.disposing": "Clearing began: the point of no return",
+    "recording.disposed": "Lawfully cleared",
+    "matter.acted": "Acted on in a matter",
+    "document.filed": "Document filed, its copies read back",
     "access.allowed": "Accessed",
     "access.denied": "Access denied",
     "fixity.checked": "Fixity check",
@@ -36,6 +43,28 @@ COPY_REASONS: Final = {
     "store-given-up": "the store was given up, its bytes were removed",
     "store-given-up-bytes-left": "the store was given up, the bytes stay on its disk",
 }
+#: Flags of a recording (R11), and whether they stand after the entry.
+FLAGS: Final = {
+    "complaint": "Complaint feared",
+    "obstruction": "Obstruction",
+    "sensitive": "Sensitive circumstances",
+    "long-term": "Long-term preservation",
+}
+STANDING: Final = {"put": "put on", "lifted": "lifted"}
+#: On what a judgement about a recording rests.
+BASIS: Final = {
+    "person": "judged by a person",
+    "bulk": "judged together with others",
+    "case": "from its case",
+    "import": "imported",
+}
+#: Why a recording counts as filed.
+FILED: Final = {
+    "case": "with its case",
+    "working-material": "as working material",
+    "time": "nobody filed it within 24 hours",
+}
+CLEARING: Final = {"review": "approved by persons", "automatic": "under a standing determination"}
 #: Why a finding needs no attention any more.
 CLOSED: Final = {
     "repaired": "in the place of a bad copy",
@@ -73,6 +102,9 @@ LOOKS: Final = {
 #: Looks that say everything by themselves.
 ASKED: Final = frozenset({"locate", "proof", "viewing copy"})
 DENIALS: Final = {
+    "same-person": "One person cannot do both: somebody else must decide.",
+    "no-part": "Only somebody with a certain part in this matter may do that.",
+    "nothing-to-do": "You can do nothing with this matter now, so you file nothing with it.",
     "needs-grant": "This footage is archived; watching it needs an approved request.",
     "no-role": "Your roles do not allow this.",
     "outside-unit": "It belongs to another unit.",

@@ -27,7 +27,19 @@ from api.dependencies import (
 )
 from api.routes.session import set_cookie
 from api.security import csrf as forgery
-from api.web import admin_pages, custody_words, recording_view, retention_words, storage_page, words
+from api.web import (
+    admin_pages,
+    custody_words,
+    disc_page,
+    disc_words,
+    matter_offers,
+    matter_pages,
+    recording_view,
+    retention_words,
+    statistics_page,
+    storage_page,
+    words,
+)
 from api.web.dock_view import place_of
 from api.web.i18n import choose_language, translate
 from api.web.rendering import language_of, render
@@ -119,6 +131,9 @@ def router() -> APIRouter:
     whole.include_router(_pages)
     whole.include_router(admin_pages.router)
     whole.include_router(storage_page.router)
+    whole.include_router(statistics_page.router)
+    whole.include_router(disc_page.router)
+    whole.include_router(matter_pages.router)
     return whole
 
 
@@ -343,6 +358,7 @@ def recordings(request: Request, services: ServicesDep, page: PageSession) -> HT
         units=services.reading.units(page.actor, Action.RECORDING_LIST),
         officers=services.directory.names(), next_query=urlencode({**query, "cursor": found.cursor}),
         posters=services.reading.may_watch(page.actor, [item.row for item in found.items if _has_poster(item.row)]),
+        may_choose=matter_offers.may_begin(services, page.actor),
     )  # fmt: skip
 
 
@@ -358,8 +374,9 @@ def _has_poster(row: RecordingRow) -> bool:
 def recording(recording: str, request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
     """One recording."""
     view = services.reading.show(page.actor, known_recording(recording))
-    values = recording_view.values(services, view, language_of(request), reader=page.actor.agent)
+    values = recording_view.values(services, view, language_of(request), reader=page.actor)
     values |= retention_words.part(services.retention, page.actor, view.row, language_of(request))
+    values |= disc_words.part(services.discs, view.row)
     return render(request, "recording.html", session=page, **values)
 
 

@@ -8,14 +8,17 @@ from typing import Any, Final
 
 from access import RecordingView
 from access.views import Watchable
+from api.matters.names import Names
+from api.matters.showing import Shower
 from api.services import Services
-from api.web import custody_words, words
+from api.web import custody_words, matter_offers, words
 from api.web.custody_lines import entry_line, is_alarm, note_lines
 from api.web.i18n import translate
+from api.web.matter_parts import RecordingContext, recording_parts
 from api.web.units import local_time
 from evidence.clock import to_text
 from evidence.ids import AgentId
-from evidence.model import RecordingKind
+from evidence.model import Actor, RecordingKind
 from ingest import times
 
 #: A viewing copy that was asked for and is not there after this long is offered to be made again.
@@ -24,7 +27,7 @@ _MAKING: Final = timedelta(minutes=30)
 TEXTS: Final = frozenset({RecordingKind.TEXT, RecordingKind.TRACK})
 
 
-def values(services: Services, view: RecordingView, language: str, *, reader: AgentId) -> dict[str, Any]:
+def values(services: Services, view: RecordingView, language: str, *, reader: Actor) -> dict[str, Any]:
     """Everything the template asks for.
 
     Args:
@@ -55,7 +58,18 @@ def values(services: Services, view: RecordingView, language: str, *, reader: Ag
         "names_of": services.directory.names(), "media_facts": _media_facts(row.facts), "vkey": services.log.vkey,
         "details": partial(entry_line, language=language), "is_alarm": is_alarm, "notes": note_lines(view.timeline, language),
         "player_words": {key: translate(word, language) for key, word in words.PLAYER.items()},
-        "asked_at": _asked_at(view, reader), "is_text": may_watch and row.kind in TEXTS and row.stored_at is not None,
+        **_matters(services, view, language, reader),
+        "asked_at": _asked_at(view, reader.agent), "is_text": may_watch and row.kind in TEXTS and row.stored_at is not None,
+    }  # fmt: skip
+
+
+def _matters(services: Services, view: RecordingView, language: str, reader: Actor) -> dict[str, Any]:
+    """Matters that concern it, whether one can be begun with it, and sections of their own."""
+    shower = Shower(Names(), language)
+    context = RecordingContext(services=services, actor=reader, language=language, view=view)
+    return {
+        "matters": matter_offers.about(services, reader, shower, view.row.id), "parts": recording_parts(context),
+        "may_begin": matter_offers.may_begin(services, reader),
     }  # fmt: skip
 
 

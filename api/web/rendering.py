@@ -26,21 +26,30 @@ _TEMPLATES: Final = Path(__file__).with_name("templates")
 
 
 class MenuItem:
-    """One entry of the menu and the right it needs."""
+    """One entry of the menu and the rights of which one is enough."""
 
-    def __init__(self, href: str, label: str, action: Action) -> None:
+    def __init__(self, href: str, label: str, *actions: Action) -> None:
         self.href = href
         self.label = label
-        self.action = action
+        self.actions = frozenset(actions)
 
 
+#: Rights to see or open matters of some kind.
+MATTERS: Final = (
+    Action.HOLD_SEE, Action.DISPOSAL_SEE, Action.SCHEDULE_SEE, Action.CASE_SEE, Action.REGISTER_SEE, Action.PROCEDURE_SEE,
+    Action.DISC_SEE, Action.ACCESS_ASK, Action.EXCEPTION_FILE, Action.DAMAGE_REPORT, Action.REGISTER_ENTER,
+    Action.DEVICE_LIST, Action.PEOPLE_LIST,
+)  # fmt: skip
 MENU: Final = (
     MenuItem("/wall", "Dock wall", Action.OFFLOAD_LIST),
     MenuItem("/my", "My recordings", Action.RECORDING_LIST),
     MenuItem("/recordings", "Recordings", Action.RECORDING_LIST),
+    MenuItem("/matters", "Matters", *MATTERS),
+    MenuItem("/discs", "Discs", Action.DISC_SEE),
     MenuItem("/devices", "Recorders", Action.DEVICE_LIST),
     MenuItem("/findings", "Findings", Action.FINDING_LIST),
     MenuItem("/people", "People", Action.PEOPLE_LIST),
+    MenuItem("/statistics", "Statistics", Action.STATISTICS_SEE),
     MenuItem("/storage", "Storage", Action.SYSTEM_HEALTH),
     MenuItem("/system", "System", Action.SYSTEM_HEALTH),
 )
@@ -125,7 +134,7 @@ def render(
         lang=language,
         actor=session.actor if session is not None else None,
         csrf=session.csrf if session is not None else "",
-        menu=[item for item in MENU if item.action in offered],
+        menu=[item for item in MENU if item.actions & set(offered)],
         found_damage=_damage(request, session, offered),
         notices=_notices(request) if session is not None else [],
         here=request.url.path,

@@ -56,6 +56,9 @@ ROLES: Final = {
 }
 #: What was done on the page of the people, and what stood in its way.
 DONE: Final = {
+    "matter-opened": "Opened.",
+    "matter-acted": "Done and entered in the chain of custody.",
+    "matter-filed": "The document is on file; its copies were read back.",
     "agent": "The person has been added.",
     "unit": "The unit has been added.",
     "role": "The roles have been changed.",
@@ -82,6 +85,7 @@ SERIAL_SOURCES: Final = {
     "path": "made from its place: not the recorder's own",
 }
 FINDINGS: Final = {
+    "disc-due": "A disc is to be looked at, or to come back",
     "log-invalid": "The published log does not verify",
     "log-replicas-differ": "Published logs differ",
     "log-not-in-database": "The log holds more than the database",
@@ -427,6 +431,11 @@ ERRORS: Final = {
     "media": "Media trouble",
     "sandbox": "A media program failed",
     "job": "Background work trouble",
+    "disc": "Trouble with a disc",
+    "disc-plan": "The discs cannot be planned so",
+    "disc-drive": "The burner cannot be used",
+    "disc-medium": "This disc cannot be burnt",
+    "disc-damaged": "A disc is damaged",
     "forged-request": "The page is out of date",
     "evidence": "Something went wrong in the service",
     "process-ended": "The service ended in between",

@@ -6,10 +6,11 @@ import contextlib
 import hashlib
 import secrets
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from unittest import mock
 
 from fastapi import FastAPI
 
@@ -17,6 +18,7 @@ from api.app import create_app
 from api.dependencies import COOKIE
 from api.security.csrf import HEADER
 from api.services import ApiSettings
+from app.matter_forms import all_forms
 from app.web_services import ViewingCopies, web_services
 from app.wiring import House, build
 from catalogue.records import RecordingRow, WebSessionRow
@@ -27,6 +29,7 @@ from evidence.model import Actor
 from evidence.ports import DockedDevice
 from flow import InlineEngine
 from ingest.session import OffloadService
+from matters.form import Form, Forms
 from support import footage, whole_home
 from support.recorders import gb_name, make_gb_tree
 
@@ -119,8 +122,15 @@ class WebHome:
 
 
 @contextlib.contextmanager
-def web_home(root: Path, *, settings: ApiSettings | None = None, config: str = "") -> Iterator[WebHome]:
-    """An empty home (of these settings) and the web application over it."""
+def web_home(
+    root: Path, *, settings: ApiSettings | None = None, config: str = "", forms: Sequence[Form] = ()
+) -> Iterator[WebHome]:
+    """An empty home (of these settings, with these kinds of matters besides its own) and the web application over it."""
+    with mock.patch("app.wiring.all_forms", lambda: Forms([*all_forms(), *forms])):
+        yield from _web_home(root, settings, config)
+
+
+def _web_home(root: Path, settings: ApiSettings | None, config: str) -> Iterator[WebHome]:
     home = whole_home.make(root, config or whole_home.config())
     house = build(home, home.require())
     try:

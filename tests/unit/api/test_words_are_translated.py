@@ -15,15 +15,20 @@ from jinja2 import nodes
 
 from access.gate import INACTIVE, PASSWORD_CHANGE_REQUIRED, UNKNOWN_AGENT
 from access.reading import PICTURES
-from api.web import custody_words, dock_view, marks, retention_words, storage_words, words
+from api.matters import registers, showing
+from api.web import custody_words, dock_view, marks, matter_words, retention_words, storage_words, words
 from api.web.i18n import PO_FILE, chinese, translate
 from api.web.marks import Mark
 from api.web.rendering import MENU, environment
+from app.matter_forms import all_forms
+from assurance.statistics import FIGURES
 from evidence.errors import EvidenceError, Retry
 from evidence.events import EVENT_TYPES
 from evidence.model import RecordingKind, RecordingState
 from ingest import times
 from ingest.describe import _QUARANTINE
+from matters.looking import NO_PART, SAME_PERSON
+from matters.papers import NOTHING_TO_DO
 from people.policy import DENIED_REASONS
 from people.roles import ROLES
 
@@ -94,7 +99,7 @@ def in_calls() -> Iterator[str]:
 
 
 def in_tables() -> Iterator[str]:
-    for module in (words, custody_words, marks, dock_view, retention_words, storage_words):
+    for module in (words, custody_words, marks, dock_view, retention_words, storage_words, matter_words, showing):
         for value in (value for name, value in vars(module).items() if name.strip("_").isupper()):
             if isinstance(value, Mark):
                 yield value.word
@@ -104,12 +109,40 @@ def in_tables() -> Iterator[str]:
                         yield word.word
                     elif isinstance(word, str):
                         yield word
+    yield from (column.word for column in registers._PLAIN)
+    yield from (word for figure in FIGURES for word in (figure.word, figure.group))
     yield from (item.label for item in MENU)
     yield from (state.value for state in RecordingState)  # the command line tells a recording's state
 
 
+def in_forms() -> Iterator[str]:
+    """Everything a kind of matter declares: its own name, states, parts, documents, acts, fields, choices, links, columns."""
+    for form in all_forms():
+        yield from (form.word, form.words, form.group)
+        yield from (state.word for state in form.states)
+        yield from form.persons.values()
+        yield from form.documents.values()
+        yield from (column.word for column in form.register)
+        for act in (form.opening, *form.acts):
+            yield act.word
+            yield from (link.word for link in act.links)
+            for one in act.fields:
+                yield from (one.word, one.hint)
+                yield from (choice.word for choice in (*one.choices, *one.columns))
+
+
+def in_refusals() -> Iterator[str]:
+    """Sentences by which guards refuse an act: ``turn.refuse("...", todo="...")``."""
+    for path in sorted([*ROOT.glob("matters/*.py"), *ROOT.glob("cases/*.py"), *ROOT.glob("retention/*.py")]):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "refuse":
+                for argument in (*call.args[:1], *(one.value for one in call.keywords if one.arg == "todo")):
+                    yield from _strings(argument)
+
+
 def used() -> set[str]:
-    return {message for message in (*in_templates(), *in_calls(), *in_tables()) if message}
+    sources = (in_templates(), in_calls(), in_tables(), in_forms(), in_refusals())
+    return {message for source in sources for message in source if message}
 
 
 #: The same in every language.
@@ -172,16 +205,15 @@ def test_the_fixed_words_of_the_vocabulary_are_used(message: str, word: str) -> 
 
 
 def test_every_kind_of_entry_a_timeline_can_hold_has_a_word() -> None:
-    of_recordings = {
-        name for name in EVENT_TYPES if name.startswith(("recording.", "derivative.", "access.", "fixity."))
-    }
+    shown = ("recording.", "derivative.", "access.", "fixity.", "matter.", "document.")
+    of_recordings = {name for name in EVENT_TYPES if name.startswith(shown)}
     assert sorted(of_recordings - set(custody_words.EVENTS)) == []
 
 
 def _named(pattern: str, *files: str) -> set[str]:
     """Codes that the lower rooms write, as they stand in their source."""
     texts = [path.read_text(encoding="utf-8") for name in files for path in ROOT.glob(name)]
-    found = {code for text in texts for code in re.findall(pattern, text)}
+    found = {code for text in texts for code in re.findall(pattern, text, re.MULTILINE)}
     assert found, pattern
     return found
 
@@ -218,6 +250,8 @@ def test_every_code_of_the_lower_rooms_has_a_word_of_its_own() -> None:
             custody_words.LOOKS,
         ),
         "refusals": (DENIED_REASONS | {INACTIVE, UNKNOWN_AGENT, PASSWORD_CHANGE_REQUIRED}, custody_words.DENIALS),
+        "refusals of matters": ({SAME_PERSON, NO_PART, NOTHING_TO_DO}, custody_words.DENIALS),
+        "fields of forms": (_named(r'^[A-Z_]+: Final = "([a-z-]+)"$', "matters/values.py"), matter_words.WRONG),
         "refusals of workflows": (_named(r'reason="([a-z-]+)"', "access/administration.py"), custody_words.DENIALS),
     }
     missing = {name: sorted(map(str, wanted - set(table))) for name, (wanted, table) in tables.items()}
