@@ -33,7 +33,7 @@ class Denier(Authoriser, Protocol):
 
     def allowed(
         self, actor: Actor, action: Action, scope: ObjectScope | None = None, *, detail: str = "", sha256: str = ""
-    ) -> None:
+    ) -> object:
         """Decide and enter; raises AccessDeniedError."""
         ...
 

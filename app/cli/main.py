@@ -21,7 +21,7 @@ _INTERRUPTED: Final = 130
 _UNHEARD: Final = 141
 _COMMANDS: Final = (
     "init", "serve", "ingest", "devices", "recordings", "storage", "verify", "fixity", "findings", "retention",
-    "case", "disc", "brake", "log", "rebuild", "backup", "restore", "keys", "user", "doctor", "demo",
+    "case", "disc", "statistics", "brake", "log", "rebuild", "backup", "restore", "keys", "user", "doctor", "demo",
 )  # fmt: skip
 
 
