@@ -89,8 +89,9 @@ def export(
 
 @case.command("check")
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
+@home_option
 @json_option
-def check(folder: Path, *, as_json: bool) -> None:
+def check(folder: Path, *, home: str | None, as_json: bool) -> None:  # noqa: ARG001 - needs none
     """Read every file of a package and compare it with the package's lists. Needs no home."""
     from documents.bagit import bag_info, check_bag
 
@@ -99,8 +100,9 @@ def check(folder: Path, *, as_json: bool) -> None:
     if as_json:
         print_json({"package": info.get("External-Identifier", ""), "good": not found, "findings": found})
     else:
+        words = {"missing": say("missing"), "changed": say("changed"), "not listed": say("not listed")}
         for one in found:
-            click.echo(f"{one['path']}: {say(one['finding'])}")
+            click.echo(f"{one['path']}: {words[one['finding']]}")
         if not found:
             click.echo(say("Every file of the package is as it was written."))
     if found:

@@ -23,8 +23,9 @@ from app.web_services import health_parts_of
 from app.wiring import opened
 from assurance.health import health
 from chain_of_custody import selftest
+from documents.glyphs import font_folder
 from evidence.clock import to_text
-from evidence.errors import EvidenceError
+from evidence.errors import ConfigError, EvidenceError
 from evidence.sandbox import network_isolation
 
 _FIXES: Final = {
@@ -79,8 +80,17 @@ def _machine() -> Iterator[_Line]:
         yield _Line(
             "ok" if found else "bad", program, found or "missing", "" if found else f"apt-get install {package}"
         )
+    yield _fonts()
     yield _sandbox()
     yield _Line("ok", "self-test", f"{selftest.run()} cryptographic checks passed")
+
+
+def _fonts() -> _Line:
+    """Without them no document can be printed."""
+    try:
+        return _Line("ok", "fonts", str(font_folder()))
+    except ConfigError as error:
+        return _Line("bad", "fonts", error.what, "apt-get install fonts-noto-cjk")
 
 
 def _sandbox() -> _Line:

@@ -1,0 +1,112 @@
+"""``liuhen case export`` as a person uses it: killed half-way, continued, checked by outsiders, refused where it must be."""
+
+import signal
+import subprocess
+import time
+
+import bagit
+import pytest
+
+from app.home import Home
+from app.wiring import build
+from documents.bagit import unfinished
+from evidence.model import Actor
+from matters.turn import NewLink
+from support import footage
+from support.program import LIUHEN, Program
+from support.recorders import gb_name, make_gb_tree
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory):
+    root = tmp_path_factory.mktemp("case")
+    program = Program(root / "home")
+    program.whole = False
+    program.init()
+    media = {gb_name(): footage.talking_mp4(), gb_name(counter=2): footage.phone_mp4()}
+    media |= {gb_name(counter=n): bytes([n]) * 20_000_000 for n in range(3, 9)}
+    program.run("ingest", make_gb_tree(root / "card", media), "--register")
+    yield program
+    program.close()
+
+
+def person(station, login, role):
+    made = station.json("user", "create", login, "--login", login, "--role", role)
+    once = {"LIUHEN_PASSWORD": made["one_time_password"], "LIUHEN_NEW_PASSWORD": "nine green lamps"}
+    station.run("user", "passwd", login, env=once)
+    return {"LIUHEN_PASSWORD": "nine green lamps"}
+
+
+@pytest.fixture(scope="module")
+def case(station):
+    leader = person(station, "leader", "unit_leader")
+    person(station, "officer", "officer")
+    house = build(Home(station.home), Home(station.home).require())
+    try:
+        with house.catalogue.read() as uow:
+            agents = {one.login: one for one in uow.people.agents()}
+        actor = Actor(agents["leader"].id, "leader", "cli")
+        recordings = [row["id"] for row in station.json("recordings", "list", "--as", "leader", env=leader)]
+        values = {
+            "title": "占道经营案",
+            "cause": "占道",
+            "procedure": "ordinary",
+            "second_officer": agents["officer"].id,
+        }
+        links = [NewLink(role="footage", target=each) for each in recordings]
+        return house.matters.open(actor, "case", values, links=links).number, leader
+    finally:
+        house.close()
+
+
+def test_r27_a_killed_export_does_not_look_whole_and_the_same_command_finishes_it(station, case, tmp_path):
+    number, leader = case
+    target = tmp_path / "包"
+    asked = ["case", "export", number, str(target), "--purpose", "litigation", "--recipient", "法院", "--as", "leader"]
+    command = [str(LIUHEN), *asked, "--home", str(station.home), "--json"]
+    process = subprocess.Popen(
+        command, env=station.environment(leader), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while not list(unfinished(target).rglob("*.mp4")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not target.exists()
+    assert station.error("case", "check", unfinished(target), status=1)["code"] == "manifest-invalid"
+
+    made = station.json(*asked, env=leader)
+    assert bagit.Bag(str(target)).validate()
+    assert station.json("case", "check", target) == {"package": made["package"], "good": True, "findings": []}
+    proofs = sorted((target / "data/证明").glob("*.tlog-proof"))
+    originals = sorted((target / "data/音像").iterdir())
+    assert len(proofs) == len(originals) == 8
+    vkey = station.run("log", "vkey").stdout.strip()
+    for proof, original in zip(proofs, originals, strict=True):
+        station.outsider("proof", proof, "--recording", original, "--vkey", vkey)
+    played = [path for path in originals if path.stat().st_size < 10_000_000]
+    for path in played:
+        subprocess.run(["ffprobe", "-v", "error", str(path)], check=True)
+    original = originals[-1]
+    content = original.read_bytes()
+    original.write_bytes(content[:-1] + b"\xff")
+    assert station.error("case", "check", target, status=1)["code"] == "digest-mismatch"
+    assert station.error(*asked, env=leader, status=30)["code"] == "blob-conflict"
+    station.verified()
+
+
+def test_who_may_not_export_and_what_is_not_approved_ends_with_its_status(station, case, tmp_path):
+    number, leader = case
+    asked = ["case", "export", number, tmp_path / "x", "--purpose", "litigation", "--recipient", "法院"]
+    officer = {"LIUHEN_PASSWORD": "nine green lamps"}
+    assert station.error(*asked, "--as", "officer", env=officer, status=10)["code"] == "access-denied"
+    assert station.error(*asked, "--publication", "--as", "leader", env=leader, status=3)["code"] == "policy-unmet"
+    assert (
+        station.error("case", "export", "999", *asked[3:], "--as", "leader", env=leader, status=2)["code"]
+        == "not-found"
+    )
+    assert list(tmp_path.iterdir()) == []
