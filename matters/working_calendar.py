@@ -21,6 +21,7 @@ from matters.form import (
     APPROVER,
     PROPOSER,
     Act,
+    Choice,
     Column,
     Field,
     FieldKind,
@@ -107,7 +108,11 @@ FORM: Final = Form(
             Field(name="year", word="Year", kind=FieldKind.NUMBER, required=True, least=_YEAR_MIN, most=_YEAR_MAX),
             Field(
                 name="days", word="Days", kind=FieldKind.TABLE, required=True, most=366,
-                hint="date, kind (rest or work), name, source (the State Council's notice)",
+                hint="Every day of rest and every moved working day of the State Council's notice; kind: 休 or 班.",
+                columns=(
+                    Choice(code="date", word="Date"), Choice(code="kind", word="Rest or work"),
+                    Choice(code="name", word="Holiday"), Choice(code="source", word="Notice"),
+                ),
             ),
         ),
         guards=(_must_be_a_year,),

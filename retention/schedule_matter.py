@@ -160,7 +160,11 @@ _FIELDS: Final = (
     Field(name="in_force_from", word="In force from", kind=FieldKind.DATE, required=True),
     Field(
         name="rows", word="Categories", kind=FieldKind.TABLE, most=_ROWS_MAX,
-        hint="category, title, keeps (6个月, 2年, 永久, 同案卷, 待鉴定), authority",
+        hint="Kept: 6个月, 2年, 永久, 同案卷 or 待鉴定 (months:6, long-term, case-archive, until-reviewed).",
+        columns=(
+            Choice(code="category", word="Code"), Choice(code="title", word="Category"), Choice(code="keeps", word="Kept"),
+            Choice(code="authority", word="Provision"),
+        ),
     ),
     _whole_months("ordinary_months", "Months for ordinary footage", MONTHS_MIN, "Six at the least (R10)."),
     _whole_months("litigation_months", "Months a closed case may still be contested", 0),
