@@ -16,6 +16,8 @@ from datetime import timedelta
 from typing import Final
 
 from app.backing_up import BackupDuty
+from app.clearing import clearing_of
+from app.disc_looks import look_at_discs
 from app.encryption import Encryption
 from app.hold_care import hold_keeping_of
 from app.moving import migration_of, remover_of, strays_of
@@ -29,6 +31,7 @@ from assurance.key_findings import KeyFindings
 from assurance.renewal import RenewalParts, renew_locks
 from assurance.space import sample_space
 from assurance.sweep import sweep_deadlines
+from cases.access_duty import UseDuty
 from cases.recounting import recount_provisional
 from flow import DbosEngine, Schedule
 from ingest import clock_watch
@@ -47,6 +50,7 @@ BACKUP_QUEUE: Final = "backup"
 _SLICE_S: Final = 45.0
 SWEEP_JOB: Final = "deadline-sweep"
 DISCLOSURES_JOB: Final = "disclosures"
+USE_JOB: Final = "use-of-footage"
 CLOCK_JOB: Final = "clock-mark"
 SPACE_JOB: Final = "space-sample"
 LOCKS_JOB: Final = "lock-renewal"
@@ -54,6 +58,7 @@ COLD_JOB: Final = "cold-copies"
 CATCH_UP_JOB: Final = "catch-up"
 MOVE_JOB: Final = "store-move"
 REMOVAL_JOB: Final = "removals"
+CLEARING_JOB: Final = "clearing"
 STRAYS_JOB: Final = "left-overs"
 REPAIR_JOB: Final = "repair"
 PROBE_JOB: Final = "store-probe"
@@ -62,6 +67,7 @@ INVENTORY_JOB: Final = "inventory"
 KEYS_JOB: Final = "keys"
 BACKUP_JOB: Final = "backup"
 HOLDS_JOB: Final = "holds"
+DISCS_JOB: Final = "discs"
 HELD_COPIES_JOB: Final = "held-copies"
 RETENTION_JOB: Final = "retention-dates"
 DRY_RUN_JOB: Final = "schedule-dry-runs"
@@ -101,6 +107,7 @@ def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: Fal
     moving, removing = migration_of(house), remover_of(house)
     return [
         Duty(job=SWEEP_JOB, every=minute, run=lambda: sweep_deadlines(house.catalogue, book=book, clock=house.clock)),
+        Duty(job=USE_JOB, every=minute, run=UseDuty(house.catalogue, house.matters, clock=house.clock).run),
         Duty(job=DISCLOSURES_JOB, every=minute, run=lambda: house.archive.sync(house.catalogue)),
         Duty(job=CLOCK_JOB, every=timedelta(minutes=5), run=lambda: clock_watch.look(parts)),
         Duty(
@@ -123,9 +130,11 @@ def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: Fal
         Duty(job=INVENTORY_JOB, every=timedelta(minutes=10), run=house.inventory.tick, queue=KEEP_QUEUE),
         Duty(job=MOVE_JOB, every=minute, run=moving.work, queue=KEEP_QUEUE),
         Duty(job=REMOVAL_JOB, every=minute, run=removing.go_on, queue=KEEP_QUEUE),
+        Duty(job=CLEARING_JOB, every=minute, run=clearing_of(house).run, queue=KEEP_QUEUE),
         Duty(job=STRAYS_JOB, every=timedelta(hours=6), run=strays_of(house).run, queue=KEEP_QUEUE),
         Duty(job=PROBE_JOB, every=minute, run=lambda: house.probe_stores(due_only=True), queue=KEEP_QUEUE),
         Duty(job=BACKUP_JOB, every=timedelta(minutes=5), run=BackupDuty(house, stop=stop).run, queue=BACKUP_QUEUE),
+        Duty(job=DISCS_JOB, every=timedelta(hours=1), run=lambda: look_at_discs(house, book)),
         Duty(job=HOLDS_JOB, every=minute, run=hold_keeping_of(house, book).run),
         Duty(job=HELD_COPIES_JOB, every=minute, run=lambda: keep_holds(house.keeping), queue=KEEP_QUEUE),
         *keys,

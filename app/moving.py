@@ -16,14 +16,17 @@ from storage.s3 import S3Store
 from storage.stores import inner_of
 
 
+def removal_parts(house: House) -> RemovalParts:
+    """What every removal of this home works with; what nobody ordered is refused (``assurance.removal_guards``)."""
+    return RemovalParts(
+        catalogue=house.catalogue, recorder=house.recorder, stores=house.stores, clock=house.clock, brake=house.brake,
+        woken=house.wake_sealer.set,
+    )  # fmt: skip
+
+
 def remover_of(house: House) -> Remover:
     """What takes bytes out of every store of this home."""
-    return Remover(
-        RemovalParts(
-            catalogue=house.catalogue, recorder=house.recorder, stores=house.stores, clock=house.clock,
-            brake=house.brake, woken=house.wake_sealer.set,
-        )
-    )  # fmt: skip
+    return Remover(removal_parts(house))
 
 
 def strays_of(house: House) -> Strays:

@@ -143,18 +143,18 @@ def keep_rest(turn: Turn) -> None:
 
 def leave_out(turn: Turn, why: dict[RecordingId, str]) -> None:
     """Move items to those left out, each with its reason, and enter the new digest of the list."""
-    items = {one.target: one for one in turn.links(ITEM)}
     turn.asked.unlinks[:] = []
-    for recording in sorted(why):
-        if recording not in items:
-            raise FormError({"recording": NOT_FOUND})
-        for one in group_of(turn.uow, recording):
-            if turn.uow.rules.lock(one).disposing_at is not None:
-                turn.refuse(f"{one} is past the point of no return")
-            if (link := items.pop(one, None)) is not None:
-                turn.asked.unlinks.append(NewLink(role=ITEM, target=one))
-                facts = {"why": why[recording], "sha256": link.facts.get("sha256", "")}
-                turn.asked.links.append(NewLink(role=LEFT, target=one, facts=facts))
+    items = {one.target: one for one in turn.links(ITEM)}
+    if not set(why) <= set(items):
+        raise FormError({"recording": NOT_FOUND})
+    going = {one: reason for recording, reason in why.items() for one in group_of(turn.uow, recording)}
+    for one in sorted(going):
+        if turn.uow.rules.lock(one).disposing_at is not None:
+            turn.refuse(f"{one} is past the point of no return")
+        if (link := items.pop(one, None)) is not None:
+            turn.asked.unlinks.append(NewLink(role=ITEM, target=one))
+            facts = {"why": going[one], "sha256": link.facts.get("sha256", "")}
+            turn.asked.links.append(NewLink(role=LEFT, target=one, facts=facts))
     turn.asked.facts.update(totals(rows_of_links(items.values())))
 
 

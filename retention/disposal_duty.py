@@ -31,7 +31,14 @@ from catalogue.matters import MatterFilter, MatterRow
 from catalogue.records import RecordingRow
 from evidence.calendar import local_date
 from evidence.clock import Clock, to_text
-from evidence.errors import EvidenceError, PolicyUnmetError, StateConflictError
+from evidence.errors import (
+    BrakePulledError,
+    ClockJumpedError,
+    ClockWentBackError,
+    EvidenceError,
+    PolicyUnmetError,
+    StateConflictError,
+)
 from evidence.events import Event, RecordingDisposed, RecordingDisposing
 from evidence.ids import EntryId, MatterId, RecordingId
 from evidence.ports import CustodyRecorder
@@ -224,20 +231,18 @@ class Clearing:
     ) -> bool | None:
         """Whether the group is past the point of no return now; None when the whole batch has to wait."""
         found = self._parts.bytes.waits(group[0])
-        if found is not None:
-            waits[group[0]] = _told(found.why, to_text(found.until) if found.until is not None else "")
-            return False
         try:
             with self._parts.catalogue.begin() as uow:
-                answer = self._pass(uow, batch.id, group)
+                answer = self._pass(uow, batch.id, group, go=found is None)
+        except (BrakePulledError, ClockWentBackError, ClockJumpedError) as error:  # nothing of any batch goes now
+            waits[""] = _told(error.what)
+            return None
         except (PolicyUnmetError, StateConflictError) as error:
             waits[group[0]] = _told(error.what)
             return False
-        except EvidenceError as error:  # the brake, the clock, the database: nothing of this batch goes now
-            if error.fatal:
-                raise
-            waits[""] = _told(error.what)
-            return None
+        if found is not None and answer == _PASSED:
+            waits[group[0]] = _told(found.why, to_text(found.until) if found.until is not None else "")
+            return False
         if answer == _PASSED:
             return True
         if answer == _LEFT:
@@ -246,7 +251,8 @@ class Clearing:
         waits[""] = _told(answer)
         return None
 
-    def _pass(self, uow: UnitOfWork, matter: MatterId, group: list[RecordingId]) -> str:
+    def _pass(self, uow: UnitOfWork, matter: MatterId, group: list[RecordingId], *, go: bool) -> str:
+        """Ask everything anew; leave out what may not go, and pass the point of no return where it may (and ``go`` says so)."""
         now = self._parts.clock.now()
         batch = uow.matters.lock(matter)
         for one in sorted(group):
@@ -273,6 +279,8 @@ class Clearing:
             asked = Asked(unlinks=[NewLink(role=ITEM, target=one, facts={"why": why}) for one in listed])
             self._parts.desk.act_within(uow, matter, LEAVE_OUT, asked)
             return _LEFT
+        if not go:  # a store keeps it for now, or is away
+            return _PASSED
         self._parts.bytes.require_allowed(uow, group[0], now)
         for one in group:
             row = uow.recordings.get(one)

@@ -112,6 +112,22 @@ def _ends(turn: Turn) -> datetime | None:
     return end_of(ends - timedelta(days=REMIND_DAYS))
 
 
+_FIELDS: Final = (
+    Field(name="document_number", word="Document number", required=True, personal=True),
+    Field(name="signatory", word="Signatory", required=True, personal=True),
+    Field(
+        name="categories", word="Categories", kind=FieldKind.TABLE, required=True, most=200,
+        hint="category: codes of the schedule in force that are kept for a number of months",
+    ),
+    Field(name="valid_from", word="Valid from", kind=FieldKind.DATE, required=True),
+    Field(name="valid_until", word="Valid until", kind=FieldKind.DATE, required=True, hint="A year at most."),
+    Field(
+        name="grounds", word="Why these categories have no preservation value", kind=FieldKind.WORDS, required=True,
+        personal=True,
+    ),
+    Field(name="renews", word="Renews the determination", kind=FieldKind.MATTER),
+)  # fmt: skip
+
 DETERMINATION_FORM: Final = Form(
     kind=DETERMINATION,
     word="Determination of clearing",
@@ -127,23 +143,13 @@ DETERMINATION_FORM: Final = Form(
     opening=Act(
         name="draft", word="Draft a determination", after=DRAFTED, action=Action.DISPOSAL_PROPOSE, role=PROPOSER,
         guards=(_must_be_sound, _renews_one),
-        fields=(
-            Field(name="document_number", word="Document number", required=True, personal=True),
-            Field(name="signatory", word="Signatory", required=True, personal=True),
-            Field(
-                name="categories", word="Categories", kind=FieldKind.TABLE, required=True, most=200,
-                hint="category: codes of the schedule in force that are kept for a number of months",
-            ),
-            Field(name="valid_from", word="Valid from", kind=FieldKind.DATE, required=True),
-            Field(name="valid_until", word="Valid until", kind=FieldKind.DATE, required=True, hint="A year at most."),
-            Field(
-                name="grounds", word="Why these categories have no preservation value", kind=FieldKind.WORDS, required=True,
-                personal=True,
-            ),
-            Field(name="renews", word="Renews the determination", kind=FieldKind.MATTER),
-        ),
+        fields=_FIELDS,
     ),
     acts=(
+        Act(
+            name="change", word="Change", before=(DRAFTED,), action=Action.DISPOSAL_PROPOSE, role=PROPOSER,
+            fields=_FIELDS, guards=(_must_be_sound, _renews_one),
+        ),
         Act(
             name="confirm", word="Confirm against the signed document", before=(DRAFTED,), after=IN_FORCE,
             action=Action.DISPOSAL_APPROVE, role=APPROVER, never=(PROPOSER,), frozen=True, documents=(SCAN,),

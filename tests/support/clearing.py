@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from evidence.events import RecordingClassified, RecordingFlagged
 from evidence.ids import MatterId, RecordingId, UnitId
 from evidence.model import Action, Actor
 from matters.desk import DeskParts, MatterDesk
-from matters.form import Act, Forms
+from matters.form import Act, Choice, Field, FieldKind, Form, Forms, LinkRole, State, plain_number
 from matters.paper_copies import KeepParts
 from matters.papers import PaperDesk, PaperParts
 from matters.recording_facts import say
@@ -33,8 +34,28 @@ from retention.schedule_matter import ENTER, SCHEDULE_FORM
 from storage.replicated import Replicated
 from support import footage
 from support.assured_home import AssuredHome
+from support.recorders import gb_name
 
 CATEGORY = "routine"
+#: A dossier as far as clearing looks at one; the real form is the cases' own.
+DOSSIER = Form(
+    kind="case", word="Case", words="Cases", number=plain_number("AJ"), see=Action.CASE_SEE,
+    states=(State(code="open", word="Open"), State(code="closed", word="Closed", final=True)),
+    opening=Act(
+        name="open", word="Open", after="open", action=Action.CASE_EDIT, links=(LinkRole(role="footage", word="Footage"),),
+        fields=(
+            Field(name="archive_period", word="Period", kind=FieldKind.CHOICE, choices=(Choice(code="months:6", word="6"),)),
+        ),
+    ),
+    acts=(
+        Act(name="close", word="Close", before=("open",), after="closed", action=Action.CASE_EDIT),
+        Act(name="reopen", word="Reopen", before=("closed",), after="open", action=Action.CASE_EDIT),
+        Act(
+            name="add", word="Add", before=("open",), action=Action.CASE_EDIT,
+            links=(LinkRole(role="footage", word="Footage"),),
+        ),
+    ),
+)  # fmt: skip
 
 
 @dataclass
@@ -72,6 +93,7 @@ class ClearingHome:
                 catalogue=home.catalogue, authoriser=home.gate, recorder=home.recorder, clock=home.clock, forms=Forms(forms),
             )
         )  # fmt: skip
+        self.dossiers = home.desk(DOSSIER)
         self.unit: UnitId = home.administration.create_unit(home.administrator, name="执法一科").id
         self.manager = home.agent("档案员", "retention_manager")
         self.reviewer = home.agent("审查员", "retention_manager")
@@ -113,7 +135,9 @@ class ClearingHome:
     def checkpoint(self) -> tuple[Checkpoint, bytes] | None:
         reader = LogReader(self.home.published[0], verifier=self.home.sealer.verifier)
         found = reader.checkpoint()
-        return Checkpoint(origin=found.origin, size=found.size, root=found.root.hex()), reader.note()
+        return Checkpoint(
+            origin=found.origin, size=found.size, root=base64.b64encode(found.root).decode()
+        ), reader.note()
 
     # --- rules --------------------------------------------------------------------------------------------------------
     def schedule(self, *, mode: str = "review", notice_days: int = 30, category: str = CATEGORY) -> None:
@@ -137,7 +161,8 @@ class ClearingHome:
         for row in recordings:
             at = to_text(self.home.clock.now().wall)
             self._say(RecordingClassified(
-                actor=self.manager.agent, recording=row.id, sha256=row.sha256.hex, category=category, item="", basis="person", at=at,
+                actor=self.manager.agent, recording=row.id, sha256=row.sha256.hex, category=category, item="", basis="person",
+                at=at,
             ))  # fmt: skip
 
     def flag(self, row: RecordingRow, flag: str = "complaint", *, standing: bool = True) -> None:
@@ -150,9 +175,13 @@ class ClearingHome:
     def footage(self, count: int = 1, *, classified: bool = True, describe: bool = False) -> list[RecordingRow]:
         """New recordings of a card of its own; each has other bytes."""
         self._cards += 1
+        sound = footage.voice_mp3().read_bytes()
+        at = self.home.clock.now().wall - timedelta(hours=2)
         media = {
-            f"{self._cards:03d}-{number}.mp3": footage.voice_mp3().read_bytes() + f"{self._cards}-{number}".encode() for number in range(count)
-        }  # fmt: skip
+            gb_name(counter=self._cards * 100 + n, stamp=f"{at:%Y%m%d%H%M%S}", extension="mp3"): sound
+            + f"{self._cards}-{n}".encode()
+            for n in range(count)
+        }
         rows = self.home.ingest(media, card=f"card{self._cards}", describe=describe)
         if classified:
             self.classify(*rows)
@@ -238,6 +267,11 @@ class ClearingHome:
         return self.desk.open(
             actor or self.legal, "hold", given, links=[NewLink(role="held", target=row.id) for row in rows]
         )
+
+    def case(self, *rows: RecordingRow) -> MatterRow:
+        """An open dossier with these recordings."""
+        links = [NewLink(role="footage", target=row.id) for row in rows]
+        return self.dossiers.open(self.leader, "case", {"archive_period": "months:6"}, links=links)
 
     def waits(self, batch: MatterRow) -> dict[str, Any]:
         from retention.disposal_duty import waits_of
