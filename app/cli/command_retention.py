@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,11 +16,16 @@ from evidence.clock import to_text
 from evidence.errors import InvalidInputError
 from evidence.ids import MatterId, RecordingId, UnitId
 from evidence.model import Action
+from retention.schedule_matter import RESCHEDULE, SCHEDULE
 
 if TYPE_CHECKING:
     from app.wiring import House
     from catalogue.matters import MatterRow
     from evidence.model import Actor
+
+
+#: A list of categories or days is far smaller.
+UPLOAD_BYTES_MAX: Final = 8 << 20
 
 
 @click.group()
@@ -141,10 +146,69 @@ def dry_run(matter: str, out: Path | None, home: str | None, *, enter: bool, as_
     click.echo(f"SHA-256 {tried.list_sha256.hex}")
 
 
+@retention.command()
+@click.option(
+    "--rows", "rows_file", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Categories: CSV or XLSX."
+)
+@click.option("--title", required=True)
+@click.option("--authority", required=True, help="The document it rests on, with its number.")
+@click.option("--from", "begins", metavar="DATE", required=True, help="In force from, as 2027-01-01.")
+@click.option("--ordinary-months", type=int, help="For footage of no category; six at the least.")
+@click.option("--litigation-months", type=int, help="How long a closed case may still be contested.")
+@click.option("--cool-off-days", type=int, help="After the last hold was released.")
+@click.option("--notice-days", type=int, help="Before anything is cleared; seven at the least.")
+@click.option("--mode", type=click.Choice(["review", "automatic"]), help="Who clears.")
+@home_option
+@json_option
+@identity_options
+def propose(
+    rows_file: Path | None, home: str | None, *, title: str, authority: str, begins: str, mode: str | None, as_json: bool,
+    login: str, **numbers: int | None,
+) -> None:  # fmt: skip
+    """Propose a schedule of keeping. Somebody else approves it, on the list of what it would date otherwise."""
+    from retention.imports import schedule_rows
+
+    values: dict[str, Any] = {"title": title, "authority": authority, "in_force_from": begins}
+    if rows_file is not None:
+        values["rows"] = schedule_rows(_read(rows_file))
+    values |= {name: value for name, value in {**numbers, "mode": mode}.items() if value is not None}
+    with acting(home, login) as (house, actor):
+        _tell(house.matters.open(actor, SCHEDULE, values), as_json=as_json)
+
+
+@retention.command("calendar")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@home_option
+@json_option
+@identity_options
+def calendar_(file: Path, home: str | None, *, as_json: bool, login: str) -> None:
+    """Bring in a year's working days from CSV or XLSX (date, kind, name, source). Somebody else approves it."""
+    from matters.working_calendar import KIND
+    from retention.imports import calendar_rows
+
+    year, days = calendar_rows(_read(file))
+    with acting(home, login) as (house, actor):
+        _tell(house.matters.open(actor, KIND, {"year": year, "days": days}), as_json=as_json)
+
+
+def _tell(row: MatterRow, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"matter": row.id, "number": row.number, "state": row.state})
+    else:
+        click.echo(f"{row.number}  {row.id}")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > UPLOAD_BYTES_MAX:
+            raise InvalidInputError(f"{path} is larger than {UPLOAD_BYTES_MAX} bytes", kept="Nothing was imported.")
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from error
+
+
 def _matter(house: House, actor: Actor, text: str) -> MatterRow:
     """By identity or number; only one the actor may see."""
-    from retention.schedule_matter import RESCHEDULE, SCHEDULE
-
     if text.startswith("mat_"):
         return house.matters.view(actor, MatterId(text)).row
     with house.catalogue.read() as uow:

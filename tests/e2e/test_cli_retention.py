@@ -4,9 +4,6 @@ import hashlib
 
 import pytest
 
-from app.home import Home
-from app.wiring import build
-from evidence.model import Actor
 from support import footage
 from support.program import Program
 from support.recorders import gb_name, make_gb_tree
@@ -46,12 +43,37 @@ def test_r10_until_when_why_what_is_due_and_what_a_schedule_would_change(station
     [shipped] = station.json("retention", "schedule", "--as", "manager", env=manager)
     assert (shipped["version"], shipped["ordinary_months"], shipped["notice_days"]) == (0, 6, 30)
 
-    number = propose(station)
+    rows = tmp_path / "rows.csv"
+    rows.write_text("代码,名称,保存期限\ntraffic,交通,2年\n", "utf-8")
+    asked = (
+        "propose",
+        "--rows",
+        rows,
+        "--title",
+        "一年",
+        "--authority",
+        "a",
+        "--from",
+        "2026-12-01",
+        "--ordinary-months",
+        "12",
+    )
+    proposed = station.json("retention", *asked, "--as", "manager", env=manager)
+    number = proposed["number"]
+    assert proposed["state"] == "proposed"
+    lax = (*asked[:-1], "3")
+    assert station.error("retention", *lax, "--as", "manager", env=manager, status=2)["code"] == "invalid-input"
+    days = tmp_path / "days.csv"
+    days.write_text("date,kind,name,source\n2027-01-01,rest,x,n\n2027-10-01,rest,y,n\n", "utf-8")
+    assert station.json("retention", "calendar", days, "--as", "manager", env=manager)["state"] == "proposed"
     listed = tmp_path / "list.csv"
     tried = station.json("retention", "dry-run", number, "-o", listed, "--as", "manager", env=manager)
     assert (tried["count"], tried["earlier"], tried["entered"]) == (1, 0, False)
     assert hashlib.sha256(listed.read_bytes()).hexdigest() == tried["list_sha256"]
     assert recording["id"] in listed.read_text("utf-8")
+    book = tmp_path / "list.xlsx"
+    station.run("retention", "dry-run", number, "-o", book, "--as", "manager", env=manager)
+    assert book.read_bytes()[:2] == b"PK"
     again = station.error("retention", "dry-run", number, "-o", listed, "--as", "manager", env=manager, status=2)
     assert again["code"] == "invalid-input"
     assert station.json("retention", "dry-run", number, "--enter", "--as", "manager", env=manager)["entered"]
@@ -61,15 +83,3 @@ def test_r10_until_when_why_what_is_due_and_what_a_schedule_would_change(station
         station.error("retention", "show", "rec_1", "--as", "manager", env=manager, status=2)["code"] == "invalid-input"
     )
     station.verified()
-
-
-def propose(station: Program) -> str:
-    """A schedule that keeps ordinary footage for a year, proposed by the manager."""
-    house = build(Home(station.home), Home(station.home).require())
-    try:
-        with house.catalogue.read() as uow:
-            [manager] = [one for one in uow.people.agents() if one.login == "manager"]
-        given = {"title": "一年", "authority": "a", "in_force_from": "2026-12-01", "ordinary_months": 12}
-        return house.matters.open(Actor(manager.id, manager.name, "cli"), "schedule", given).number
-    finally:
-        house.close()
