@@ -151,13 +151,29 @@ def report_error(error: EvidenceError, *, as_json: bool) -> int:
     code = code_of(error)
     status = error.remote_exit_code if isinstance(error, RemoteError) else error.exit_code
     if as_json:
-        told = {"code": code, "what": error.what, "kept": error.kept, "todo": error.todo}
+        told: dict[str, Any] = {"code": code, "what": error.what, "kept": error.kept, "todo": error.todo}
+        told |= {name: value for name in ("reason", "fields") if (value := getattr(error, name, None))}
         click.echo(json.dumps({"error": told}, ensure_ascii=False), err=True)
         return status
-    from api.web import words
+    from api.web import custody_words, matter_words, words
+    from matters.turn import ActRefusedError
+    from matters.values import FormError
 
     title = say(words.ERRORS.get(code, "This did not work"))
+    if isinstance(error, ActRefusedError):
+        told_words = [
+            say(text, **error.values) for text in (error.message, error.advice, "Nothing was entered.") if text
+        ]
+        click.secho(f"{title}: {' '.join(told_words)} [{code}]", fg="red", err=True)
+        return status
     click.secho(f"{title}: {error.diagnostics()} [{code}]", fg="red", err=True)
+    if isinstance(error, FormError):
+        for name, wrong in error.fields.items():
+            word = matter_words.WRONG.get(wrong)
+            click.secho(f"  {name}: {say(word) if word else wrong}", fg="red", err=True)
+    why = custody_words.DENIALS.get(getattr(error, "reason", ""))
+    if why:
+        click.secho(f"  {say(why)}", fg="red", err=True)
     return status
 
 
