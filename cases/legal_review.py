@@ -99,5 +99,5 @@ LEGAL_REVIEW: Final = Form(
         Column(word="Submitted by", name="person:submitter"), Column(word="Reviewed by", name="person:reviewer"),
         Column(word="State", name="state"), Column(word="Deadline", name="due_at"), Column(word="Closed", name="closed_at"),
     ),
-    deadline=_legal_due, group="Procedures",
+    deadline=_legal_due, group="Procedures", kept_from=(RECUSED,),
 )  # fmt: skip

@@ -206,6 +206,7 @@ def _form(procedure: Procedure) -> Form:
             parts.recount(_OPEN, timed), *_ending(procedure, timed),
         ),
         see=Action.PROCEDURE_SEE, persons=PARTS, documents=DOCUMENTS, title="title", register=_REGISTER, deadline=deadline,
+        kept_from=(RESPONDENT, RECUSED),
         group="Procedures",
     )  # fmt: skip
 

@@ -196,7 +196,7 @@ class Matters:
 
     def find(
         self, wanted: MatterFilter, visibility: Visibility | None = None, *, me: AgentId | None = None,
-        after: MatterId | None = None, limit: int = 50,
+        kept_from: Collection[str] = (), after: MatterId | None = None, limit: int = 50,
     ) -> list[MatterRow]:  # fmt: skip
         """A page of matters, newest first.
 
@@ -204,22 +204,28 @@ class Matters:
             wanted: What is asked for.
             visibility: Departments that may be seen (those without a department only with ``everything``); None for all.
             me: Matters in which this person has a part are seen in any case.
+            kept_from: Unless they opened it, matters in which ``me`` has one of these parts are not seen.
             after: The last one of the page before.
             limit: Rows at most.
         """
-        statement = sa.select(matters).where(*self._asked(wanted), *self._seen(visibility, me))
+        statement = sa.select(matters).where(*self._asked(wanted), *self._seen(visibility, me, kept_from))
         if after is not None:
             statement = statement.where(matters.c.id < after)
         return [MatterRow(**row) for row in self._db.all(statement.order_by(matters.c.id.desc()).limit(limit))]
 
     def counts(
-        self, wanted: MatterFilter, visibility: Visibility | None = None, *, me: AgentId | None = None
+        self,
+        wanted: MatterFilter,
+        visibility: Visibility | None = None,
+        *,
+        me: AgentId | None = None,
+        kept_from: Collection[str] = (),
     ) -> dict[tuple[str, str], int]:
         """How many there are by kind and state."""
         here = matters.c
         statement = (
             sa.select(here.kind, here.state, sa.func.count().label("number"))
-            .where(*self._asked(wanted), *self._seen(visibility, me))
+            .where(*self._asked(wanted), *self._seen(visibility, me, kept_from))
             .group_by(here.kind, here.state)
         )
         return {(row["kind"], row["state"]): row["number"] for row in self._db.all(statement)}
@@ -259,15 +265,20 @@ class Matters:
         return asked
 
     @staticmethod
-    def _seen(visibility: Visibility | None, me: AgentId | None) -> list[sa.ColumnElement[bool]]:
+    def _seen(
+        visibility: Visibility | None, me: AgentId | None, kept_from: Collection[str]
+    ) -> list[sa.ColumnElement[bool]]:
+        out = []
+        if kept_from and me is not None:
+            out.append(sa.or_(sa.not_(_has_part(me, kept_from)), matters.c.opened_by == me))
         if visibility is None or visibility.everything:
-            return []
+            return out
         ways: list[sa.ColumnElement[bool]] = [sa.false()]
         if visibility.units:
             ways.append(matters.c.unit.in_(sorted(visibility.units)))
         if me is not None:
             ways.append(_has_part(me))
-        return [sa.or_(*ways)]
+        return [*out, sa.or_(*ways)]
 
     # --- persons and links --------------------------------------------------------------------------------------------
     def put_person(self, row: PersonRow) -> None:
@@ -379,9 +390,10 @@ class Matters:
         return [DocumentRow(**row) for row in self._db.all(sa.select(matter_documents).order_by(matter_documents.c.id))]
 
 
-def _has_part(agent: AgentId) -> sa.ColumnElement[bool]:
+def _has_part(agent: AgentId, roles: Collection[str] = ()) -> sa.ColumnElement[bool]:
     here = matter_persons.c
-    return matters.c.id.in_(sa.select(here.matter).where(here.agent == agent))
+    held = sa.select(here.matter).where(here.agent == agent)
+    return matters.c.id.in_(held.where(here.role.in_(list(roles))) if roles else held)
 
 
 def _words_contain(text: str) -> sa.ColumnElement[bool]:

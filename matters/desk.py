@@ -29,7 +29,7 @@ from evidence.errors import (
 from evidence.events import Event, MatterActed
 from evidence.ids import AgentId, EntryId, MatterId, RecordingId, UnitId
 from evidence.limits import PAGE_ROWS_MAX
-from evidence.model import Action, Actor, ObjectScope
+from evidence.model import Action, Actor, ObjectScope, Visibility
 from evidence.ports import Authoriser, CustodyRecorder
 from matters import looking
 from matters.fold import Folded, fold
@@ -39,10 +39,6 @@ from matters.turn import Asked, NewLink, Turn
 from matters.values import FormError, checked
 from matters.writing import folded_of, write
 
-#: Reason code of a refusal: one person cannot do both.
-SAME_PERSON: Final = "same-person"
-#: Reason code of a refusal: only somebody with a certain part in the matter.
-NO_PART: Final = "no-part"
 #: Public fact: whom the actor of the last act stood in for.
 ON_BEHALF_OF: Final = "on_behalf_of"
 #: So many links fit into one entry with room to spare.
@@ -145,6 +141,7 @@ class MatterDesk:
         wanted = form.act(act)
         if wanted.hidden:
             raise InvalidInputError(f"{act} is not done by persons")
+        self._keep_out(actor, before, form)
         scope = looking.scope_of(before, actor.agent)
         decision = self._parts.authoriser.require(
             actor, wanted.action, scope, detail=f"{form.kind}.{act} {before.row.number}"
@@ -196,6 +193,7 @@ class MatterDesk:
         """
         folded = self._read(matter)
         form = self._parts.forms.of(folded.row.kind)
+        self._keep_out(actor, folded, form)
         if not looking.has_part(folded, actor.agent):
             scope = looking.scope_of(folded, actor.agent)
             self._parts.authoriser.require(actor, form.see, scope, detail=f"{form.kind} {folded.row.number}")
@@ -230,9 +228,9 @@ class MatterDesk:
     def _page(self, actor: Actor, wanted: MatterFilter, *, after: MatterId | None, limit: int) -> list[MatterRow]:
         found: list[MatterRow] = []
         with self._parts.catalogue.read() as uow:
-            for kinds, visibility in self._visible(actor, wanted):
+            for kinds, visibility, kept_from in self._visible(actor, wanted):
                 found += uow.matters.find(
-                    replace(wanted, kinds=kinds), visibility, me=actor.agent, after=after, limit=limit
+                    replace(wanted, kinds=kinds), visibility, me=actor.agent, kept_from=kept_from, after=after, limit=limit,
                 )  # fmt: skip
             found.sort(key=lambda row: row.id, reverse=True)
             return [looking.masked_row(uow, row, self._parts.forms, actor.agent) for row in found[:limit]]
@@ -245,6 +243,8 @@ class MatterDesk:
                 with contextlib.suppress(NotFoundError):
                     folded = folded_of(uow, uow.matters.get(matter))
                     form = self._parts.forms.of(folded.row.kind)
+                    if looking.is_kept_from(folded, form, actor.agent):
+                        continue
                     scope = looking.scope_of(folded, actor.agent)
                     if looking.has_part(folded, actor.agent) or self._parts.authoriser.decide(
                         actor, form.see, scope
@@ -292,13 +292,14 @@ class MatterDesk:
         """
         counted: dict[tuple[str, str], int] = {}
         with self._parts.catalogue.read() as uow:
-            for kinds, visibility in self._visible(actor, wanted or MatterFilter()):
+            for kinds, visibility, kept_from in self._visible(actor, wanted or MatterFilter()):
                 if wanted is not None and wanted.text:
                     kinds = [kind for kind in kinds if not self._parts.forms.of(kind).confidential]
                 if not kinds:
                     continue
                 asked = replace(wanted or MatterFilter(), kinds=kinds)
-                counted.update(uow.matters.counts(asked, visibility, me=actor.agent))
+                found = uow.matters.counts(asked, visibility, me=actor.agent, kept_from=kept_from)
+                counted.update(found)
         return counted
 
     def kinds(self, actor: Actor) -> list[Form]:
@@ -311,13 +312,22 @@ class MatterDesk:
         form = self._parts.forms.of(kind)
         return not form.opening.hidden and form.opening.action in self._parts.authoriser.offered(actor)
 
-    def _visible(self, actor: Actor, wanted: MatterFilter) -> Iterable[tuple[Collection[str], Any]]:
-        by_right: dict[Action, list[str]] = {}
+    def _visible(
+        self, actor: Actor, wanted: MatterFilter
+    ) -> Iterable[tuple[Collection[str], Visibility, Collection[str]]]:  # fmt: skip
+        """Kinds by the right they are seen with and the parts that keep from them."""
+        by_right: dict[tuple[Action, tuple[str, ...]], list[str]] = {}
         for form in self._parts.forms:
             if not wanted.kinds or form.kind in wanted.kinds:
-                by_right.setdefault(form.see, []).append(form.kind)
-        for action, kinds in by_right.items():
-            yield kinds, self._parts.authoriser.visibility(actor, action)
+                by_right.setdefault((form.see, tuple(form.kept_from)), []).append(form.kind)
+        for (action, kept_from), kinds in by_right.items():
+            yield kinds, self._parts.authoriser.visibility(actor, action), kept_from
+
+    def _keep_out(self, actor: Actor, folded: Folded, form: Form) -> None:
+        if looking.is_kept_from(folded, form, actor.agent):
+            scope = looking.scope_of(folded, actor.agent)
+            detail = f"{form.kind} {folded.row.number}"
+            self._parts.authoriser.deny(actor, form.see, reason=looking.CONCERNED, scope=scope, detail=detail)
 
     # --- the inside ---------------------------------------------------------------------------------------------------
     def _read(self, matter: MatterId) -> Folded:

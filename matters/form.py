@@ -238,6 +238,8 @@ class Form:
         register: Columns of the printed and downloaded register.
         deadline: When the next deadline of a matter runs out, from what it is after an act; None for none.
         group: Heading under which menus list it.
+        kept_from: Parts whose holders neither see it nor act on it, whatever their rights: whom it is about, who was recused.
+            Whoever opened it is never kept from it.
         computed: Facts that guards enter and nobody types in, so that pages and registers know their words.
     """
 
@@ -257,6 +259,7 @@ class Form:
     deadline: Callable[[Turn], datetime | None] | None = None
     group: str = ""
     computed: Sequence[Field] = ()
+    kept_from: Sequence[str] = ()
 
     def state(self, code: str) -> State:
         """One of its states; one that an older version knew is shown by its code."""

@@ -27,6 +27,8 @@ from matters.values import NOT_FOUND, FormError
 #: Reason codes of refusals: one person cannot do both; only somebody with a certain part in the matter may.
 SAME_PERSON: Final = "same-person"
 NO_PART: Final = "no-part"
+#: Reason code of a refusal: it concerns the person who asks.
+CONCERNED: Final = "concerned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,11 @@ class MatterView:
 def has_part(folded: Folded, agent: AgentId) -> bool:
     """Whether this person opened the matter or has any part in it."""
     return folded.row.opened_by == agent or any(held == agent for (_role, held) in folded.persons)
+
+
+def is_kept_from(folded: Folded, form: Form, agent: AgentId) -> bool:
+    """Whether this person's part in the matter keeps them from it, whatever their rights."""
+    return folded.row.opened_by != agent and bool(parts_of(folded, agent) & set(form.kept_from))
 
 
 def parts_of(folded: Folded, agent: AgentId) -> frozenset[str]:

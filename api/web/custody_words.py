@@ -106,6 +106,7 @@ DENIALS: Final = {
     "no-part": "Only somebody with a certain part in this matter may do that.",
     "nothing-to-do": "You can do nothing with this matter now, so you file nothing with it.",
     "needs-grant": "This footage is archived; watching it needs an approved request.",
+    "concerned": "It concerns you, or you were recused: others see it and work on it.",
     "no-role": "Your roles do not allow this.",
     "outside-unit": "It belongs to another unit.",
     "not-own": "It is not your own recording.",

@@ -27,7 +27,7 @@ from evidence.events import EVENT_TYPES
 from evidence.model import RecordingKind, RecordingState
 from ingest import times
 from ingest.describe import _QUARANTINE
-from matters.looking import NO_PART, SAME_PERSON
+from matters.looking import CONCERNED, NO_PART, SAME_PERSON
 from matters.papers import NOTHING_TO_DO
 from people.policy import DENIED_REASONS
 from people.roles import ROLES
@@ -250,7 +250,7 @@ def test_every_code_of_the_lower_rooms_has_a_word_of_its_own() -> None:
             custody_words.LOOKS,
         ),
         "refusals": (DENIED_REASONS | {INACTIVE, UNKNOWN_AGENT, PASSWORD_CHANGE_REQUIRED}, custody_words.DENIALS),
-        "refusals of matters": ({SAME_PERSON, NO_PART, NOTHING_TO_DO}, custody_words.DENIALS),
+        "refusals of matters": ({SAME_PERSON, NO_PART, CONCERNED, NOTHING_TO_DO}, custody_words.DENIALS),
         "fields of forms": (_named(r'^[A-Z_]+: Final = "([a-z-]+)"$', "matters/values.py"), matter_words.WRONG),
         "refusals of workflows": (_named(r'reason="([a-z-]+)"', "access/administration.py"), custody_words.DENIALS),
     }

@@ -241,7 +241,7 @@ def test_r25_nobody_works_on_what_concerns_them(home: AssuredHome, office: Offic
     office.act(row, "accept")
     with pytest.raises(PolicyUnmetError, match="concerned by it"):
         office.act(row, "assign", investigator=office.other_legal.agent)
-    with pytest.raises(DeniedError, match="same-person"):
+    with pytest.raises(DeniedError, match="concerned"):
         office.act(row, "report", office.other_legal, report="x")
     office.act(row, "assign", investigator=office.leader.agent)
     office.act(row, "recuse", person=office.leader.agent, recusal="亲属关系")
@@ -256,6 +256,25 @@ def test_r25_nobody_works_on_what_concerns_them(home: AssuredHome, office: Offic
         PolicyUnmetError, match="concerned by it"
     ):  # the footage an investigator recorded comes in later
         office.desk.act(office.legal, row.id, "add", {}, links=[NewLink(role="footage", target=clip.id)])
+
+
+def test_r23_who_it_is_about_and_who_was_recused_neither_sees_it_nor_finds_it(
+    home: AssuredHome, office: Office
+) -> None:
+    row = office.received("wrong-case", respondent=office.leader.agent)
+    other = office.received("wrong-case", respondent=office.officer.agent)
+    for concerned in (office.leader, office.officer):
+        mine = row if concerned is office.leader else other
+        with pytest.raises(DeniedError, match="concerned"):
+            office.desk.view(concerned, mine.id)
+        with pytest.raises(DeniedError, match="concerned"):
+            office.desk.history(concerned, mine.id)
+        assert mine.id not in {one.id for one in office.desk.find(concerned)}
+        assert mine.id not in office.desk.known(concerned, [mine.id])
+    assert [one.id for one in office.desk.find(office.leader)] == [other.id]
+    assert office.desk.counts(office.leader) == {("wrong-case", "received"): 1}
+    own = office.received("fault-tolerance", office.officer, source="application", respondent=office.officer.agent)
+    assert office.desk.view(office.officer, own.id).row.number == own.number  # who applies for themselves sees it
 
 
 def test_r26_accountability_for_faults_is_recorded_decided_and_followed_up(home: AssuredHome, office: Office) -> None:
