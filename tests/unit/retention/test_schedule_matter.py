@@ -9,6 +9,8 @@ from datetime import timedelta
 import pytest
 
 from access import DeniedError
+from assurance.rebuild import rebuild
+from catalogue import Catalogue
 from catalogue.matters import MatterFilter
 from evidence.calendar import local_date
 from evidence.clock import to_text, utc_from_ms
@@ -270,3 +272,27 @@ def test_r22_r27_a_new_year_is_brought_in_by_one_and_approved_by_another(bureau:
         assert working_days(uow).years[2027].work == frozenset()
         assert calendar_version(uow) == 2
     assert bureau.desk.view(bureau.leader, row.id).row.state == "superseded"
+
+
+def test_r10_a_rebuilt_catalogue_comes_to_the_same_dates_by_itself(bureau: Bureau, tmp_path) -> None:
+    [row] = bureau.home.ingest({gb_name(): footage.voice_mp3()})
+    bureau.approve(bureau.propose(TWO_YEARS))
+    bureau.classify(row, "traffic")
+    bureau.pass_days(1)
+    bureau.approve(bureau.propose([{"category": "traffic", "keeps": "12个月"}]))
+    due = bureau.due(row)
+    assert due == due_at(row.acquired_at, months=24)
+    bureau.home.seal()
+    empty = Catalogue.open(f"sqlite:///{tmp_path / 'again.db'}", migrate=True)
+    try:
+        rebuild(
+            empty, published=bureau.home.published[0], vkey=bureau.home.vkey, disclosures=[],
+            stores=bureau.home.stores,
+        )  # fmt: skip
+        assert Recompute(empty, clock=bureau.home.clock).run().complete
+        with empty.read() as uow:
+            again = uow.rules.date_of(row.id)
+        assert again is not None
+        assert again.due_at == due
+    finally:
+        empty.close()
