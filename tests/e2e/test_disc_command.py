@@ -28,8 +28,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def home(tmp_path):
-    made = whole_home.make(tmp_path / "home", whole_home.config())
+def home(tmp_path, request):
+    database = request.getfixturevalue("postgres_url") if "due" in request.node.name else ""
+    made = whole_home.make(tmp_path / "home", whole_home.config(database=database))
     card = make_gb_tree(
         tmp_path / "card", {gb_name(counter=n): footage.photo_png().read_bytes() + b"x" * n for n in (1, 2)}
     )
