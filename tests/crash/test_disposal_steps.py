@@ -1,4 +1,4 @@
-"""A process that dies at any step of a clearing: the next one goes on, nothing is lost, nothing is cleared twice, verify is good."""
+"""A process that dies at any step of a clearing: the next one goes on, nothing is lost or cleared twice, verify is good."""
 
 from __future__ import annotations
 
