@@ -54,7 +54,8 @@ def _must_be_footage_for_discs(turn: Turn) -> None:
     of_case = bool(turn.links(terms.OF_CASE))
     replaced = {link.target for link in turn.links(terms.REPLACES)}
     wanted = [RecordingId(link.target) for link in turn.links(terms.FOOTAGE)]
-    rules = turn.uow.rules.of_each(wanted)
+    # Locked in one order: two sets that are planned at once, or a clearing, wait for each other.
+    rules = {recording: turn.uow.rules.lock(recording) for recording in sorted(wanted)}
     others = turn.uow.matters.linked_to_each(wanted, kinds=(terms.DISC_SET,))
     for recording in wanted:
         row, said = turn.uow.recordings.get(recording), rules[recording]

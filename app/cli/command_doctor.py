@@ -80,6 +80,11 @@ def _machine() -> Iterator[_Line]:
         yield _Line(
             "ok" if found else "bad", program, found or "missing", "" if found else f"apt-get install {package}"
         )
+    burner = shutil.which("xorriso")
+    yield _Line(
+        "ok" if burner else "warn", "xorriso", burner or "missing: no discs can be made here",
+        "" if burner else "apt-get install xorriso",
+    )  # fmt: skip
     yield _fonts()
     yield _sandbox()
     yield _Line("ok", "self-test", f"{selftest.run()} cryptographic checks passed")
