@@ -9,7 +9,7 @@ Source: RFC 9110 section 14.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO, Final
 
 from fastapi import Request
@@ -72,3 +72,15 @@ def stream(request: Request, blobs: BlobStore, *, sha256: Digest, size_bytes: in
     return StreamingResponse(
         _chunks(file, length), status_code=206 if wanted is not None else 200, media_type=media_type, headers=headers
     )
+
+
+def whole(blobs: BlobStore, *, sha256: Digest, size_bytes: int, headers: Mapping[str, str]) -> Response:
+    """The blob as a file to be saved, whole: a browser shows nothing of it and asks for no ranges.
+
+    Raises:
+        BlobNotFoundError: No store has the bytes.
+        StoreUnavailableError: No store that should have them answers.
+    """
+    file = blobs.open(sha256, offset=0, length=size_bytes)
+    told = {**headers, "content-length": str(size_bytes)}
+    return StreamingResponse(_chunks(file, size_bytes), media_type="application/octet-stream", headers=told)

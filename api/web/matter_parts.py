@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from access import RecordingView
 from api.services import Services
+from api.web import use_parts
 from evidence.model import Actor
 from matters.looking import MatterView
 
@@ -71,9 +72,11 @@ class RecordingPart:
 
 
 #: Kind of matter -> its sections.
-MATTER_PARTS: Final[dict[str, Sequence[MatterPart]]] = {}
+MATTER_PARTS: Final[dict[str, Sequence[MatterPart]]] = {
+    "access-grant": (MatterPart(template="use_grant_part.html", data=use_parts.grant_part),),
+}
 #: Sections of every recording's page.
-RECORDING_PARTS: Final[list[RecordingPart]] = []
+RECORDING_PARTS: Final[list[RecordingPart]] = [RecordingPart(template="use_part.html", data=use_parts.recording_part)]
 
 
 def matter_parts(context: MatterContext) -> dict[str, list[tuple[str, Mapping[str, Any]]]]:

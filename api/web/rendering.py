@@ -45,6 +45,7 @@ MENU: Final = (
     MenuItem("/my", "My recordings", Action.RECORDING_LIST),
     MenuItem("/recordings", "Recordings", Action.RECORDING_LIST),
     MenuItem("/matters", "Matters", *MATTERS),
+    MenuItem("/use-register", "Register of use", Action.REGISTER_SEE),
     MenuItem("/discs", "Discs", Action.DISC_SEE),
     MenuItem("/devices", "Recorders", Action.DEVICE_LIST),
     MenuItem("/findings", "Findings", Action.FINDING_LIST),

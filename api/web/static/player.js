@@ -29,7 +29,16 @@ class LhPlayer extends HTMLElement {
     });
     this.media.addEventListener("error", () => this.explain());
     bar.append(show);
-    this.append(this.media, this.message, bar);
+    this.append(this.screen(), this.message, bar);
+  }
+
+  // Who watches under which number stands on the picture itself, in full screen too.
+  screen() {
+    const node = this.element("div", { class: "screen" });
+    node.append(this.media);
+    if (this.dataset.mark) node.append(this.element("div", { class: "mark", "aria-hidden": "true" }, this.dataset.mark));
+    this.shown = node;
+    return node;
   }
 
   element(tag, attributes, text) {
@@ -61,12 +70,12 @@ class LhPlayer extends HTMLElement {
       this.button("slower", "<", () => this.speed(-1)), this.speedLabel, this.button("faster", ">", () => this.speed(1)),
       this.fullScreen(), this.clock,
     );
-    this.append(this.media, this.message, bar);
+    this.append(this.screen(), this.message, bar);
     this.show();
   }
 
   fullScreen() {
-    const node = this.button("full", "", () => this.media.requestFullscreen && this.media.requestFullscreen());
+    const node = this.button("full", "", () => this.shown.requestFullscreen && this.shown.requestFullscreen());
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     svg.setAttribute("class", "icon");
     svg.setAttribute("aria-hidden", "true");
@@ -140,6 +149,9 @@ class LhPlayer extends HTMLElement {
       this.media.addEventListener("error", resolve, { once: true });
       this.media.load();
     });
+    // A link to a clip says where it begins: #t=83.5
+    const begin = /^#t=(\d{1,6}(?:\.\d{1,3})?)/.exec(location.hash);
+    if (begin) this.media.currentTime = Math.min(Number(begin[1]), this.media.duration || 0);
   }
 
   async toggle() {
