@@ -138,7 +138,7 @@ class Reading:
             items=[
                 RecordingItem(
                     row=row, hand_in=hand_in(row, now), archived=is_archived(row, rules[row.id], latest),
-                    damage=found.get(_keeper(row), ()),
+                    rules=rules[row.id], damage=found.get(_keeper(row), ()),
                 )
                 for row in page.rows
             ],
@@ -287,6 +287,7 @@ class Reading:
                 row=row,
                 hand_in=hand_in(twin or row, now),
                 archived=scope.archived,
+                rules=uow.rules.of(recording),
                 notice=notice,
                 damage=_damage(uow, [row]).get(_keeper(row), ()),
                 twin=twin,
@@ -420,7 +421,7 @@ class Reading:
             self._gate.require(actor, Action.RECORDING_COPY, self.scope(row))
             raise NotFoundError(f"there is no {kind[:32]!r} of this recording to copy")
         decision = self._gate.allowed(
-            actor, Action.RECORDING_COPY, self.scope(row), detail=f"copy {kind}", sha256=_hex(row), use=True
+            actor, Action.RECORDING_COPY, self.scope(row), detail=kind, sha256=_hex(row), use=True
         )  # fmt: skip
         return replace(found, grant=decision.grant)
 

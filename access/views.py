@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from access.deadlines import HandIn
 from catalogue.records import DerivativeRow, DeviceRow, FindingRow, NameRow, OffloadRow, RecordingRow, TimelineRow
+from catalogue.rules import RulesRow
 from evidence.digest import Digest
 from evidence.ids import MatterId
 from evidence.model import Action, Copy, RecordingState
@@ -32,11 +33,15 @@ class Watchable(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingItem:
-    """One line of a list; ``damage`` are open findings about the bytes or the record (of a duplicate: of what it joined)."""
+    """One line of a list; ``rules`` is what persons said of it.
+
+    ``damage`` are open findings about the bytes or the record (of a duplicate: of what it joined).
+    """
 
     row: RecordingRow
     hand_in: HandIn
     archived: bool
+    rules: RulesRow
     damage: tuple[FindingRow, ...] = ()
 
 
@@ -84,6 +89,7 @@ class RecordingView:
     row: RecordingRow
     hand_in: HandIn
     archived: bool
+    rules: RulesRow
     notice: UseNotice | None
     damage: tuple[FindingRow, ...]
     twin: RecordingRow | None

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from access.directory import Directory
-from api.use_words import COLUMNS, REFUSALS, REMARKS, RIGHTS
+from api.use_words import COLUMNS, REMARKS, RIGHTS
+from api.web.custody_words import DENIALS
 from api.web.i18n import translate
 from api.web.units import local_time
 from cases.access_parts import PURPOSES
@@ -100,7 +101,7 @@ def remark_of(line: UseLine, forms: Forms, language: str) -> str:
     """What is particular about a line: entered from paper, refused, shown to a party, not used yet and how it stands."""
     told = []
     if line.refused:
-        reason = translate(REFUSALS[line.refused], language) if line.refused in REFUSALS else line.refused
+        reason = translate(DENIALS[line.refused], language) if line.refused in DENIALS else line.refused
         told.append(translate(REMARKS["refused"], language, reason=reason))
     if line.entered_afterwards:
         told.append(translate(REMARKS["paper"], language))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.web.custody_words import DENIALS
-
 COLUMNS: Final = {
     "number": "Register number", "requester": "Applicant", "officer_code": "Officer number", "unit": "Unit",
     "at": "Date and time", "purpose": "Purpose", "authority": "Document it rests on", "footage": "Footage",
@@ -21,6 +19,5 @@ REMARKS: Final = {
     "unused": "Not used",
     "title": "Register of use",
 }
-REFUSALS: Final = {**DENIALS, "used-up": "The grant was used as often as it allows."}
 RIGHTS: Final = {"view": "Watch", "copy": "Copy", "export": "Export in a package"}
 KINDS: Final = {"original": "Original", "viewing": "Viewing copy", "poster": "Still picture", "sheet": "Key frames"}
