@@ -15,13 +15,15 @@ from jinja2 import nodes
 
 from access.gate import INACTIVE, PASSWORD_CHANGE_REQUIRED, UNKNOWN_AGENT
 from access.reading import PICTURES
+from api import use_words
 from api.matters import registers, showing
-from api.web import custody_words, dock_view, marks, matter_words, retention_words, storage_words, words
+from api.web import classify_words, custody_words, dock_view, marks, matter_words, retention_words, storage_words, words
 from api.web.i18n import PO_FILE, chinese, translate
 from api.web.marks import Mark
 from api.web.rendering import MENU, environment
 from app.matter_forms import all_forms
 from assurance.statistics import FIGURES
+from discs.media import KINDS
 from evidence.errors import EvidenceError, Retry
 from evidence.events import EVENT_TYPES
 from evidence.model import RecordingKind, RecordingState
@@ -99,7 +101,18 @@ def in_calls() -> Iterator[str]:
 
 
 def in_tables() -> Iterator[str]:
-    for module in (words, custody_words, marks, dock_view, retention_words, storage_words, matter_words, showing):
+    for module in (
+        words,
+        classify_words,
+        custody_words,
+        marks,
+        dock_view,
+        retention_words,
+        storage_words,
+        matter_words,
+        showing,
+        use_words,
+    ):
         for value in (value for name, value in vars(module).items() if name.strip("_").isupper()):
             if isinstance(value, Mark):
                 yield value.word
@@ -146,7 +159,7 @@ def used() -> set[str]:
 
 
 #: The same in every language.
-UNTRANSLATED = {"SHA-256", "SM3"}
+UNTRANSLATED = {"SHA-256", "SM3", *(kind.title for kind in KINDS)}
 
 
 def test_every_message_is_translated_and_every_translation_is_used() -> None:
