@@ -50,7 +50,7 @@ class Figure:
 
 
 FIGURES: Final = (
-    Figure(code="received", word="Received", group="Hand-in"),
+    Figure(code="received", word="Recordings received", group="Hand-in"),
     Figure(code="received_bytes", word="Size", group="Hand-in", unit=Unit.BYTES),
     Figure(code="received_ms", word="Length", group="Hand-in", unit=Unit.DURATION),
     Figure(code="in_time", word="In time", group="Hand-in"),
@@ -60,7 +60,7 @@ FIGURES: Final = (
     Figure(code="marked", word="Device marks", group="Hand-in"),
     Figure(code="waiting", word="Not stored yet", group="Backlog", now=True),
     Figure(code="overdue", word="Overdue", group="Backlog", now=True),
-    Figure(code="kept", word="Kept", group="Stock", now=True),
+    Figure(code="kept", word="In stock", group="Stock", now=True),
     Figure(code="kept_bytes", word="Size", group="Stock", unit=Unit.BYTES, now=True),
     Figure(code="unclassified", word="Not classified", group="Stock", now=True),
     Figure(code="long_term", word="Long-term preservation", group="Stock", now=True),

@@ -153,7 +153,7 @@ FORM: Final = Form(
     persons={PROPOSER: "Entered by", "officer": "Officer"},
     documents={"record": "Record of the activity", "signed": "Signed report"},
     opening=Act(
-        name="enter", word="Enter", after="entered", action=Action.CASE_EDIT, role=PROPOSER,
+        name="enter", word="Enter an activity", after="entered", action=Action.CASE_EDIT, role=PROPOSER,
         fields=(
             *_FIELDS, Field(name="officer", word="Officer", kind=FieldKind.AGENT, required=True, part="officer"),
             Field(name="second", word="Second officer", kind=FieldKind.AGENT, part="officer"),
@@ -188,7 +188,21 @@ FORM: Final = Form(
                 Choice(code="missing", word="Footage is missing"), Choice(code="unknown", word="Cannot be told"),
             ),
         ),
-        Field(name="parts", word="Report", kind=FieldKind.TABLE),
+        Field(
+            name="parts", word="Report", kind=FieldKind.TABLE,
+            columns=(
+                Choice(code="officer", word="Officer"), Choice(code="what", word="What"), Choice(code="from", word="From"),
+                Choice(code="to", word="To"), Choice(code="seconds", word="Seconds"),
+                Choice(code="recordings", word="Recordings"), Choice(code="by", word="Exception record"),
+                Choice(code="recording", word="Recording"), Choice(code="recorder", word="Recorder"),
+                Choice(code="first", word="First missing number"), Choice(code="last", word="Last missing number"),
+            ),
+            choices=(
+                Choice(code="covered", word="Recorded"), Choice(code="missing", word="Missing"),
+                Choice(code="explained", word="Explained"), Choice(code="unknown", word="Cannot be told"),
+                Choice(code="counter", word="Numbers missing in the counter"),
+            ),
+        ),
     ),
     register=(
         Column(word="Number", name="number"), Column(word="Activity", name="title"), Column(word="Began", name="from"),

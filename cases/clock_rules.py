@@ -19,12 +19,13 @@ from catalogue.matters import MatterFilter
 from evidence.errors import InvalidInputError
 from evidence.model import Action
 from evidence.working_days import Roll, Span, TimeUnit
-from matters.form import APPROVER, PROPOSER, Act, Column, Field, FieldKind, Form, State, Tone, plain_number
+from matters.form import APPROVER, PROPOSER, Act, Choice, Column, Field, FieldKind, Form, State, Tone, plain_number
 from matters.turn import Turn
 
 KIND: Final = "clock-rules"
 PROPOSED, IN_FORCE, SUPERSEDED, REFUSED = "proposed", "in-force", "superseded", "refused"
 COLUMNS: Final = ("procedure", "clock", "count", "unit", "roll", "extension", "source")
+COLUMN_WORDS: Final = ("Procedure", "Deadline", "Number", "Unit of time", "Rest days", "Extension", "Source document")
 #: Every clock a bureau may set, by procedure; filled by :mod:`cases.procedures`.
 Known = Mapping[str, Sequence[ClockRule]]
 
@@ -97,6 +98,7 @@ def clock_rules_form(known: Known) -> Form:
             fields=(
                 Field(
                     name="rows", word="Rows", kind=FieldKind.TABLE, required=True,
+                    columns=tuple(Choice(code=code, word=word) for code, word in zip(COLUMNS, COLUMN_WORDS, strict=True)),
                     hint="procedure, clock, count, unit (hour, day, working-day, month), roll (none, next-working-day), "
                     "extension (0 none, -1 without bound), source",
                 ),

@@ -19,6 +19,7 @@ from evidence.calendar import local_date
 from evidence.clock import from_text, to_text
 from evidence.errors import PolicyUnmetError
 from evidence.working_days import Roll, Span, TimeUnit, WorkingDays, deadline
+from matters.form import Field, FieldKind
 from matters.turn import Turn
 
 _PREFIX: Final = "clock_"
@@ -78,6 +79,14 @@ def _counted(clock: Mapping[str, Any], table: WorkingDays) -> dict[str, Any]:
         **clock, "due": to_text(found.at + shift), "last_day": (found.last_day + shift).isoformat(),
         "provisional": found.provisional,
     }  # fmt: skip
+
+
+def clock_fields(rules: Sequence[ClockRule]) -> tuple[Field, ...]:
+    """The computed fields of a form with these clocks."""
+    fields = [Field(name=rule.fact, word=rule.word, kind=FieldKind.CLOCK) for rule in rules]
+    if any(rule.pausable for rule in rules):
+        fields.append(Field(name=PAUSED, word="Appraisal since", kind=FieldKind.MOMENT))
+    return tuple(fields)
 
 
 def clocks_of(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

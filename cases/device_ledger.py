@@ -324,7 +324,10 @@ STOCK_TAKING_FORM: Final = Form(
     ),
     see=Action.DEVICE_LIST, title="number", group="Duty",
     computed=(
-        Field(name="expected", word="Expected", kind=FieldKind.TABLE), Field(name="found", word="Found", kind=FieldKind.NUMBER),
+        Field(
+            name="expected", word="Expected", kind=FieldKind.TABLE, columns=(Choice(code="recorder", word="Recorder"),)
+        ),
+        Field(name="found", word="Found", kind=FieldKind.NUMBER),
         Field(name="missing", word="Missing", kind=FieldKind.NUMBER),
         Field(name="surplus", word="Not expected", kind=FieldKind.NUMBER),
     ),

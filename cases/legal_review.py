@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from cases import procedure_parts as parts
-from cases.clocks import ClockRule, facts_after, next_due
+from cases.clocks import ClockRule, clock_fields, facts_after, next_due
 from cases.procedure_parts import DOCUMENTS, LINKS, PARTS, RECUSED, WITHDRAWN, Timed, choices, line, words
 from evidence.model import Action
 from evidence.working_days import TimeUnit
@@ -100,4 +100,5 @@ LEGAL_REVIEW: Final = Form(
         Column(word="State", name="state"), Column(word="Deadline", name="due_at"), Column(word="Closed", name="closed_at"),
     ),
     deadline=_legal_due, group="Procedures", kept_from=(RECUSED,),
+    computed=clock_fields(LEGAL_RULES),
 )  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Final
 
 from cases import procedure_parts as parts
 from cases.clock_rules import clock_rules_form
-from cases.clocks import ClockRule, facts_after, next_due
+from cases.clocks import ClockRule, clock_fields, facts_after, next_due
 from cases.legal_review import LEGAL_REVIEW, LEGAL_RULES
 from cases.procedure_parts import (
     ACCEPTED,
@@ -206,7 +206,7 @@ def _form(procedure: Procedure) -> Form:
             parts.recount(_OPEN, timed), *_ending(procedure, timed),
         ),
         see=Action.PROCEDURE_SEE, persons=PARTS, documents=DOCUMENTS, title="title", register=_REGISTER, deadline=deadline,
-        kept_from=(RESPONDENT, RECUSED),
+        kept_from=(RESPONDENT, RECUSED), computed=clock_fields(procedure.rules),
         group="Procedures",
     )  # fmt: skip
 

@@ -33,7 +33,7 @@ REMEDY: Final = Form(
     ),
     persons={**PARTS, "agent": "Appears for the bureau"},
     opening=Act(
-        name="open", word="Enter", after="open", action=Action.PROCEDURE_HANDLE, role=HANDLER,
+        name="open", word="Enter a claim", after="open", action=Action.PROCEDURE_HANDLE, role=HANDLER,
         fields=(
             choices(
                 "type", "Kind", ("reconsideration", "Administrative reconsideration"), ("litigation", "Litigation"),

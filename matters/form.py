@@ -59,6 +59,8 @@ class FieldKind(StrEnum):
     """Another matter's identity."""
     DIGEST = "digest"
     """A SHA-256 in hexadecimal."""
+    CLOCK = "clock"
+    """A statutory clock (``cases.clocks``): computed, never typed in."""
     TABLE = "table"
     """A list of objects of texts, bounded; what it holds is the form's own business."""
 

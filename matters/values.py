@@ -181,6 +181,11 @@ def _table(field: Field, given: Any) -> list[dict[str, str]]:
     return [dict(row) for row in given]
 
 
+def _never(_field: Field, _given: Any) -> str:
+    """What is computed is not typed in."""
+    raise _WrongError(NOT_THAT_KIND)
+
+
 _READERS: Final[dict[FieldKind, Callable[[Field, Any], Any]]] = {
     FieldKind.LINE: _text,
     FieldKind.WORDS: _text,
@@ -197,4 +202,5 @@ _READERS: Final[dict[FieldKind, Callable[[Field, Any], Any]]] = {
     FieldKind.MATTER: _identity(ids.MatterId),
     FieldKind.DIGEST: _digest,
     FieldKind.TABLE: _table,
+    FieldKind.CLOCK: _never,
 }

@@ -6,6 +6,7 @@ Only what a view holds is shown: fields that were left out for the reader are no
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -105,9 +106,26 @@ class Shower:
                 return _moment(value)
             case FieldKind.AGENT | FieldKind.UNIT | FieldKind.DEVICE | FieldKind.RECORDING | FieldKind.MATTER:
                 return self.names.name(str(value))
+            case FieldKind.CLOCK if isinstance(value, Mapping):
+                return self._clock(value)
             case FieldKind.TABLE if isinstance(value, list):
                 return "\n".join(" | ".join(cells) for cells in self._rows(one, value))
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    def _clock(self, clock: Mapping[str, Any]) -> str:
+        """A statutory clock: its last day, how it is counted, and whether it was met in time."""
+        told = [self.say("until {day}", day=clock.get("last_day", ""))]
+        count = _int(clock.get("count")) or 0
+        extended = _int(clock.get("extended")) or 0
+        told.append(f"{count + extended} {self.say(CLOCK_UNITS.get(str(clock.get('unit')), ''))}")
+        if extended:
+            told.append(self.say("extended by {n}", n=extended))
+        if clock.get("provisional"):
+            told.append(self.say("provisional: the calendar is not published yet"))
+        if clock.get("met"):
+            late = str(clock["met"]) >= str(clock.get("due"))
+            told.append(f"{self.say('met late' if late else 'met in time')} {_moment(clock['met'])}")
+        return " · ".join(told)
 
     def _choice(self, one: Field, code: Any) -> str:
         return next((self.say(choice.word) for choice in one.choices if choice.code == code), str(code))
@@ -123,9 +141,16 @@ class Shower:
     def _rows(self, one: Field, rows: Sequence[Any]) -> list[list[str]]:
         keys = [key for key, _title in self._columns(one, rows)]
         return [
-            [self.names.name(str(row.get(key, ""))) if isinstance(row, dict) else str(row) for key in keys]
-            for row in rows
+            [self._cell(one, row.get(key, "")) if isinstance(row, dict) else str(row) for key in keys] for row in rows
         ]
+
+    def _cell(self, one: Field, value: object) -> str:
+        """A cell: the word of a choice of the field, a moment, or the name of what it identifies."""
+        text = str(value)
+        for choice in one.choices:
+            if choice.code == text:
+                return self.say(choice.word)
+        return _moment(text) if _MOMENT.fullmatch(text) else self.names.name(text)
 
     def shown(self, form: Form, name: str, value: Any) -> Shown:
         """One field with its label."""
@@ -234,6 +259,10 @@ class Shower:
         return shown
 
 
+#: A moment as entries write it.
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+#: What a clock is counted in.
+CLOCK_UNITS: Final = {"hour": "hours", "day": "days", "working-day": "working days", "month": "months"}
 _LINKED: Final = (FieldKind.RECORDING, FieldKind.MATTER)
 _LINKS_TOLD: Final = 20
 
