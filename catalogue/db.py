@@ -84,6 +84,16 @@ class Db:
         rest = {name: value for name, value in values.items() if name not in keys}
         self.execute(make(table).values(**values).on_conflict_do_update(index_elements=keys, set_=rest))
 
+    def upsert_all(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """As :meth:`upsert` for many rows of the same columns, in their order; other columns of a row that is there stay."""
+        if not rows:
+            return
+        make = sqlite_insert if self.sqlite else postgresql_insert
+        keys = [column.name for column in table.primary_key]
+        statement = make(table)
+        rest = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+        self.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest), [dict(row) for row in rows])
+
 
 def chunks(values: Iterable[Any]) -> Iterator[Sequence[Any]]:
     """Cut a long list into lists an IN clause can take."""

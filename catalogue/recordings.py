@@ -305,11 +305,16 @@ class Recordings:
 
     def kept_after(self, after: RecordingId | None, *, limit: int) -> list[RecordingRow]:
         """A slice of all recordings whose bytes are or were in the stores, by identity."""
+        found = self.kept_ids_after(after, limit=limit)
+        return self._list(_FULL.where(recordings.c.id.in_(found)).order_by(recordings.c.id)) if found else []
+
+    def kept_ids_after(self, after: RecordingId | None, *, limit: int) -> list[RecordingId]:
+        """As :meth:`kept_after`, identities only."""
         here = recordings.c
-        statement = _FULL.where(here.state.in_(_DATED_STATES))
+        statement = sa.select(here.id).where(here.state.in_(_DATED_STATES))
         if after is not None:
             statement = statement.where(here.id > after)
-        return self._list(statement.order_by(here.id).limit(limit))
+        return [row["id"] for row in self._db.all(statement.order_by(here.id).limit(limit))]
 
     def _one(self, statement: sa.Executable, identity: RecordingId) -> RecordingRow:
         row = self._db.one(statement)

@@ -156,12 +156,14 @@ class RecordingRules:
         values: Mapping[str, Any] = {**fields_of(row), "why": list(row.why)}
         self._db.upsert(rule_dates, values)
 
+    def put_dates(self, rows: Sequence[DateRow]) -> None:
+        """As :meth:`put_date` for many."""
+        self._db.upsert_all(rule_dates, [{**fields_of(row), "why": list(row.why)} for row in rows])
+
     def mark_stale(self, recordings: Collection[RecordingId]) -> None:
         """Something that concerns these recordings has changed: their dates are computed anew."""
-        for recording in recordings:
-            self._db.insert_new(rule_dates, {"recording": recording})
-        for part in chunks(recordings):
-            self._db.execute(rule_dates.update().where(rule_dates.c.recording.in_(list(part))).values(stale=True))
+        # In one order for everybody: two that mark the same rows must not wait for each other.
+        self._db.upsert_all(rule_dates, [{"recording": one, "stale": True} for one in sorted(set(recordings))])
 
     def stale(self, *, limit: int) -> list[RecordingId]:
         """Recordings whose dates are to be computed."""

@@ -125,9 +125,9 @@ class Recompute:
             schedules = schedules_of(uow)
             goal = str(schedules.current.version)
             after = _position(uow.settings.get(SWEEP), goal)
-            rows = uow.recordings.kept_after(RecordingId(after) if after else None, limit=BATCH)
-            uow.settings.put(SWEEP, json.dumps([goal, rows[-1].id if rows else None]))
-            return len(rows), refresh(uow, [row.id for row in rows], schedules, self._clock.now())
+            found = uow.recordings.kept_ids_after(RecordingId(after) if after else None, limit=BATCH)
+            uow.settings.put(SWEEP, json.dumps([goal, found[-1] if found else None]))
+            return len(found), refresh(uow, found, schedules, self._clock.now())
 
 
 def _position(text: str | None, goal: str) -> str | None:
@@ -147,19 +147,20 @@ def refresh(uow: UnitOfWork, recordings: Collection[RecordingId], schedules: Sch
     The dates' rows are locked before anything is read: who changes a fact meanwhile marks them stale after this commit.
     """
     before = uow.rules.dates_of(recordings)
-    uow.rules.mark_stale(sorted(recordings))
+    uow.rules.mark_stale(recordings)
     now = now_of(uow, reading)
     rows = rows_of(uow, recordings)
     items = items_of(uow, rows)
-    moved = 0
-    for row in rows:
-        date = date_row(row.id, decide(items[row.id], schedules, now), schedules, reading)
-        was = before.get(row.id)
-        uow.rules.put_date(date)
-        if was is None or (was.state, was.due_at) != (date.state, date.due_at):
-            moved += 1
-            _look_at_locks(uow, row)
-    return moved
+    dates = {row.id: date_row(row.id, decide(items[row.id], schedules, now), schedules, reading) for row in rows}
+    uow.rules.put_dates(list(dates.values()))
+    moved = [row for row in rows if _moved(before.get(row.id), dates[row.id])]
+    for row in moved:
+        _look_at_locks(uow, row)
+    return len(moved)
+
+
+def _moved(was: DateRow | None, now: DateRow) -> bool:
+    return was is None or (was.state, was.due_at) != (now.state, now.due_at)
 
 
 def date_row(recording: RecordingId, decision: Decision, schedules: Schedules, reading: TimeReading) -> DateRow:
