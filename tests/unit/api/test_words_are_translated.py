@@ -139,9 +139,9 @@ def in_forms() -> Iterator[str]:
         for act in (form.opening, *form.acts):
             yield act.word
             yield from (link.word for link in act.links)
-            for one in act.fields:
-                yield from (one.word, one.hint)
-                yield from (choice.word for choice in (*one.choices, *one.columns))
+        for one in (*(one for act in (form.opening, *form.acts) for one in act.fields), *form.computed):
+            yield from (one.word, one.hint)
+            yield from (choice.word for choice in (*one.choices, *one.columns))
 
 
 def in_refusals() -> Iterator[str]:
