@@ -11,7 +11,12 @@ from typing import Protocol
 from access import Administration, Gate, Identity, Reading
 from access.directory import Directory
 from api.checks import Checks
+from assurance.statistics import StatisticsDesk
+from assurance.presence import AbsenceDesk
 from assurance.store_reports import StorageDesk
+from cases.access_register import UseRegister
+from cases.dossiers import DossierDesk
+from cases.packages import CasePackages
 from evidence.clock import Clock
 from evidence.ids import RecordingId
 from evidence.model import Actor
@@ -19,7 +24,13 @@ from evidence.ports import BlobStore
 from ingest.board import DockBoard
 from matters.desk import MatterDesk
 from matters.papers import PaperDesk
+from retention.classification import Classifier
 from retention.desk import RetentionDesk
+from retention.disposal_desk import ClearingDesk
+from retention.disc_papers import DiscPapers
+from retention.disc_queue import DiscDesk
+from retention.hold_desk import HoldDesk
+from retention.record_list_form import RecordLists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +106,17 @@ class Services:
     viewings: ViewingMaker
     notices: Notices
     storage: StorageDesk
+    statistics: StatisticsDesk
     matters: MatterDesk
+    use_register: UseRegister
     papers: PaperDesk
+    packages: CasePackages
+    dossiers: DossierDesk
     retention: RetentionDesk
+    clearing: ClearingDesk
+    absence: AbsenceDesk
+    discs: DiscDesk
+    disc_papers: DiscPapers
+    classifier: Classifier
+    record_lists: RecordLists
+    holds: HoldDesk

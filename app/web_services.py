@@ -10,7 +10,9 @@ from access import Gate
 from api.checks import Checks
 from api.services import PublishedLog, Services, SystemNotice
 from api.verification import LastVerification
+from app.disc_making import disc_desk, disc_papers
 from app.encryption import key_parts
+from app.package_making import case_packages
 from app.proofs import ProofDesk
 from app.wiring import House
 from assurance.asking import Asker
@@ -159,5 +161,10 @@ def web_services(
         log=PublishedLog(directory=house.home.public_log, vkey=house.vkey),
         proofs=ProofDesk(catalogue, gate=house.gate, published=house.home.public_log, verifier=house.sealer.verifier),
         viewings=viewings, notices=HouseNotices(house), storage=StorageDesk(house.keeping, authoriser=house.gate),
-        matters=house.matters, papers=house.papers, retention=house.retention,
+        statistics=house.statistics,
+        matters=house.matters, use_register=house.use_register, papers=house.papers,
+        packages=case_packages(house), dossiers=house.dossiers, retention=house.retention, clearing=house.clearing,
+        absence=house.absence,
+        classifier=house.classifier, record_lists=house.record_lists, holds=house.holds, discs=disc_desk(house),
+        disc_papers=disc_papers(house),
     )  # fmt: skip

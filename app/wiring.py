@@ -25,8 +25,12 @@ from assurance.disclosures import DisclosureArchive, load_key
 from assurance.fixity import FixityPolicy
 from assurance.healing import Healing
 from assurance.inventory import DropPolicy, Inventory
+from assurance.presence import AbsenceDesk
 from assurance.space import SpaceParts
+from assurance.statistics import StatisticsDesk
 from assurance.verify import CopyPolicy
+from cases.access_register import UseRegister
+from cases.dossiers import DossierDesk
 from catalogue import Catalogue
 from catalogue.migrate import CatalogueLostError
 from chain_of_custody import EntryRecorder, Sealer, keys, selftest
@@ -57,9 +61,13 @@ from ingest.settings import IngestSettings
 from matters.desk import DeskParts, MatterDesk
 from matters.paper_copies import KeepParts
 from matters.papers import PaperDesk, PaperParts
+from retention.classification import Classifier
 from retention.desk import RetentionDesk
+from retention.disposal_desk import ClearingDesk
 from retention.dry_run import DryRuns
+from retention.hold_desk import HoldDesk
 from retention.recompute import Recompute
+from retention.record_list_form import RecordLists
 from storage.local import LocalStore
 from storage.replicated import Replicated
 from storage.s3 import S3Store
@@ -198,9 +206,41 @@ class House:
         )  # fmt: skip
 
     @property
+    def use_register(self) -> UseRegister:
+        """Tells who used archived footage."""
+        return UseRegister(self.catalogue, authoriser=self.gate)
+
+    @property
+    def absence(self) -> AbsenceDesk:
+        """What became of bytes."""
+        return AbsenceDesk(self.catalogue, gate=self.gate)
+
+    @property
+    def clearing(self) -> ClearingDesk:
+        """Clearing as persons see and begin it."""
+        return ClearingDesk(self.catalogue, desk=self.matters, authoriser=self.gate, clock=self.clock)
+
+    @property
     def retention(self) -> RetentionDesk:
         """Until when recordings are kept, why, and what is due."""
         return RetentionDesk(self.catalogue, authoriser=self.gate, clock=self.clock, forms=all_forms())
+
+    @property
+    def classifier(self) -> Classifier:
+        """What recordings are, as persons judge them."""
+        return Classifier(
+            self.catalogue, authoriser=self.gate, recorder=self.recorder, clock=self.clock, woken=self.wake_sealer.set
+        )
+
+    @property
+    def record_lists(self) -> RecordLists:
+        """The bureau's lists of what is to be recorded."""
+        return RecordLists(self.catalogue, desk=self.matters, authoriser=self.gate, clock=self.clock)
+
+    @property
+    def holds(self) -> HoldDesk:
+        """What holds hold, and which stores keep it."""
+        return HoldDesk(self.catalogue, desk=self.matters, authoriser=self.gate, clock=self.clock)
 
     @property
     def recompute(self) -> Recompute:
@@ -210,6 +250,11 @@ class House:
     def dry_runs(self, *, stop: Callable[[], bool] = lambda: False) -> DryRuns:
         """Tries what was proposed for the schedule."""
         return DryRuns(self.catalogue, clock=self.clock, desk=self.matters, filer=self.papers, stop=stop)
+
+    @property
+    def dossiers(self) -> DossierDesk:
+        """What is in cases, what they lack, and what nobody sorted yet."""
+        return DossierDesk(self.catalogue, desk=self.matters, authoriser=self.gate)
 
     @property
     def papers(self) -> PaperDesk:
@@ -233,6 +278,11 @@ class House:
         if len(self.stores) == 1:
             return self.stores.primary
         return Replicated(self.stores.all, quorum=1, on_bad_copy=self.healing.hint)
+
+    @property
+    def statistics(self) -> StatisticsDesk:
+        """Figures by department."""
+        return StatisticsDesk(self.catalogue, authoriser=self.gate, clock=self.clock)
 
     @property
     def keeping(self) -> KeepingParts:

@@ -72,7 +72,9 @@ def record_complete(turn: Turn) -> None:
         missing["parties"] = MISSING
     if missing:
         turn.refuse(
-            f"the record does not tell yet: {', '.join(missing)}", todo="Fill it in (act: edit), then close the case."
+            "the record does not tell yet: {missing}",
+            todo="Complete the record, then close the case.",
+            missing=", ".join(missing),
         )
 
 
@@ -248,8 +250,9 @@ CASE_FORM: Final = Form(
     register=(
         Column(word="Number", name="number"), Column(word="Archive number", name=parts.ARCHIVE_NUMBER),
         Column(word="Name of the case", name="title"), Column(word="Number in the bureau's own files", name="file_number"),
-        Column(word="Cause", name="cause"), Column(word="Parties", name="parties"), Column(word="Time", name="happened_at"),
-        Column(word="Place", name="place"), Column(word="Handler", name=f"person:{HANDLER}"),
+        Column(word="Cause of action", name="cause"), Column(word="Parties", name="parties"),
+        Column(word="Time", name="happened_at"), Column(word="Place", name="place"),
+        Column(word="Handler", name=f"person:{HANDLER}"),
         Column(word="Officer", name=f"person:{OFFICER}"), Column(word="Opened", name="opened_at"),
         Column(word="Closed", name="closed_at"), Column(word="Result", name="result"),
         Column(word="Archive period", name=parts.ARCHIVE_PERIOD), Column(word="Footage", name=f"links:{FOOTAGE}"),
@@ -293,7 +296,7 @@ WORKING_FORM: Final = Form(
     computed=_COMPUTED[:1],
     register=(
         Column(word="Number", name="number"), Column(word="Name of the case", name="title"),
-        Column(word="Cause", name="cause"), Column(word="Time", name="happened_at"), Column(word="Place", name="place"),
+        Column(word="Cause of action", name="cause"), Column(word="Time", name="happened_at"), Column(word="Place", name="place"),
         Column(word="Handler", name=f"person:{HANDLER}"), Column(word="Opened", name="opened_at"),
         Column(word="Closed", name="closed_at"), Column(word="Archive period", name=parts.ARCHIVE_PERIOD),
         Column(word="Footage", name=f"links:{FOOTAGE}"), Column(word="State", name="state"),

@@ -90,7 +90,7 @@ def record_fields(*, required: Sequence[str] = ()) -> tuple[Field, ...]:
     fields = (
         Field(name="title", word="Name of the case", personal=True),
         Field(name="file_number", word="Number in the bureau's own files", personal=True, hint="As on the paper file."),
-        Field(name="cause", word="Cause", personal=True),
+        Field(name="cause", word="Cause of action", personal=True),
         Field(name="parties", word="Parties", kind=FieldKind.TABLE, personal=True, columns=PARTY_COLUMNS, most=50),
         Field(name="no_party", word="No party is known", kind=FieldKind.FLAG),
         Field(name="happened_at", word="Time", kind=FieldKind.MOMENT),
@@ -329,7 +329,7 @@ def clip_marked(turn: Turn) -> None:
         raise FormError({"clip_to": OUT_OF_RANGE})
     standing = turn.links(CLIP)
     if len(standing) >= CLIPS_MAX:
-        turn.refuse(f"a case has at most {CLIPS_MAX} clips")
+        turn.refuse("a case has at most {most} clips", most=CLIPS_MAX)
     number = 1 + max((int(one.key[1:]) for one in standing if one.key[1:].isdigit()), default=0)
     order = 1 + max((order_of(one) for one in standing), default=0)
     facts = {"in_ms": str(begin), "out_ms": str(end), "order": str(order)}

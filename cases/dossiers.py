@@ -122,6 +122,25 @@ class Dossier:
     lacks: Sequence[Lack] = field(default=())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
+    """What a fixation record states of a recording.
+
+    Attributes:
+        row: The recording.
+        kept: The one that keeps its bytes: another one for a duplicate.
+        offset_ms: How far its recorder's clock was off at docking; None where it was not read.
+        stores: Where copies lie.
+        still: Whether a poster was made of it.
+    """
+
+    row: RecordingRow
+    kept: RecordingRow
+    offset_ms: int | None
+    stores: Sequence[str]
+    still: bool
+
+
 class DossierDesk:
     """Tells of dossiers. Changes nothing but for entries about refusals. Thread-safe.
 
@@ -186,11 +205,32 @@ class DossierDesk:
         with self._catalogue.read() as uow:
             return uow.sorting.count(DOSSIERS, seen=seen, officer=officer, cap=COUNT_CAP + 1)
 
+    def files(self, actor: Actor, recordings: Sequence[RecordingId]) -> dict[RecordingId, FileFacts]:
+        """What a fixation record states of these recordings; those the reader may not know of are left out."""
+        with self._catalogue.read() as uow:
+            return {row.id: _file_facts(uow, row) for row in self._known(uow, actor, recordings).values()}
+
+    def officer_codes(self, agents: Iterable[AgentId]) -> dict[str, str]:
+        """Numbers of the cards of who signs."""
+        with self._catalogue.read() as uow:
+            return {str(agent): uow.people.agent(agent).officer_code for agent in agents}
+
     def _known(self, uow: UnitOfWork, actor: Actor, targets: Sequence[str]) -> dict[str, RecordingRow]:
         rows = [uow.recordings.get(RecordingId(one)) for one in targets]
         scopes = [ObjectScope(unit=row.unit, officer=row.officer, recording=row.id) for row in rows]
         decisions = self._authoriser.decide_each(actor, Action.RECORDING_LIST, scopes)
         return {str(row.id): row for row, decision in zip(rows, decisions, strict=True) if decision.allowed}
+
+
+def _file_facts(uow: UnitOfWork, row: RecordingRow) -> FileFacts:
+    kept = uow.recordings.get(row.duplicate_of) if row.duplicate_of is not None else row
+    docking = uow.offloads.get(row.offload)
+    blob = uow.blobs.get(kept.sha256) if kept.sha256 is not None else None
+    return FileFacts(
+        row=row, kept=kept, offset_ms=docking.clock_offset_ms if docking.clock_known else None,
+        stores=[copy.store for copy in blob.copies] if blob is not None else [],
+        still=any(one.kind == "poster" for one in uow.derivatives.of(kept.id)),
+    )  # fmt: skip
 
 
 def _pieces(view: MatterView, known: dict[str, RecordingRow], fixed: dict[str, str]) -> list[Piece]:

@@ -69,7 +69,10 @@ def of_one_case(turn: Turn) -> None:
         given = [NewLink(role=FOOTAGE, target=one) for one in in_case if one not in fixed]
     strange = [one.target for one in given if one.target not in in_case]
     if strange:
-        turn.refuse(f"{strange[0]} is not in {case.number}", todo="Put the footage into the case first.")
+        turn.refuse(
+            "{recording} is not in case {case}", todo="Put the footage into the case first.", recording=strange[0],
+            case=case.number,
+        )  # fmt: skip
     placed = [
         NewLink(
             role=FOOTAGE, target=one.target, facts={"order": str(order_of(in_case[one.target]))}, words=one.words
@@ -81,7 +84,7 @@ def of_one_case(turn: Turn) -> None:
     if not listed:
         raise FormError({FOOTAGE: MISSING})
     if len(listed) > RECORDINGS_MAX:
-        turn.refuse(f"a record lists at most {RECORDINGS_MAX} recordings", todo="Make several records.")
+        turn.refuse("a record lists at most {most} recordings", todo="Make several records.", most=RECORDINGS_MAX)
 
 
 def officers_differ(turn: Turn) -> None:
@@ -119,9 +122,12 @@ def ready_to_print(turn: Turn) -> None:
         row = turn.uow.recordings.get(RecordingId(link.target))
         own = turn.uow.recordings.get(row.duplicate_of) if row.duplicate_of is not None else row
         if own.sha256 is None or own.stored_at is None:
-            turn.refuse(f"{row.id} is not stored yet: there is nothing to compare with", todo="Wait until it is.")
+            turn.refuse("recording {number} is not stored yet", todo="Wait until it is.", number=number)
         if row.kind is RecordingKind.AUDIO and not told.get(number, {}).get("words"):
-            turn.refuse(f"the words of sound recording {number} are not written down", todo="Add them under contents.")
+            turn.refuse(
+                "the words of sound recording {number} are not written down", todo="Add them under contents.",
+                number=number,
+            )  # fmt: skip
         files.append({"recording": str(row.id), "sha256": own.sha256.hex, "size_bytes": own.size_bytes})
     turn.asked.facts["list_sha256"] = hashlib.sha256(canonical.dumps(files)).hexdigest()
     turn.asked.facts["files"] = len(files)
@@ -146,7 +152,7 @@ _FIELDS: Final = (
     Field(name="object", word="What is fixed", personal=True, required=True),
     Field(name="method", word="How it was made", kind=FieldKind.CHOICE, choices=METHODS, required=True),
     Field(name="process", word="Course of making", kind=FieldKind.WORDS, personal=True),
-    Field(name="made_at", word="Made", kind=FieldKind.MOMENT, required=True),
+    Field(name="made_at", word="Time of making", kind=FieldKind.MOMENT, required=True),
     Field(name="place", word="Place", personal=True, required=True),
     Field(name="proves", word="What it proves", kind=FieldKind.WORDS, personal=True, required=True),
     Field(
@@ -168,7 +174,7 @@ FORM: Final = Form(
     kind=KIND, word="Fixation record", words="Fixation records", number=plain_number("GD"), see=Action.CASE_SEE,
     group="Cases", title="object",
     states=(
-        State(code="draft", word="Draft", tone=Tone.WARN),
+        State(code="draft", word="Draft record", tone=Tone.WARN),
         State(code="printed", word="Printed, to be signed", tone=Tone.WARN),
         State(code=SIGNED, word="Signed and filed", tone=Tone.GOOD, final=True),
         State(code="withdrawn", word="Withdrawn", final=True),
@@ -219,10 +225,11 @@ FORM: Final = Form(
     ),
     register=(
         Column(word="Number", name="number"), Column(word="What is fixed", name="object"),
-        Column(word="Case", name=f"links:{CASE}"), Column(word="Recordings listed", name="files"), Column(word="How it was made", name="method"),
-        Column(word="Made", name="made_at"), Column(word="Maker", name=f"person:{MAKER}"),
-        Column(word="Officer", name=f"person:{OFFICER}"), Column(word="Witness", name="witness"),
-        Column(word="Outcome", name="outcome"), Column(word="Day of signing", name="signed_on"),
-        Column(word="Digest of the list", name="list_sha256"), Column(word="State", name="state"),
+        Column(word="Case", name=f"links:{CASE}"), Column(word="Recordings listed", name="files"),
+        Column(word="How it was made", name="method"), Column(word="Time of making", name="made_at"),
+        Column(word="Maker", name=f"person:{MAKER}"), Column(word="Officer", name=f"person:{OFFICER}"),
+        Column(word="Witness", name="witness"), Column(word="Outcome", name="outcome"),
+        Column(word="Day of signing", name="signed_on"), Column(word="Digest of the list", name="list_sha256"),
+        Column(word="State", name="state"),
     ),
 )  # fmt: skip

@@ -47,10 +47,9 @@ def require_fixed(turn: Turn) -> None:
     """
     missing = unfixed(turn.uow, turn.matter, [row.target for row in turn.links(FOOTAGE)])
     if missing:
-        names = ", ".join(missing[:_TOLD_MAX]) + (
-            f" and {len(missing) - _TOLD_MAX} more" if len(missing) > _TOLD_MAX else ""
-        )
+        more = f" + {len(missing) - _TOLD_MAX}" if len(missing) > _TOLD_MAX else ""
         turn.refuse(
-            f"{len(missing)} recordings are not fixed in writing: {names}",
+            "{count} recordings are not fixed in writing: {names}",
             todo="Make a fixation record, have it signed (or note why it is not), file the scan, then close the case.",
-        )
+            count=len(missing), names=", ".join(missing[:_TOLD_MAX]) + more,
+        )  # fmt: skip

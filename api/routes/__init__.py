@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.routes import devices, discs, matters, people, recordings, retention, session, statistics, storage, system
+from api.routes import (
+    classification,
+    clearing,
+    devices,
+    discs,
+    dossiers,
+    matters,
+    packages,
+    people,
+    recordings,
+    retention,
+    session,
+    statistics,
+    storage,
+    system,
+    use,
+)
 
 
 def all_routers() -> list[APIRouter]:
@@ -12,10 +28,15 @@ def all_routers() -> list[APIRouter]:
     return [
         session.router,
         recordings.router,
+        classification.router,
+        use.router,
         devices.router,
         people.router,
         matters.router,
+        dossiers.router,
+        packages.router,
         retention.router,
+        clearing.router,
         discs.router,
         storage.router,
         statistics.router,

@@ -29,15 +29,21 @@ from api.routes.session import set_cookie
 from api.security import csrf as forgery
 from api.web import (
     admin_pages,
+    classify_pages,
+    clearing_pages,
+    classify_words,
     custody_words,
     disc_page,
     disc_words,
+    dossier_parts,
     matter_offers,
     matter_pages,
+    package_part,
     recording_view,
     retention_words,
     statistics_page,
     storage_page,
+    use_pages,
     words,
 )
 from api.web.dock_view import place_of
@@ -58,7 +64,9 @@ from evidence.errors import (
 )
 from evidence.ids import DeviceId, RecordingId, UnitId
 from evidence.model import Action, RecordingKind, RecordingState, Verdict
+from matters.recording_facts import COLUMNS
 from people import credentials
+from retention.classification import is_unclassified
 
 _SEE_OTHER = 303
 
@@ -127,13 +135,19 @@ _pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 def router() -> APIRouter:
     """Every page."""
+    package_part.declare()
     whole = APIRouter(include_in_schema=False)
     whole.include_router(_pages)
     whole.include_router(admin_pages.router)
     whole.include_router(storage_page.router)
     whole.include_router(statistics_page.router)
     whole.include_router(disc_page.router)
+    whole.include_router(clearing_pages.router)
+    whole.include_router(classify_pages.router)
+    whole.include_router(dossier_parts.router)
+    whole.include_router(package_part.router)
     whole.include_router(matter_pages.router)
+    whole.include_router(use_pages.router)
     return whole
 
 
@@ -327,7 +341,10 @@ def _filter(query: dict[str, str]) -> RecordingFilter:
         unit=UnitId(query["unit"]) if query.get("unit") else None,
         states=_states(query.get("state", "")),
         quarantined=_choice(query.get("quarantined", "")), late=_choice(query.get("late", "")),
-        important=_choice(query.get("important", "")), text=query.get("text", "")[:200],
+        important=_choice(query.get("important", "")), category=query.get("category", "")[:200],
+        flags=frozenset(COLUMNS) if _choice(query.get("flagged", "")) else frozenset(),
+        unclassified=_choice(query.get("unclassified", "")), held=_choice(query.get("held", "")),
+        text=query.get("text", "")[:200],
         findings=DAMAGE if _choice(query.get("damaged", "")) else frozenset(),
     )  # fmt: skip
 
@@ -359,6 +376,8 @@ def recordings(request: Request, services: ServicesDep, page: PageSession) -> HT
         officers=services.directory.names(), next_query=urlencode({**query, "cursor": found.cursor}),
         posters=services.reading.may_watch(page.actor, [item.row for item in found.items if _has_poster(item.row)]),
         may_choose=matter_offers.may_begin(services, page.actor),
+        unclassified={item.row.id for item in found.items if is_unclassified(item.row, item.rules)},
+        unclassified_mark=classify_words.UNCLASSIFIED,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""``liuhen case``: packages of cases that prove themselves without us."""
+"""``liuhen case``: what cases hold and lack, their papers, and packages that prove themselves without us."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.cli import case_dossiers
 from app.cli.common import acting, home_option, identity_options, json_option, print_json, say, step_bar
 from evidence.errors import DigestMismatchError, NotFoundError
 from evidence.ids import MatterId
@@ -22,7 +23,7 @@ _PURPOSES = (
 
 @click.group()
 def case() -> None:
-    """Cases: packages of footage and documents for courts and other authorities."""
+    """Cases: what they hold and lack, their papers, packages for courts and other authorities."""
 
 
 def _case(house: House, text: str) -> MatterRow:
@@ -109,3 +110,6 @@ def check(folder: Path, *, home: str | None, as_json: bool) -> None:  # noqa: AR
         raise DigestMismatchError(
             f"{len(found)} files of the package are missing, changed or not listed", todo="Have the package made again."
         )
+
+
+case_dossiers.add_to(case)

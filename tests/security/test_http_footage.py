@@ -270,12 +270,16 @@ def test_a_time_without_its_zone_is_refused_instead_of_guessed(visitor: Visitor)
 # --- the contract -----------------------------------------------------------------------------------------------------
 #: Names that programs of others are written against; they are added to and never renamed.
 OPERATIONS = {
+    "actOnMatter", "fileDocument", "listMatterKinds", "listMatters", "matterHistory", "matterRegister", "openDocument", "openMatter",
+    "printMatter", "showMatter", "dossierPaper", "dossierTimeline", "listUnsorted", "showDossier",
+    "classificationChoices", "classificationWorklist", "classifyRecordings", "flagRecordings", "holdKeeps", "planClassification",
+    "previewRecordList", "proposeRecordList", "retractClassification", "tryOutHold",
     "addAgent", "addUnit", "changeDevice", "changePassword", "deactivateAgent", "dockEvents", "grantRole", "health",
-    "lastVerification", "listAgents",
+    "copyRecording", "discPaper", "exportCase", "discsWaiting", "lastVerification", "listAgents",
     "listDevices", "listDocks", "listFindings", "listOffloads", "listRecordings", "listUnits", "logIn", "logOut",
-    "openViewing", "publishedLog", "recordingPicture", "recordingProof", "recordingRetention", "recordingTimeline",
+    "openViewing", "publishedLog", "recordingDiscs", "recordingPicture", "recordingProof", "recordingRetention", "recordingTimeline",
     "registerDevice", "requestViewingCopy", "resetPassword", "retentionDue", "retentionList", "retryDock", "revokeRole", "showRecording", "startVerification",
-    "storage", "streamRecording", "transferAgent", "verifyRecording", "whoAmI",
+    "statistics", "storage", "streamRecording", "transferAgent", "useRegister", "useRegisterFile", "verifyRecording", "whoAmI",
 }  # fmt: skip
 
 

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count
 
 import pytest
 from fastapi import FastAPI
 
 from api.routes import devices as dock_routes
+from evidence.calendar import local_date
 from evidence.model import Actor
+from matters.turn import NewLink
 from people.roles import ROLES
 from support import footage
 from support.web_home import Visitor, WebHome
 
 SEES = {"officer", "station_operator", "unit_leader", "legal_reviewer", "auditor", "retention_manager"}
 WATCHES = {"officer", "unit_leader", "legal_reviewer"}
+COPIES = {"unit_leader", "legal_reviewer"}
+REGISTERS = {"unit_leader", "legal_reviewer", "auditor", "retention_manager", "audit_administrator"}
 DOCKS = {"station_operator"}
 LEDGER = {"station_operator", "unit_leader", "auditor", "retention_manager", "system_administrator"}
 FINDS = {
@@ -29,9 +34,18 @@ FINDS = {
 KNOWS_PEOPLE = {"unit_leader", "auditor", "security_administrator", "audit_administrator"}
 MANAGES = {"security_administrator"}
 HEALTH = {"station_operator", "auditor", "system_administrator", "security_administrator", "audit_administrator"}
+COUNTS = {"unit_leader", "legal_reviewer", "auditor", "retention_manager"}
 CHECKS = {"auditor", "system_administrator", "audit_administrator"}
 CLEARS = {"unit_leader", "legal_reviewer", "auditor", "retention_manager", "audit_administrator"}
+JUDGES = {"officer", "unit_leader", "retention_manager"}
+HOLDS = {"unit_leader", "legal_reviewer", "auditor", "retention_manager"}
+SCHEDULED = SEES | {"audit_administrator"}
+#: Who may handle a case at all.
+SORTS = {"officer", "unit_leader", "legal_reviewer"}
 ALL = set(ROLES)
+#: Who may see, and who may open, the kind of matter that the table asks for (support/demo_matters.py).
+SEES_DEMO = {"unit_leader", "legal_reviewer", "auditor", "retention_manager", "audit_administrator"}
+OPENS_DEMO = {"officer", "unit_leader", "legal_reviewer", "auditor"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,21 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{A}/recordings/{{recording}}/retention"): row(SEES, 200),
     ("GET", f"{A}/retention/due"): row(CLEARS, 200),
     ("GET", f"{A}/retention/lists/{{schedule}}"): row(CLEARS | {"station_operator"}, 200),
+    ("GET", f"{A}/classification/choices"): row(SCHEDULED, 200),
+    ("GET", f"{A}/classification/worklist"): row(SEES, 200),
+    ("POST", f"{A}/classification/plan"): row(JUDGES, 422, recordings=["{recording}"], category="nosuch"),
+    ("POST", f"{A}/classification"): row(JUDGES, 422, recordings=["{recording}"], category="nosuch"),
+    ("POST", f"{A}/classification/retract"): row(JUDGES, 200, recording="{recording}", words="x"),
+    ("POST", f"{A}/classification/flags"): row(
+        SEES - {"auditor"}, 200, recordings=["{recording}"], flag="sensitive", ground="major", words="x"
+    ),
+    ("POST", f"{A}/holds/try-out"): row(HOLDS, 200, place="鹭江"),
+    ("GET", f"{A}/holds/{{hold}}/keeps"): row(HOLDS | {"audit_administrator"}, 200),
+    ("POST", f"{A}/record-lists/preview"): row(ALL, 422),
+    ("POST", f"{A}/record-lists"): row(ALL, 422),
+    ("GET", f"{A}/discs/waiting"): row(SEES, 200),
+    ("GET", f"{A}/recordings/{{recording}}/discs"): row(SEES, 200),
+    ("GET", f"{A}/discs/{{disc}}/paper"): row(ALL, 404),
     ("POST", f"{A}/recordings/{{recording}}/verify"): row(SEES, 200),
     ("GET", f"{A}/recordings/{{recording}}/proof"): row(SEES, 200),
     ("POST", f"{A}/recordings/{{recording}}/viewings"): row(WATCHES, 200),
@@ -69,6 +98,12 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{A}/recordings/{{recording}}/media"): row(WATCHES, 200),
     ("HEAD", f"{A}/recordings/{{recording}}/media"): row(WATCHES, 200),
     ("GET", f"{A}/recordings/{{recording}}/pictures/{{kind}}"): row(WATCHES, 200),
+    ("POST", f"{A}/recordings/{{recording}}/copies"): row(COPIES, 200),
+    ("POST", "/recordings/{recording}/copies"): row(COPIES, 200, form=True),
+    ("GET", f"{A}/use-register"): row(REGISTERS, 200),
+    ("GET", f"{A}/use-register/{{book}}"): row(REGISTERS, 200),
+    ("GET", "/use-register"): row(REGISTERS, 200),
+    ("GET", "/use-register/{book}"): row(REGISTERS, 200),
     ("GET", f"{A}/docks"): row(SEES, 200),
     ("GET", f"{A}/docks/events"): row(SEES, 200),
     ("POST", f"{A}/docks/register"): row(DOCKS, 200, slot="{slot}", label="资产 1"),
@@ -87,10 +122,40 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", f"{A}/agents/{{agent}}/password"): row(MANAGES, 200),
     ("GET", f"{A}/health"): row(HEALTH, 200),
     ("GET", f"{A}/storage"): row(HEALTH, 200),
+    ("GET", f"{A}/statistics"): row(COUNTS, 200),
     ("GET", f"{A}/findings"): row(FINDS, 200),
     ("POST", f"{A}/verification"): row(CHECKS, 202, 409),
     ("GET", f"{A}/verification"): row(HEALTH, 200),
     ("GET", f"{A}/log"): row(HEALTH, 200),
+    ("GET", f"{A}/matters/kinds"): row(ALL, 200),
+    ("GET", f"{A}/matters"): row(ALL, 200),
+    ("POST", f"{A}/matters"): row(OPENS_DEMO, 422, kind="demo"),
+    ("GET", f"{A}/matters/registers/{{matter_kind}}/{{written_as}}"): row(SEES_DEMO | OPENS_DEMO, 200),
+    ("GET", f"{A}/matters/{{matter}}"): row(SEES_DEMO, 200),
+    ("GET", f"{A}/matters/{{matter}}/history"): row(SEES_DEMO, 200),
+    ("GET", f"{A}/matters/{{matter}}/print"): row(SEES_DEMO, 200),
+    ("POST", f"{A}/matters/{{matter}}/acts"): row({"unit_leader"}, 422, act="refuse"),
+    ("POST", f"{A}/matters/{{matter}}/documents"): row(ALL, 422),
+    ("GET", f"{A}/matters/{{matter}}/documents/{{document}}"): row(ALL, 404),
+    ("GET", f"{A}/dossiers/unsorted"): row(SORTS, 200),
+    ("GET", f"{A}/dossiers/{{matter}}"): row(SEES_DEMO, 404),
+    ("GET", f"{A}/dossiers/{{matter}}/timeline"): row(SEES_DEMO, 404),
+    ("GET", f"{A}/dossiers/{{matter}}/papers/{{paper}}"): row(SEES_DEMO, 404),
+    ("GET", "/unsorted"): row(SORTS, 200),
+    ("GET", "/matters/one/{matter}/papers/{paper}"): row(SEES_DEMO, 404),
+    ("GET", "/matters"): row(ALL, 200),
+    ("GET", "/matters/start"): row(ALL, 200),
+    ("GET", "/matters/one/{matter}"): row(SEES_DEMO, 200),
+    ("GET", "/matters/one/{matter}/print"): row(SEES_DEMO, 200),
+    ("POST", "/matters/one/{matter}/package"): row(SEES_DEMO, 404, form=True, purpose="litigation", recipient="法院"),
+    ("POST", f"{A}/cases/{{case}}/package"): row(SEES_DEMO, 404, purpose="litigation", recipient="法院"),
+    ("POST", "/matters/one/{matter}/act"): row({"unit_leader"}, 422, form=True, act="refuse"),
+    ("POST", "/matters/one/{matter}/documents"): row(ALL, 422, form=True),
+    ("GET", "/matters/one/{matter}/documents/{document}"): row(ALL, 404),
+    ("GET", "/matters/{matter_kind}"): row(SEES_DEMO | OPENS_DEMO, 200),
+    ("GET", "/matters/{matter_kind}/register/{written_as}"): row(SEES_DEMO | OPENS_DEMO, 200),
+    ("GET", "/matters/{matter_kind}/new"): row(OPENS_DEMO, 200),
+    ("POST", "/matters/{matter_kind}/new"): row(OPENS_DEMO, 422, form=True),
     ("GET", "/"): row(ALL, 303),
     ("GET", "/login"): row(ALL, 303, anyone=200),
     ("POST", "/login"): row(ALL, 401, anyone=401, form=True, login="nobody", password="wrong"),
@@ -105,6 +170,18 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/recordings/{recording}/verify"): row(SEES, 200),
     ("POST", "/recordings/{recording}/viewing-copy"): row(WATCHES, 303, form=True),
     ("GET", "/my"): row(SEES, 200),
+    ("GET", "/my/unclassified"): row(SEES, 200),
+    ("GET", "/classify"): row(SCHEDULED, 422),
+    ("POST", "/classify"): row(JUDGES, 422, form=True, recording="{recording}", category="nosuch", sha256="0"),
+    ("POST", "/recordings/{recording}/classify"): row(JUDGES, 422, form=True, category="nosuch"),
+    ("POST", "/recordings/{recording}/unclassify"): row(JUDGES, 303, form=True, said="x"),
+    ("POST", "/recordings/{recording}/flag"): row(
+        SEES - {"auditor"}, 303, form=True, ground="sensitive:major", said="x"
+    ),
+    ("GET", "/record-lists/new"): row({"retention_manager"}, 200),
+    ("POST", "/record-lists/preview"): row(ALL, 422, form=True),
+    ("POST", "/record-lists"): row(ALL, 422, form=True),
+    ("GET", "/discs"): row(SEES, 200),
     ("GET", "/devices"): row(LEDGER, 200),
     ("POST", "/devices/change"): row(DOCKS, 303, form=True, device="{device}", label="资产 {n}"),
     ("POST", "/docks/register"): row(DOCKS, 303, form=True, slot="{slot}"),
@@ -119,6 +196,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/findings"): row(FINDS, 200),
     ("POST", "/findings/close"): row(CHECKS, 404, form=True, finding="fnd_01a21a5ea63372baa2bc02343479f2de", reason="已核实"),
     ("GET", "/storage"): row(HEALTH, 200),
+    ("GET", "/statistics"): row(COUNTS, 200),
+    ("GET", "/statistics/register.{form}"): row(COUNTS, 400),
     ("GET", "/system"): row(HEALTH, 200),
     ("POST", "/system/verify"): row(CHECKS, 303, 409, form=True),
 }  # fmt: skip
@@ -148,9 +227,29 @@ def values(web: WebHome, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     other = web.dock(tmp_path_factory.mktemp("ledger") / "card", {"DCIM/other.wav": footage.voice_wav()})
     device = web.service.register_device(other, web.administrator, label="资产")
     return {
-        "device": device.id, "recording": web.recordings["talk"].id, "kind": "poster", "slot": fresh.slot, "agent": spare.id,
-        "unit": web.units["执法二科"], "schedule": tried_schedule(web),
+        "disc": "mat_01a21a5ea63372baa2bc02343479f2de", "device": device.id, "recording": web.recordings["talk"].id, "kind": "poster", "paper": "cover", "slot": fresh.slot, "agent": spare.id,
+        "unit": web.units["执法二科"], "book": "csv", "schedule": tried_schedule(web),
+        "hold": a_hold(web),
+        "matter": (demo := demo_matter(web)), "case": demo, "matter_kind": "demo", "written_as": "csv", "document": "doc_01a21a5ea63372baa2bc02343479f2de",
     }  # fmt: skip
+
+
+def demo_matter(web: WebHome) -> str:
+    """A request that somebody of no department asked for."""
+    asker = web.person("请求人", "unit_leader")
+    return web.house.matters.open(asker, "demo", {"title": "调看"}).id
+
+
+def a_hold(web: WebHome) -> str:
+    """A hold on a recording."""
+    given = {"type": "audit", "title": "a", "why": "a", "review_on": in_a_month(web)}
+    links = [NewLink(role="held", target=web.recordings["other"].id)]
+    return web.house.matters.open(web.person("审计员", "auditor"), "hold", given, links=links).id
+
+
+def in_a_month(web: WebHome) -> str:
+    """A day to come, by the home's clock."""
+    return local_date(web.house.clock.now().wall + timedelta(days=30)).isoformat()
 
 
 def tried_schedule(web: WebHome) -> str:
@@ -167,7 +266,10 @@ _NUMBERS = count(1)
 
 def ask(visitor: Visitor, method: str, path: str, wanted: Row, values: dict[str, str]):
     filled = {**values, "n": next(_NUMBERS)}
-    body = {name: str(value).format(**filled) for name, value in wanted.body.items()}
+    body = {
+        name: [one.format(**filled) for one in value] if isinstance(value, list) else str(value).format(**filled)
+        for name, value in wanted.body.items()
+    }
     where = path.format(**filled)
     if wanted.form:
         return visitor.request(
