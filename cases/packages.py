@@ -14,25 +14,37 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from cases import package_form
 from cases.dossier_parts import DOSSIERS
-from cases.package_build import PackageReceipt, write_package
-from cases.package_content import VERIFY_LIST_PATH, PackageForm
+from cases.package_build import PackageReceipt, bag_of, write_package
+from cases.package_content import VERIFY_LIST_PATH, Content, PackageForm
 from cases.package_gather import Gathering, PackageParts, recordings_of, require_sealed, title_of, treatments_of
 from catalogue.matters import MatterFilter, MatterRow
-from documents.bagit import Progress, bag_info, receipt_of
+from documents.bagit import BagFile, Progress, bag_info, receipt_of, whole_bag
+from documents.zipped import zip_chunks
 from evidence.digest import sha256_of
 from evidence.durable import make_dirs
-from evidence.errors import BlobConflictError, ManifestInvalidError, NotFoundError, PolicyUnmetError
+from evidence.errors import (
+    BlobConflictError,
+    InvalidInputError,
+    ManifestInvalidError,
+    NotFoundError,
+    PolicyUnmetError,
+    StateConflictError,
+)
 from evidence.ids import MatterId
 from evidence.model import Action, Actor, ObjectScope
 from matters.looking import MatterView
 from matters.turn import Asked, NewLink
 from matters.values import checked
+
+#: Where a package went that was sent to a browser or a program.
+DOWNLOADED: Final = "download"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +53,7 @@ class Order:
 
     Attributes:
         case: Which case.
-        target: The folder to be written; its parent exists.
+        target: The folder to be written; its parent exists. None to have the package sent (:meth:`CasePackages.download`).
         form: For whom.
         purpose: One of the purposes of use (:data:`cases.access_parts.PURPOSES`).
         recipient: Who gets it.
@@ -49,7 +61,7 @@ class Order:
     """
 
     case: MatterId
-    target: Path
+    target: Path | None
     form: PackageForm
     purpose: str
     recipient: str
@@ -84,9 +96,11 @@ class CasePackages:
             ConfigError: The fonts are missing. StoreFullError, StoreError, DigestMismatchError: While writing; the package stays
                 "being made" and the same order continues it.
         """
+        if order.target is None:
+            raise InvalidInputError("a package is written to a folder", todo="Name a folder, or download it.")
         view = self._case(actor, order.case)
         target = order.target.resolve()
-        row = self._going_on(actor, order, target)
+        row = self._going_on(actor, order, str(target))
         if target.exists():
             if row is None or not _is_package(target, row.number):
                 raise BlobConflictError(
@@ -94,14 +108,53 @@ class CasePackages:
                 )
             receipt = PackageReceipt(receipt_of(target), _digest_of_list(target))  # whole, and not entered yet
             return Made(self._finished(actor, row, receipt), receipt)
-        row = row or self._ordered(actor, order, view, target)
+        row = row or self._ordered(actor, order, view, str(target))
         with self._scratch() as scratch:
-            gathering = Gathering(self._parts, view, row)
-            content = gathering.content(actor)
-            if order.form is PackageForm.FULL:
-                content = replace(content, items=gathering.with_clips(content.items, scratch))
-            receipt = write_package(target, content, progress=progress)
+            receipt = write_package(target, self._content(actor, view, row, scratch), progress=progress)
         return Made(self._finished(actor, row, receipt), receipt)
+
+    def download(self, actor: Actor, order: Order) -> tuple[MatterRow, Iterator[bytes]]:
+        """A package as one ZIP file, made while it is sent; nothing of it but its clips lies on a disk meanwhile.
+
+        Everything that can be refused is refused before the first byte. The package is entered before it, and as made after
+        the last; a stream that breaks off leaves it "being made", what arrived is no ZIP file, and the next download is the
+        same package.
+
+        Raises:
+            As :meth:`export`, but for what only writing meets.
+        """
+        view = self._case(actor, order.case)
+        row = self._going_on(actor, order, DOWNLOADED) or self._ordered(actor, order, view, DOWNLOADED)
+        stack = contextlib.ExitStack()
+        try:
+            scratch = stack.enter_context(self._scratch())
+            content = self._content(actor, view, row, scratch)
+            bag, list_sha256 = bag_of(content)
+            files, receipt = whole_bag(bag)
+        except BaseException:
+            stack.close()
+            raise
+        return row, self._sent(actor, row, files, PackageReceipt(receipt, list_sha256), stack)
+
+    def _sent(
+        self,
+        actor: Actor,
+        row: MatterRow,
+        files: Sequence[BagFile],
+        receipt: PackageReceipt,
+        stack: contextlib.ExitStack,
+    ) -> Iterator[bytes]:
+        with stack:
+            yield from zip_chunks(row.number, files, at=row.opened_at)
+            with contextlib.suppress(StateConflictError):  # sent twice at once: the other one has said so
+                self._finished(actor, row, receipt)
+
+    def _content(self, actor: Actor, view: MatterView, row: MatterRow, scratch: Path) -> Content:
+        gathering = Gathering(self._parts, view, row)
+        content = gathering.content(actor)
+        if row.facts["form"] != PackageForm.FULL:
+            return content
+        return replace(content, items=gathering.with_clips(content.items, scratch))
 
     # --- who may ------------------------------------------------------------------------------------------------------
     def _case(self, actor: Actor, case: MatterId) -> MatterView:
@@ -113,21 +166,21 @@ class CasePackages:
         self._parts.authoriser.require(actor, Action.CASE_EXPORT, scope, detail=f"package {view.row.number}")
         return view
 
-    def _going_on(self, actor: Actor, order: Order, target: Path) -> MatterRow | None:
-        """The package this person was making at this very target, if it was cut off."""
+    def _going_on(self, actor: Actor, order: Order, place: str) -> MatterRow | None:
+        """The package this person was making at this very place, if it was cut off."""
         wanted = MatterFilter(kinds=(package_form.KIND,), states=(package_form.MAKING,), target=order.case)
         with self._parts.catalogue.read() as uow:
             rows = uow.matters.find(wanted, limit=1000)
         for row in rows:
-            same = row.facts.get("form") == order.form.value and row.words.get("place") == str(target)
+            same = row.facts.get("form") == order.form.value and row.words.get("place") == place
             if same and row.opened_by == actor.agent:
                 return row
         return None
 
-    def _ordered(self, actor: Actor, order: Order, view: MatterView, target: Path) -> MatterRow:
+    def _ordered(self, actor: Actor, order: Order, view: MatterView, place: str) -> MatterRow:
         values = {
             "title": title_of(view), "form": order.form.value, "purpose": order.purpose, "recipient": order.recipient,
-            "authority": order.authority, "place": str(target),
+            "authority": order.authority, "place": place,
         }  # fmt: skip
         form = self._parts.desk.forms.of(package_form.KIND)
         facts, words = checked(form.opening.fields, {name: value for name, value in values.items() if value})

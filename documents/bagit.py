@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -335,26 +336,52 @@ def _write(folder: Path, target: Path, bag: Bag, progress: Progress) -> BagRecei
     writing = _Writing(folder, bag, progress)
     for file in bag.files:
         writing.file(file)
-    payload = {path: digest for path, digest in writing.digests.items() if path.startswith(f"{PAYLOAD}/")}
     sizes = {file.path: file.size_bytes for file in bag.files}
-    payload_bytes = sum(sizes[path] for path in payload)
+    lists, receipt = _lists(target, bag.info, writing.digests, sizes)
     make_dirs(folder / PAYLOAD)
-    tags = {path: digest for path, digest in writing.digests.items() if path not in payload}
-    info = [*bag.info, ("Bag-Size", _size_text(payload_bytes)), ("Payload-Oxum", f"{payload_bytes}.{len(payload)}")]
-    manifest = _manifest(payload)
-    for name, content in (
-        (INFO, "".join(f"{label}: {_one_line(value)}\n" for label, value in info).encode("utf-8")),
-        (MANIFEST, manifest),
-    ):
+    for name, content in lists:  # the declaration is the last of them
         publish(folder / name, content)
-        tags[name] = hashlib.sha256(content).hexdigest()
-    tags[DECLARATION] = hashlib.sha256(_DECLARED).hexdigest()
-    publish(folder / TAG_MANIFEST, _manifest(tags))
-    publish(folder / DECLARATION, _DECLARED)
     for directory, _, _ in os.walk(folder):
         fsync_dir(Path(directory))
     give_name(folder, target)
-    return BagReceipt(target, hashlib.sha256(manifest).hexdigest(), len(payload), payload_bytes, writing.digests)
+    return receipt
+
+
+def _lists(
+    folder: Path, info: Sequence[tuple[str, str]], digests: Mapping[str, str], sizes: Mapping[str, int]
+) -> tuple[list[tuple[str, bytes]], BagReceipt]:
+    """The four files that make a folder a bag, in the order in which they are written."""
+    payload = {path: digest for path, digest in digests.items() if path.startswith(f"{PAYLOAD}/")}
+    payload_bytes = sum(sizes[path] for path in payload)
+    lines = [*info, ("Bag-Size", _size_text(payload_bytes)), ("Payload-Oxum", f"{payload_bytes}.{len(payload)}")]
+    manifest = _manifest(payload)
+    written = [
+        (INFO, "".join(f"{label}: {_one_line(value)}\n" for label, value in lines).encode("utf-8")), (MANIFEST, manifest),
+    ]  # fmt: skip
+    tags = {path: digest for path, digest in digests.items() if path not in payload}
+    tags |= {name: hashlib.sha256(content).hexdigest() for name, content in (*written, (DECLARATION, _DECLARED))}
+    written += [(TAG_MANIFEST, _manifest(tags)), (DECLARATION, _DECLARED)]
+    receipt = BagReceipt(folder, hashlib.sha256(manifest).hexdigest(), len(payload), payload_bytes, dict(digests))
+    return written, receipt
+
+
+def whole_bag(bag: Bag) -> tuple[list[BagFile], BagReceipt]:
+    """Every file of a bag with its lists, to be sent rather than written (:mod:`documents.zipped`).
+
+    Raises:
+        InvalidInputError: As :func:`write_bag`; also for a file without a stated digest, which could not be listed unread.
+    """
+    _check(bag)
+    unknown = next((file.path for file in bag.files if not file.sha256), None)
+    if unknown is not None:
+        raise InvalidInputError(f"{unknown!r} has no stated digest")
+    digests = {file.path: file.sha256 for file in bag.files}
+    lists, receipt = _lists(Path(), bag.info, digests, {file.path: file.size_bytes for file in bag.files})
+    return [*bag.files, *(_in_memory(name, content) for name, content in lists)], receipt
+
+
+def _in_memory(path: str, content: bytes) -> BagFile:
+    return BagFile(path, len(content), lambda: io.BytesIO(content), hashlib.sha256(content).hexdigest())
 
 
 def _one_line(value: str) -> str:

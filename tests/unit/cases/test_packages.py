@@ -3,6 +3,7 @@
 import hashlib
 import io
 import subprocess
+import zipfile
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,14 @@ from access.reading import scopes_of
 from cases.package_content import PackageForm
 from cases.packages import CasePackages, Order, PackageParts
 from evidence.clock import to_text
-from evidence.errors import AccessDeniedError, BlobConflictError, NotFoundError, PolicyUnmetError, StoreError
+from evidence.errors import (
+    AccessDeniedError,
+    BlobConflictError,
+    DigestMismatchError,
+    NotFoundError,
+    PolicyUnmetError,
+    StoreError,
+)
 from evidence.events import RecordingArchived
 from matters.paper_copies import KeepParts
 from matters.papers import PaperDesk, PaperParts
@@ -27,7 +35,7 @@ from support.repository import ROOT
 class Scene:
     """A home with a case of two recordings, its leader, and the services around packages."""
 
-    def __init__(self, home, tmp_path):
+    def __init__(self, home, tmp_path, *, describe=False):
         self.home, self.root = home, tmp_path / "out"
         self.root.mkdir()
         self.desk = home.desk()
@@ -51,7 +59,7 @@ class Scene:
         )  # fmt: skip
         self.leader = home.agent("赵六", "unit_leader")
         self.chief = home.agent("孙七", "unit_leader")
-        self.rows = home.ingest({"MOVI0001.mp4": phone_mp4(), "MOVI0002.mp4": talking_mp4()}, describe=True)
+        self.rows = home.ingest({"MOVI0001.mp4": phone_mp4(), "MOVI0002.mp4": talking_mp4()}, describe=describe)
         self.officer = home.agent("钱八", "officer")
         links = [NewLink(role="footage", target=row.id) for row in self.rows]
         values = {
@@ -65,7 +73,7 @@ class Scene:
 
     def order(self, name="包", form=PackageForm.FULL, **changes):
         given = {"purpose": "litigation", "recipient": "示例区人民法院", "authority": "应诉通知书〔2026〕8号"}
-        return Order(case=self.case.id, target=self.root / name, form=form, **{**given, **changes})
+        return Order(case=self.case.id, target=self.root / name if name else None, form=form, **{**given, **changes})
 
     def archive(self):
         now = self.home.clock.now()
@@ -125,7 +133,8 @@ def test_r19_a_package_is_entered_with_its_digests_and_every_original_as_exporte
     verified(home)
 
 
-def test_clips_of_the_case_are_cut_to_the_picture_and_marks_are_told(scene):
+def test_clips_of_the_case_are_cut_to_the_picture_and_marks_are_told(home, tmp_path):
+    scene = Scene(home, tmp_path, describe=True)
     row = max(scene.rows, key=lambda one: one.duration_ms or 0)
     act = {"recording": row.id, "clip_from": "0:02", "clip_to": "0:04.500", "clip_note": "当事人推搡"}
     scene.desk.act(scene.leader, scene.case.id, "clip", act)
@@ -149,6 +158,57 @@ def test_clips_of_the_case_are_cut_to_the_picture_and_marks_are_told(scene):
     assert "0:00:02.000 – 0:00:04.500 当事人推搡" in page
     assert "0:00:06.000 车牌" in page
     assert clip.name[:4] in {path.name[:4] for path in (folder / "data/音像").iterdir()}
+
+
+def test_a_package_that_is_sent_is_the_same_bag_in_one_file(scene, home, tmp_path):
+    row, chunks = scene.packages.download(scene.leader, scene.order(name=None))
+    sent = tmp_path / "sent.zip"
+    with sent.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+    with zipfile.ZipFile(sent) as container:
+        assert container.testzip() is None
+        container.extractall(tmp_path / "unpacked")
+    assert subprocess.run(["7z", "t", str(sent)], capture_output=True, check=False).returncode == 0
+    folder = tmp_path / "unpacked" / row.number
+    assert bagit.Bag(str(folder)).validate()
+    assert len(list((folder / "data/音像").iterdir())) == 2
+    with home.catalogue.read() as uow:
+        made = uow.matters.get(row.id)
+    assert made.state == "made"
+    assert made.facts["manifest_sha256"] == hashlib.sha256((folder / "manifest-sha256.txt").read_bytes()).hexdigest()
+    assert not list(tmp_path.glob("scratch/package-*"))
+    verified(home)
+
+
+def test_a_package_whose_sending_broke_off_is_no_file_and_is_sent_again_as_the_same_one(scene, home, tmp_path):
+    row, chunks = scene.packages.download(scene.leader, scene.order(name=None))
+    sent = tmp_path / "half.zip"
+    sent.write_bytes(next(chunks) + next(chunks))
+    chunks.close()
+    assert not zipfile.is_zipfile(sent)
+    again, chunks = scene.packages.download(scene.leader, scene.order(name=None))
+    assert again.id == row.id
+    assert b"".join(chunks)
+    assert len([one for one in home.entries("access.allowed") if one["action"] == "recording.export"]) == 2
+
+
+def test_a_bad_copy_breaks_the_sending_off(scene, monkeypatch, tmp_path):
+    opened = scene.blobs.open
+    monkeypatch.setattr(
+        scene.blobs, "open", lambda sha256, **rest: io.BytesIO(opened(sha256, **rest).read()[:-1] + b"x")
+    )
+    _, chunks = scene.packages.download(scene.leader, scene.order(name=None))
+    got = bytearray()
+
+    def receive():
+        for chunk in chunks:
+            got.extend(chunk)
+
+    with pytest.raises(DigestMismatchError):
+        receive()
+    (tmp_path / "x.zip").write_bytes(got)
+    assert not zipfile.is_zipfile(tmp_path / "x.zip")
 
 
 def test_r17_archived_footage_leaves_only_under_a_grant(scene, home):
