@@ -14,6 +14,8 @@ from evidence.ids import RecordingId
 from evidence.model import RecordingState
 from ingest.docking import OffloadResult
 from ingest.release import ClearResult
+from retention.classification import is_unclassified
+from retention.flags import standing
 
 
 def survey_json(survey: Survey) -> dict[str, Any]:
@@ -25,6 +27,7 @@ def survey_json(survey: Survey) -> dict[str, Any]:
 def recording_json(uow: UnitOfWork, row: RecordingRow, *, directory: dict[str, str]) -> dict[str, Any]:
     """One recording as the command line tells it."""
     blob = uow.blobs.get(row.sha256) if row.sha256 is not None else None
+    rules = uow.rules.of(row.id)
     device = uow.devices.get(row.device)
     return {
         "id": row.id,
@@ -45,6 +48,9 @@ def recording_json(uow: UnitOfWork, row: RecordingRow, *, directory: dict[str, s
         "quarantine_reason": row.quarantine_reason,
         "duplicate_of": row.duplicate_of or "",
         "attached_to": row.attached_to or "",
+        "category": rules.category,
+        "unclassified": is_unclassified(row, rules),
+        "flags": sorted(standing(rules)),
         "copies": [
             {
                 "store": copy.store, "domain": copy.domain, "key": copy.key, "version": copy.version,

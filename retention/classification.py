@@ -40,7 +40,7 @@ from retention.record_list_form import items_in_force
 from retention.schedule import ClassRow
 
 #: Recordings of one act.
-BULK_MAX: Final = 2000
+BULK_MAX: Final = 1000
 _AT_ONCE: Final = 100
 #: Why a recording of a list is left as it is: stable codes, translated by the interfaces.
 DUPLICATE, GOING, SAME, CHANGED = "duplicate", "going", "same", "changed"
@@ -151,8 +151,13 @@ class Classifier:
         self._woken = woken
 
     # --- looking ------------------------------------------------------------------------------------------------------
-    def choices(self) -> Choices:
-        """Categories and entries a person can choose from; empty categories: the schedule in force names none."""
+    def choices(self, actor: Actor) -> Choices:
+        """Categories and entries a person can choose from; empty categories: the schedule in force names none.
+
+        Raises:
+            AccessDeniedError: Not theirs to see (entered).
+        """
+        self._authoriser.require(actor, Action.SCHEDULE_SEE, detail="categories")
         with self._catalogue.read() as uow:
             rows = schedules_of(uow).current.rows
             items = items_in_force(uow, local_date(self._clock.now().wall))
@@ -378,6 +383,12 @@ class Classifier:
             return self._recorder.record(uow.outbox, event, at=now)
 
         return record
+
+
+def is_unclassified(row: RecordingRow, rules: RulesRow) -> bool:
+    """Whether a recording waits for somebody to classify it; side files and duplicates follow another recording."""
+    stored = row.state in (RecordingState.STORED, RecordingState.RELEASED)
+    return stored and row.attached_to is None and not rules.category and not _is_going(rules)
 
 
 def _plan(rows: Sequence[RecordingRow], rules: Mapping[RecordingId, RulesRow], category: str, item: str) -> Plan:

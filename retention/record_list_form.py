@@ -19,7 +19,7 @@ from evidence.calendar import local_date
 from evidence.canonical import dumps
 from evidence.clock import Clock
 from evidence.digest import sha256_of
-from evidence.errors import InvalidInputError, PolicyUnmetError
+from evidence.errors import InvalidInputError, PolicyUnmetError, StateConflictError
 from evidence.model import Action, Actor
 from evidence.ports import Authoriser
 from matters.desk import MatterDesk
@@ -94,11 +94,13 @@ class ListPreview:
         read: Its rows, what is wrong with others, and what a person is to know.
         difference: What it changes.
         in_force: Number of the list it is compared with; empty without one.
+        sha256: Of the file.
     """
 
     read: ReadList
     difference: Difference
     in_force: str
+    sha256: str
 
 
 class RecordLists:
@@ -127,10 +129,20 @@ class RecordLists:
         with self._catalogue.read() as uow:
             return self._preview(uow, data)
 
-    def propose(self, actor: Actor, data: bytes, *, title: str, in_force_from: date) -> MatterRow:
+    def propose(
+        self, actor: Actor, data: bytes, *, title: str, in_force_from: date, looked_at: str = ""
+    ) -> MatterRow:  # fmt: skip
         """Propose a list from a file. Durable on return.
 
+        Args:
+            actor: Who proposes it.
+            data: The file.
+            title: What it is called.
+            in_force_from: The day it comes into force, if it is approved by then.
+            looked_at: SHA-256 of the file that was looked at before; another file is refused.
+
         Raises:
+            StateConflictError: Another file was looked at.
             AccessDeniedError: Not theirs to propose (entered).
             PolicyUnmetError: Rows cannot be read, or nothing is changed; nothing was entered.
             InvalidInputError, LimitExceededError: No such file.
@@ -138,6 +150,10 @@ class RecordLists:
         self._authoriser.require(actor, Action.SCHEDULE_PROPOSE, detail="record-list.propose")
         if not title.strip() or len(title) > 200:
             raise InvalidInputError("the list needs a title", kept="Nothing was entered.")
+        if looked_at and looked_at != sha256_of(data).hex:
+            raise StateConflictError(
+                "this is not the file that was looked at", kept="Nothing was entered.", todo="Look at this one first."
+            )
         with self._catalogue.begin() as uow:
             found = self._preview(uow, data)
             if found.read.unreadable:
@@ -174,8 +190,9 @@ class RecordLists:
         stands = list_in_force(uow, self._today())
         before = [] if stands is None else items_of(stands)
         return ListPreview(
-            read=read, difference=compared(before, read.items), in_force=stands.number if stands is not None else ""
-        )
+            read=read, difference=compared(before, read.items), in_force=stands.number if stands is not None else "",
+            sha256=sha256_of(data).hex,
+        )  # fmt: skip
 
     def _today(self) -> date:
         return local_date(self._clock.now().wall)

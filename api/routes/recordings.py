@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -50,6 +50,10 @@ def list_recordings(
     quarantined: bool | None = None,
     late: bool | None = None,
     important: bool | None = None,
+    category: Annotated[str, Query(max_length=200)] = "",
+    flag: Annotated[list[Literal["complaint", "obstruction", "sensitive", "long-term"]] | None, Query()] = None,
+    unclassified: bool | None = None,
+    held: bool | None = None,
     text: Annotated[str, Query(max_length=200)] = "",
     cursor: Annotated[str, Query(max_length=400)] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -59,7 +63,8 @@ def list_recordings(
         started_from=_aware(started_from), started_to=_aware(started_to),
         officer=AgentId(officer) if officer else None, device=DeviceId(device) if device else None,
         unit=UnitId(unit) if unit else None, states=frozenset(state or ()), kinds=frozenset(kind or ()),
-        quarantined=quarantined, late=late, important=important, text=text,
+        quarantined=quarantined, late=late, important=important, category=category, flags=frozenset(flag or ()),
+        unclassified=unclassified, held=held, text=text,
     )  # fmt: skip
     page = services.reading.list_recordings(actor, wanted=wanted, cursor=cursor, limit=limit)
     return RecordingsAnswer(

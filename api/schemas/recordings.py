@@ -8,7 +8,10 @@ from typing import Any
 from access import RecordingItem, RecordingView
 from api.schemas.common import Answer, Moment
 from catalogue.records import FindingRow, RecordingRow, TimelineRow
+from catalogue.rules import RulesRow
 from evidence.model import Copy
+from retention.classification import is_unclassified
+from retention.flags import standing
 
 
 class RecordingAnswer(Answer):
@@ -37,6 +40,10 @@ class RecordingAnswer(Answer):
     sha256: str
     sm3: str
     stored_at: Moment | None
+    category: str
+    item: str
+    unclassified: bool
+    flags: list[str]
     damage: list[str]
 
 
@@ -134,7 +141,7 @@ class VerifyAnswer(Answer):
 
 
 def recording_answer(
-    row: RecordingRow, *, hand_in: str, archived: bool, damage: Sequence[FindingRow]
+    row: RecordingRow, *, hand_in: str, archived: bool, rules: RulesRow, damage: Sequence[FindingRow]
 ) -> RecordingAnswer:
     """One row as the API tells it."""
     return RecordingAnswer(
@@ -144,13 +151,16 @@ def recording_answer(
         started_source=row.started_source, duration_ms=row.duration_ms, deadline_at=row.deadline_at, hand_in=hand_in,
         archived=archived, quarantine_reason=row.quarantine_reason, verdict=row.verdict,
         sha256=row.sha256.hex if row.sha256 else "", sm3=row.sm3.hex if row.sm3 else "", stored_at=row.stored_at,
+        category=rules.category, item=rules.item, unclassified=is_unclassified(row, rules), flags=sorted(standing(rules)),
         damage=sorted({finding.kind for finding in damage}),
     )  # fmt: skip
 
 
 def item_answer(item: RecordingItem) -> RecordingAnswer:
     """One list item as the API tells it."""
-    return recording_answer(item.row, hand_in=item.hand_in, archived=item.archived, damage=item.damage)
+    return recording_answer(
+        item.row, hand_in=item.hand_in, archived=item.archived, rules=item.rules, damage=item.damage
+    )
 
 
 def entry_answer(entry: TimelineRow) -> EntryAnswer:
@@ -170,7 +180,9 @@ def _copy(copy: Copy) -> CopyAnswer:
 def detail_answer(view: RecordingView) -> RecordingDetailAnswer:
     """The whole of one recording as the API tells it."""
     return RecordingDetailAnswer(
-        recording=recording_answer(view.row, hand_in=view.hand_in, archived=view.archived, damage=view.damage),
+        recording=recording_answer(
+            view.row, hand_in=view.hand_in, archived=view.archived, rules=view.rules, damage=view.damage
+        ),
         watchable=view.watchable,
         names=[NameAnswer(name=n.name, path=n.path, seen_at=n.seen_at, important=n.important) for n in view.names],
         copies=[_copy(copy) for copy in view.copies],

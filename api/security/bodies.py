@@ -18,7 +18,9 @@ from api.security.csrf import SAFE_METHODS
 
 BODY_BYTES_MAX: Final = 64 << 10
 #: Routes that read their body themselves, a piece at a time.
-_STREAMED: Final = re.compile(r"/(?:api/v1/matters|matters/one)/mat_[0-9a-f]{32}/documents")
+_STREAMED: Final = re.compile(
+    r"/(?:api/v1/matters|matters/one)/mat_[0-9a-f]{32}/documents|/(?:api/v1/)?record-lists(?:/preview)?"
+)
 
 
 class BodyLimit:

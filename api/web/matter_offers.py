@@ -13,7 +13,7 @@ from api.web import matter_words
 from api.web.marks import Mark
 from catalogue.matters import MatterFilter
 from evidence.ids import RecordingId
-from evidence.model import Actor
+from evidence.model import Action, Actor
 from matters.form import Act, FieldKind, Form
 
 _REC: Final = "rec"
@@ -60,7 +60,7 @@ def taking(act: Act, *, count: int) -> tuple[str, bool] | None:
 
 def to_open(services: Services, actor: Actor, shower: Shower, *, count: int) -> list[tuple[str, Offer]]:
     """Group and offer for every kind that this person may open and whose opening takes recordings."""
-    offers = []
+    offers = _classify(services, actor, shower)
     for form in services.matters.kinds(actor):
         taken = taking(form.opening, count=count)
         if taken is None or not services.matters.may_open(actor, form.kind):
@@ -69,6 +69,14 @@ def to_open(services: Services, actor: Actor, shower: Shower, *, count: int) -> 
         offer = Offer(word=word, path=f"/matters/{form.kind}/new", input=taken[0], single=taken[1])
         offers.append((shower.say(form.group or matter_words.NO_GROUP[""]), offer))
     return offers
+
+
+def _classify(services: Services, actor: Actor, shower: Shower) -> list[tuple[str, Offer]]:
+    if Action.RECORDING_CLASSIFY not in services.gate.offered(actor):
+        return []
+    return [
+        (shower.say("Retention"), Offer(word=shower.say("Classify recordings"), path="/classify", input="recording"))
+    ]
 
 
 def standing(services: Services, actor: Actor, shower: Shower, *, text: str, count: int) -> list[Offer]:
@@ -111,7 +119,7 @@ def about(services: Services, actor: Actor, shower: Shower, recording: Recording
 def may_begin(services: Services, actor: Actor, offered: Collection[Form] | None = None) -> bool:
     """Whether chosen recordings could be of any use to this person: whether lists offer to choose."""
     forms = services.matters.kinds(actor) if offered is None else offered
-    return any(
+    return Action.RECORDING_CLASSIFY in services.gate.offered(actor) or any(
         _any_takes(form, 1) or (taking(form.opening, count=1) and services.matters.may_open(actor, form.kind))
         for form in forms
     )

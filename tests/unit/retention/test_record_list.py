@@ -117,7 +117,7 @@ def test_r11_a_list_is_proposed_by_one_and_approved_by_another_and_its_entries_c
         items = items_in_force(uow, today)
         assert items_in_force(uow, today - timedelta(days=1)) == []
     classifier = Classifier(home.catalogue, authoriser=home.gate, recorder=home.recorder, clock=home.clock)
-    assert [one.title for one in classifier.choices().items] == [one.title for one in items]
+    assert [one.title for one in classifier.choices(manager).items] == [one.title for one in items]
     [footage_row] = home.ingest({gb_name(): footage.voice_mp3()})
     with pytest.raises(InvalidInputError, match="belongs to the category"):
         classifier.classify(manager, [footage_row.id], item=items[0].code, category="street")
