@@ -7,7 +7,10 @@ from datetime import timedelta
 import pytest
 
 from access import DeniedError
+from assurance import DisclosureArchive, evidence_facts, rebuild
+from assurance.disclosures import generate_key
 from assurance.report import Verdict
+from catalogue import Catalogue
 from discs.check import check_by_itself
 from discs.drive import Drive
 from discs.image import image_path
@@ -376,3 +379,74 @@ def test_withdrawn_only_before_a_disc_was_burnt(archive):
     with pytest.raises(PolicyUnmetError):
         archive.desk.act(archive.maker, owner.id, "withdraw", {"why": "重复"})
     assert isinstance(owner.id, MatterId)
+
+
+class Cut(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("at", range(7))
+def test_cut_off_before_each_entry_the_same_orders_go_on(archive, monkeypatch, at):
+    """Every step is true before it is entered: what was cut off is done again or told, and nothing is entered twice."""
+    archive.flag(*archive.rows)
+    owner = archive.plan()
+    real, count = type(archive.desk).act_within, 0
+
+    def cut(self, *arguments, **named):
+        nonlocal count
+        count += 1
+        if count == at + 1:
+            raise Cut
+        return real(self, *arguments, **named)
+
+    def orders(name: str) -> None:
+        row = archive.work.build(archive.maker, owner.id)
+        for copy in "AB":
+            with archive.home.catalogue.read() as uow:
+                there = [
+                    one for one in discs_of(uow, owner.id)
+                    if one.facts["copy"] == copy and one.state not in (terms.SPOILT, terms.BURNING)
+                ]  # fmt: skip
+            drive = f"{copy}{name}"
+            disc = there[0] if there else archive.burn(row, drive, copy)
+            if disc.state == terms.BURNT:
+                archive.verify(disc, drive if not there else f"{copy}0")
+            with archive.home.catalogue.read() as uow:
+                disc = uow.matters.get(disc.id)
+            if disc.state == terms.VERIFIED:
+                archive.register(disc)
+
+    monkeypatch.setattr(type(archive.desk), "act_within", cut)
+    try:
+        orders("0")
+        ended = True
+    except Cut:
+        ended = False
+    monkeypatch.undo()
+    assert ended == (at >= 6)  # list, images, and for each copy burnt and read back
+    orders("1")
+    with archive.home.catalogue.read() as uow:
+        states = [one.state for one in discs_of(uow, owner.id)]
+        assert uow.matters.get(owner.id).state == "registered"
+    assert states.count("registered") == 2
+    assert set(states) <= {"registered", "spoilt"}
+    archive.sound()
+
+
+def test_sets_and_discs_come_back_with_a_rebuild(archive, tmp_path):
+    archive.made()
+    home = archive.home
+    disclosures = DisclosureArchive(generate_key(tmp_path / "key"), [home.root / "stores/second"], segment_entries=16)
+    home.seal()
+    disclosures.sync(home.catalogue)
+    empty = Catalogue.open(f"sqlite:///{tmp_path}/rebuilt.db", migrate=True)
+    try:
+        rebuild(
+            empty, published=home.published[0], vkey=home.vkey,
+            disclosures=disclosures.read_all(home.root / "stores/second"), stores=home.stores,
+        )  # fmt: skip
+        before, after = evidence_facts(home.catalogue), evidence_facts(empty)
+    finally:
+        empty.close()
+    assert before["matters"] == after["matters"]
+    assert len(before["matters"]) == 3
