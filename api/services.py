@@ -11,8 +11,8 @@ from typing import Protocol
 from access import Administration, Gate, Identity, Reading
 from access.directory import Directory
 from api.checks import Checks
-from assurance.statistics import StatisticsDesk
 from assurance.presence import AbsenceDesk
+from assurance.statistics import StatisticsDesk
 from assurance.store_reports import StorageDesk
 from cases.access_register import UseRegister
 from cases.dossiers import DossierDesk
@@ -26,9 +26,9 @@ from matters.desk import MatterDesk
 from matters.papers import PaperDesk
 from retention.classification import Classifier
 from retention.desk import RetentionDesk
-from retention.disposal_desk import ClearingDesk
 from retention.disc_papers import DiscPapers
 from retention.disc_queue import DiscDesk
+from retention.disposal_desk import ClearingDesk
 from retention.hold_desk import HoldDesk
 from retention.record_list_form import RecordLists
 

@@ -22,6 +22,7 @@ from matters.form import (
     APPROVER,
     PROPOSER,
     Act,
+    Choice,
     Column,
     Field,
     FieldKind,
@@ -117,7 +118,8 @@ _FIELDS: Final = (
     Field(name="signatory", word="Signatory", required=True, personal=True),
     Field(
         name="categories", word="Categories", kind=FieldKind.TABLE, required=True, most=200,
-        hint="category: codes of the schedule in force that are kept for a number of months",
+        columns=(Choice(code="category", word="Category"),),
+        hint="Codes of the schedule in force that are kept for a number of months.",
     ),
     Field(name="valid_from", word="Valid from", kind=FieldKind.DATE, required=True),
     Field(name="valid_until", word="Valid until", kind=FieldKind.DATE, required=True, hint="A year at most."),

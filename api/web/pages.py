@@ -30,8 +30,8 @@ from api.security import csrf as forgery
 from api.web import (
     admin_pages,
     classify_pages,
-    clearing_pages,
     classify_words,
+    clearing_pages,
     custody_words,
     disc_page,
     disc_words,

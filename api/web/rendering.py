@@ -43,10 +43,12 @@ MATTERS: Final = (
 MENU: Final = (
     MenuItem("/wall", "Dock wall", Action.OFFLOAD_LIST),
     MenuItem("/my", "My recordings", Action.RECORDING_LIST),
+    MenuItem("/unsorted", "Not sorted yet", Action.CASE_EDIT),
     MenuItem("/recordings", "Recordings", Action.RECORDING_LIST),
     MenuItem("/matters", "Matters", *MATTERS),
     MenuItem("/use-register", "Register of use", Action.REGISTER_SEE),
     MenuItem("/discs", "Discs", Action.DISC_SEE),
+    MenuItem("/clearing", "Clearing", Action.DISPOSAL_SEE),
     MenuItem("/devices", "Recorders", Action.DEVICE_LIST),
     MenuItem("/findings", "Findings", Action.FINDING_LIST),
     MenuItem("/people", "People", Action.PEOPLE_LIST),

@@ -34,6 +34,7 @@ REASONS: Final = {
     "medium": "the card could not be read in places",
     "source-changed": "changed on the recorder",
     "hostile-name": "suspicious name",
+    "came-back-after-clearing": "came back after it was lawfully cleared",
 }
 #: Where the start of a recording comes from.
 SOURCES: Final = {
@@ -56,8 +57,11 @@ ROLES: Final = {
 }
 #: What was done on the page of the people, and what stood in its way.
 DONE: Final = {
+    "nothing-due": "Nothing is due in this department that may be listed.",
     "matter-opened": "Opened.",
     "matter-acted": "Done and entered in the chain of custody.",
+    "classified": "Classified and entered in the chain of custody.",
+    "classified-already": "It is classified so already.",
     "matter-filed": "The document is on file; its copies were read back.",
     "agent": "The person has been added.",
     "unit": "The unit has been added.",
@@ -101,6 +105,7 @@ FINDINGS: Final = {
     "copy-missing": "A copy is missing",
     "key-missing": "A copy is there and its key is not",
     "lock-not-renewed": "A lock could not be renewed",
+    "dates-not-computed": "Dates of keeping cannot be computed",
     "lock-record": "A lock record was changed",
     "hold-not-kept": "A store does not keep a hold",
     "hold-review-overdue": "The review of a hold is overdue",
@@ -361,6 +366,9 @@ CHIPS: Final = {
     "quarantined": "Quarantine",
     "important": "Device mark",
     "damaged": "Tamper or loss found",
+    "unclassified": "Unclassified",
+    "flagged": "Flagged",
+    "held": "Held",
 }
 TILES: Final = {
     "kept": "Recordings kept",

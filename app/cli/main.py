@@ -20,8 +20,9 @@ _VERSION: Final = "0.1.0"
 _INTERRUPTED: Final = 130
 _UNHEARD: Final = 141
 _COMMANDS: Final = (
-    "init", "serve", "ingest", "devices", "recordings", "storage", "verify", "fixity", "findings", "retention", "use",
-    "matter", "case", "disc", "statistics", "brake", "log", "rebuild", "backup", "restore", "keys", "user", "doctor", "demo",
+    "init", "serve", "ingest", "devices", "recordings", "storage", "verify", "fixity", "findings", "retention",
+    "disposal", "absence", "hold", "use", "matter", "case", "disc", "statistics", "brake", "log", "rebuild", "backup",
+    "restore", "keys", "user", "doctor", "demo",
 )  # fmt: skip
 
 

@@ -26,12 +26,12 @@ def presence_command(wanted: str, *, home: str | None, as_json: bool, login: str
     with acting(home, login) as (house, actor):
         found = answers(house.catalogue, house.gate, actor, wanted)
     if as_json:
-        print_json([_json(one) for one in found])
+        print_json([presence_json(one) for one in found])
         return
     if not found:
         click.echo(say("About {name}: {answer}", name=wanted, answer=say("never received")))
     for one in found:
-        click.echo(say("About {name}: {answer}", name=one.recording, answer=_word(one)))
+        click.echo(say("About {name}: {answer}", name=one.recording, answer=presence_word(one)))
         for proof in one.proofs:
             entry = proof.entry if proof.index is None else f"{proof.index} {proof.entry}"
             click.echo(
@@ -42,7 +42,8 @@ def presence_command(wanted: str, *, home: str | None, as_json: bool, login: str
             )
 
 
-def _word(found: Presence) -> str:
+def presence_word(found: Presence) -> str:
+    """The answer, in words of the screen."""
     return {
         Answer.HELD: say("held"),
         Answer.INCOMING: say("being brought in"),
@@ -54,7 +55,8 @@ def _word(found: Presence) -> str:
     }[found.answer]
 
 
-def _json(found: Presence) -> dict[str, Any]:
+def presence_json(found: Presence) -> dict[str, Any]:
+    """The answer about one recording, for programs."""
     return {
         "recording": found.recording, "answer": found.answer.value, "sha256": found.sha256, "duplicate_of": found.of,
         "answer_of_kept": found.of_answer.value if found.of_answer else "",
