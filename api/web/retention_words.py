@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from api.web import words
 from api.web.i18n import translate
 from api.web.marks import BUSY, GOOD, UNKNOWN, WARN, Mark
 from api.web.units import local_time
+from cases.forms import FORMS
 from catalogue.records import RecordingRow
 from evidence.calendar import local_date
 from evidence.model import Actor, RecordingState
 from retention.decide import Reason, Standing, Why
 from retention.desk import RetentionDesk, RetentionView
+from retention.disposal_forms import BATCH_FORM
+from retention.hold_form import TYPES
 
 STANDINGS: Final = {
     Standing.GONE: Mark(UNKNOWN, "stop", "Lawfully cleared, or being cleared"),
@@ -95,13 +99,27 @@ def keeping_text(term: str, language: str) -> str:
     return translate(TERMS.get(term) or FLAGS.get(term) or term, language) if term in TERMS | FLAGS else term
 
 
+def _detail(reason: Reason, language: str) -> str:
+    """The kind of a hold or procedure, the stage of a batch, the source of a time, or a period, in words."""
+    code = reason.detail
+    if reason.why in _BEGIN:
+        return translate(words.SOURCES.get(code, ""), language) if code in words.SOURCES else code
+    if reason.why is Why.HOLD:
+        return translate(next((one.word for one in TYPES if one.code == code), ""), language) or code
+    if reason.why is Why.PROCEDURE:
+        return translate(next((one.word for one in FORMS if one.kind == code), ""), language) or code
+    if reason.why in (Why.IN_BATCH, Why.GONE):
+        return translate(next((one.word for one in BATCH_FORM.states if one.code == code), ""), language) or code
+    return keeping_text(code, language)
+
+
 def reason_line(reason: Reason, language: str) -> str:
     """One reason in one line: what it rests on, its number, its period, its moment."""
     parts = [translate(WHY[reason.why], language)]
     if reason.subject:
         parts.append(reason.subject)
     if reason.detail:
-        parts.append(keeping_text(reason.detail, language))
+        parts.append(_detail(reason, language))
     if reason.at is not None:
         if reason.why in _BEGIN:
             parts.append(local_time(reason.at))
