@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from api.matters.names import Names
 from api.matters.showing import Shower
+from api.web.dossier_words import KIND_WORDS
 from api.web.units import local_time, size_text
 from cases import dossier_parts, fixation
 from cases.dossiers import Dossier, Piece
@@ -37,14 +38,8 @@ from documents.covers import VolumeCover
 from documents.values import Value
 from documents.words import Language
 from evidence.clock import from_text, to_text
-from evidence.model import RecordingKind
 from matters.looking import MatterView
 
-#: Kinds of recordings as the contents list calls them.
-KIND_WORDS: Final = {
-    RecordingKind.VIDEO: "Video", RecordingKind.AUDIO: "Sound", RecordingKind.PHOTO: "Photo",
-    RecordingKind.TEXT: "Text file", RecordingKind.TRACK: "Track",
-}  # fmt: skip
 #: Sources of a recording's time that were corrected by the offset measured at docking.
 _CORRECTED: Final = "name-corrected"
 

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from api.dependencies import ServicesDep
-from api.matters.dossier_papers import KIND_WORDS, length_text
+from api.matters.dossier_papers import length_text
 from api.matters.names import names_for
 from api.matters.showing import Shower, act_word
 from api.routes.dossiers import Paper, own_scope, paper_response
-from api.web.dossier_words import HAPPENED, LACKS
+from api.web.dossier_words import HAPPENED, KIND_WORDS, LACKS
 from api.web.matter_parts import MATTER_PARTS, MatterContext, MatterPart
 from api.web.rendering import language_of, render
 from api.web.session import PageSession

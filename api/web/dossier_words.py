@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from evidence.model import RecordingKind
+
 #: By what lacks; ``{name}`` is the field, the document or the recording.
 LACKS: Final = {
     "field": "Not told yet: {name}",
@@ -14,6 +16,11 @@ LACKS: Final = {
     "fixation": "Not fixed in writing: {name}",
     "document": "Not on file: {name}",
 }
+#: Kinds of recordings, as lists of a dossier call them.
+KIND_WORDS: Final = {
+    RecordingKind.VIDEO: "Video", RecordingKind.AUDIO: "Sound", RecordingKind.PHOTO: "Photo",
+    RecordingKind.TEXT: "Text file", RecordingKind.TRACK: "Track",
+}  # fmt: skip
 HAPPENED: Final = {
     "recording": "Recording", "clip": "Clip", "document": "Document", "act": "Act",
 }  # fmt: skip

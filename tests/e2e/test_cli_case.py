@@ -110,3 +110,20 @@ def test_who_may_not_export_and_what_is_not_approved_ends_with_its_status(statio
         == "not-found"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_r15_what_a_case_holds_and_lacks_its_timeline_and_its_papers(station, case, tmp_path):
+    number, leader = case
+    shown = station.json("case", "show", number, "--as", "leader", env=leader)
+    assert [one["number"] for one in shown["footage"]] == list(range(1, 9))
+    assert {"what": "period", "name": "archive_period", "needed": True} in shown["lacks"]
+    moments = station.json("case", "timeline", number, "--as", "leader", env=leader)
+    assert [one["what"] for one in moments].count("recording") == 8
+    file = tmp_path / "目录.pdf"
+    made = station.json("case", "paper", number, "contents", "-o", file, "--as", "leader", env=leader)
+    assert made == {"file": str(file), "size_bytes": file.stat().st_size}
+    assert file.read_bytes().startswith(b"%PDF-1.")
+    again = station.error("case", "paper", number, "cover", "-o", file, "--as", "leader", env=leader, status=30)
+    assert again["code"] == "blob-conflict"
+    assert station.json("case", "unsorted", "--all", "--as", "leader", env=leader)["recordings"] == []
+    assert number in station.run("case", "show", number, "--as", "leader", env=leader).stdout

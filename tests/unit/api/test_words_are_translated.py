@@ -17,7 +17,17 @@ from access.gate import INACTIVE, PASSWORD_CHANGE_REQUIRED, UNKNOWN_AGENT
 from access.reading import PICTURES
 from api import use_words
 from api.matters import registers, showing
-from api.web import classify_words, custody_words, dock_view, marks, matter_words, retention_words, storage_words, words
+from api.web import (
+    classify_words,
+    custody_words,
+    dock_view,
+    dossier_words,
+    marks,
+    matter_words,
+    retention_words,
+    storage_words,
+    words,
+)
 from api.web.i18n import PO_FILE, chinese, translate
 from api.web.marks import Mark
 from api.web.rendering import MENU, environment
@@ -105,6 +115,7 @@ def in_tables() -> Iterator[str]:
         words,
         classify_words,
         custody_words,
+        dossier_words,
         marks,
         dock_view,
         retention_words,
