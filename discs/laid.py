@@ -53,7 +53,7 @@ class LaidFile:
 
 def address_of(source: Path) -> str:
     """How xorriso is told of a file or a drive that is only read."""
-    return str(source) if source.as_posix().startswith("/dev/") else f"stdio:{source}"
+    return f"stdio:{source}" if source.is_file() else str(source)  # a file may lie in memory, below /dev/shm
 
 
 def image_sectors(source: Path) -> int:

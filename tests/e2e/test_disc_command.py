@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import run
+from app.disc_making import images_folder
+from app.home import Home
+from app.setup import set_up
 from app.wiring import build
 from assurance.report import Verdict
 from catalogue.records import RoleRow
@@ -24,13 +28,20 @@ from matters.recording_facts import say
 from support import footage, whole_home
 from support.recorders import gb_name, make_gb_tree
 
-ROOT = Path(__file__).parents[2]
+ENCRYPTED = """
+[storage.encryption]
+enabled = true
+passphrase_file = "keys/master.passphrase"
+"""
 
 
 @pytest.fixture
 def home(tmp_path, request):
-    database = request.getfixturevalue("postgres_url") if "due" in request.node.name else ""
-    made = whole_home.make(tmp_path / "home", whole_home.config(database=database))
+    other = "due" in request.node.name  # the second test: PostgreSQL, and footage encrypted at rest
+    database = request.getfixturevalue("postgres_url") if other else ""
+    text = whole_home.config(database=database) + (ENCRYPTED if other else "")
+    made = Home(tmp_path / "home")
+    set_up(made, config=text, login="admin", os_uid=os.getuid(), passphrase="a sentence" if other else "")
     card = make_gb_tree(
         tmp_path / "card", {gb_name(counter=n): footage.photo_png().read_bytes() + b"x" * n for n in (1, 2)}
     )
@@ -152,7 +163,9 @@ def test_r12_a_disc_that_is_due_is_a_finding_until_it_was_looked_at(home, liuhen
     with whole_home.at_rest(home) as (house, _service):
         book = FindingBook(house.catalogue, recorder=house.recorder, clock=house.clock)
         assert look_at_discs(house, book) == 0
-        assert image_path(home.root / "discs" / owner, 1).is_file()  # the second copy is still to be burnt
+        images = images_folder(house)
+        assert images.parent == house.scratch  # an image holds footage in clear: never on a disk in the open
+        assert image_path(images / owner, 1).is_file()  # the second copy is still to be burnt
         with house.catalogue.begin() as uow:
             row = uow.matters.by_number("disc", disc)
             (due,) = [one for one in [row] if one.due_at]
