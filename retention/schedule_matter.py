@@ -162,7 +162,7 @@ _FIELDS: Final = (
         name="rows", word="Categories", kind=FieldKind.TABLE, most=_ROWS_MAX,
         hint="Kept: 6个月, 2年, 永久, 同案卷 or 待鉴定 (months:6, long-term, case-archive, until-reviewed).",
         columns=(
-            Choice(code="category", word="Code"), Choice(code="title", word="Category"), Choice(code="keeps", word="Kept"),
+            Choice(code="category", word="Code"), Choice(code="title", word="Category"), Choice(code="keeps", word="Retention period"),
             Choice(code="authority", word="Provision"),
         ),
     ),
