@@ -106,12 +106,12 @@ def open_matter(wanted: OpenRequest, actor: ActorDep, services: ServicesDep) -> 
 
 
 @router.get(
-    "/registers/{kind}/{form}", operation_id="matterRegister", response_class=Response,
+    "/registers/{matter_kind}/{written_as}", operation_id="matterRegister", response_class=Response,
     responses=bytes_of(*(name.partition(";")[0] for name in MEDIA_TYPES.values())),
 )  # fmt: skip
 def register(
-    kind: str,
-    form: RegisterFormat,
+    matter_kind: str,
+    written_as: RegisterFormat,
     actor: ActorDep,
     services: ServicesDep,
     *,
@@ -125,7 +125,7 @@ def register(
     lang: _LangDep = "zh-CN",
 ) -> Response:
     """The register of a kind: what the actor may know of, in the form's columns."""
-    known = services.matters.forms.of(kind)
+    known = services.matters.forms.of(matter_kind)
     may_see(services, actor, known)
     wanted = MatterFilter(
         states=tuple(state or ()), open=is_open, unit=UnitId(unit) if unit else None, person=_person(person, actor),
@@ -133,12 +133,11 @@ def register(
     )  # fmt: skip
     now = services.clock.now().wall
     book = register_of(
-        services, actor, known, wanted, language=lang, now=now, printed=form == "pdf",
+        services, actor, known, wanted, language=lang, now=now, printed=written_as == "pdf",
         checkpoint=newest(services.log.directory, services.log.vkey),
     )  # fmt: skip
-    return _download(
-        b"".join(written(book, form)), f"{kind}-{local_time(now):%Y%m%d}.{form}", media_type=MEDIA_TYPES[form]
-    )  # fmt: skip
+    name = f"{matter_kind}-{local_time(now):%Y%m%d}.{written_as}"
+    return _download(b"".join(written(book, written_as)), name, media_type=MEDIA_TYPES[written_as])
 
 
 def _download(data: bytes, name: str, *, media_type: str) -> Response:

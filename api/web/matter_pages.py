@@ -302,10 +302,10 @@ def _query(request: Request) -> dict[str, str]:
     return {name: value for name, value in request.query_params.items() if value and name != "lang"}
 
 
-@router.get("/matters/{kind}")
-def listed(kind: str, request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
+@router.get("/matters/{matter_kind}")
+def listed(matter_kind: str, request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
     """Matters of a kind, newest first."""
-    form, query = _form(services, kind), _query(request)
+    form, query = _form(services, matter_kind), _query(request)
     may_see(services, page.actor, form)
     cursor = query.pop("cursor", "")
     scope, wanted = _filter(query, form, page.actor)
@@ -316,37 +316,37 @@ def listed(kind: str, request: Request, services: ServicesDep, page: PageSession
     return render(
         request, "matter_list.html", session=page, form=form, form_words=shower.say(form.words), query=query, scope=scope,
         scopes=list(matter_words.SCOPES.items()), items=[_item(services, shower, row, now) for row in rows],
-        names=shower.names, may_open=services.matters.may_open(page.actor, kind), register_query=urlencode(query),
+        names=shower.names, may_open=services.matters.may_open(page.actor, matter_kind), register_query=urlencode(query),
         next_query=urlencode({**query, "cursor": rows[-1].id}) if len(rows) == _PAGE_ROWS else "",
     )  # fmt: skip
 
 
-@router.get("/matters/{kind}/register/{form}")
-def register(kind: str, form: str, request: Request, services: ServicesDep, page: PageSession) -> Response:
+@router.get("/matters/{matter_kind}/register/{written_as}")
+def register(matter_kind: str, written_as: str, request: Request, services: ServicesDep, page: PageSession) -> Response:
     """The register of what the list shows, as CSV, XLSX or PDF."""
-    known = _form(services, kind)
+    known = _form(services, matter_kind)
     may_see(services, page.actor, known)
-    if form not in MEDIA_TYPES:
+    if written_as not in MEDIA_TYPES:
         raise NotFoundError("a register comes as csv, xlsx or pdf")
-    wanted_as = cast("Format", form)
+    wanted_as = cast("Format", written_as)
     _scope, wanted = _filter(_query(request), known, page.actor)
     now = services.clock.now().wall
     book = register_of(
-        services, page.actor, known, wanted, language=_lang(request), now=now, printed=form == "pdf",
+        services, page.actor, known, wanted, language=_lang(request), now=now, printed=written_as == "pdf",
         checkpoint=newest(services.log.directory, services.log.vkey),
     )  # fmt: skip
-    name = f"{translate(known.words, language_of(request))} {bureau_time(now):%Y-%m-%d}.{form}"
+    name = f"{translate(known.words, language_of(request))} {bureau_time(now):%Y-%m-%d}.{written_as}"
     headers = {"content-disposition": attachment(name)}
-    return Response(b"".join(written(book, wanted_as)), media_type=MEDIA_TYPES[form], headers=headers)
+    return Response(b"".join(written(book, wanted_as)), media_type=MEDIA_TYPES[written_as], headers=headers)
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------
-@router.get("/matters/{kind}/new")
-def new(kind: str, request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
+@router.get("/matters/{matter_kind}/new")
+def new(matter_kind: str, request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
     """The form that opens one; what the address names is filled in already."""
-    form = _form(services, kind)
-    if not services.matters.may_open(page.actor, kind):
-        services.gate.require(page.actor, form.opening.action, detail=f"{kind} form")
+    form = _form(services, matter_kind)
+    if not services.matters.may_open(page.actor, matter_kind):
+        services.gate.require(page.actor, form.opening.action, detail=f"{matter_kind} form")
         raise NotFoundError("persons do not open matters of this kind")
     return _new_page(request, services, page, form, sent=_prefilled(request), prefill=True)
 
@@ -380,17 +380,17 @@ def _units(services: Services, actor: Actor, opening: Act) -> Sequence[Any]:
     return [unit for unit in services.reading.units(actor, opening.action) if unit.id in present]
 
 
-@router.post("/matters/{kind}/new")
-def opened(kind: str, request: Request, services: ServicesDep, page: PageSession, sent: SentForm) -> Response:
+@router.post("/matters/{matter_kind}/new")
+def opened(matter_kind: str, request: Request, services: ServicesDep, page: PageSession, sent: SentForm) -> Response:
     """Open one; what cannot be entered is told beside its field, with everything that was typed."""
     forgery.require_token(sent.get("csrf"), page.csrf)
-    form = _form(services, kind)
+    form = _form(services, matter_kind)
     if sent.get("do") == "find":
         return _new_page(request, services, page, form, sent=sent)
     given = typed(form.opening, sent)
     unit = UnitId(sent["unit"]) if sent.get("unit") else None
     try:
-        row = services.matters.open(page.actor, kind, given.values, unit=unit, links=given.links)
+        row = services.matters.open(page.actor, matter_kind, given.values, unit=unit, links=given.links)
     except FormError as error:
         return _new_page(request, services, page, form, sent=sent, wrong=error.fields, status=422)
     except _TOLD_HERE as error:

@@ -127,7 +127,7 @@ def test_an_upload_that_is_no_document_breaks_off_or_is_nobodys_is_refused(web: 
     assert filed(visitor, matter, role="nosuch").status_code == 422
     assert visitor.post(f"{A}/{matter}/documents", json={"role": "letter"}).status_code == 422
     broken = visitor.post(
-        f"{A}/{matter}/documents", content=b"--x\r\nContent-Disposition: form-data; name=\"role\"\r\n\r\nletter",
+        f"{A}/{matter}/documents", content=b'--x\r\nContent-Disposition: form-data; name="role"\r\n\r\nletter',
         headers={"content-type": "multipart/form-data; boundary=x"},
     )  # fmt: skip
     assert broken.status_code == 422
