@@ -9,10 +9,9 @@ Source: RULES R15, R16, R19, R21, R27; docs/formats/package.md.
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -21,21 +20,21 @@ from cases import dossier_parts, package_form, treatment_form
 from cases.fixation_gate import KIND as FIXATION
 from cases.package_content import Content, Facts, Item, ItemKind, Line, PackageForm
 from catalogue import Catalogue, UnitOfWork
-from catalogue.matters import LinkRow, MatterRow
+from catalogue.matters import MatterRow
 from catalogue.records import RecordingRow
 from chain_of_custody import NoteVerifier
 from chain_of_custody.proof import proof_for
 from chain_of_custody.reader import LogReader
 from evidence.clock import BUREAU_ZONE, Clock
-from evidence.digest import SHA256, Digest
-from evidence.errors import InvalidInputError, MediaError, PolicyUnmetError
+from evidence.digest import Digest
+from evidence.errors import InvalidInputError, PolicyUnmetError
 from evidence.ids import AgentId, MatterId, RecordingId, UnitId
 from evidence.model import Actor, ObjectScope, RecordingKind, RecordingState
 from evidence.ports import Authoriser, BlobStore
 from matters.desk import MatterDesk
 from matters.form import FieldKind
 from matters.looking import MatterView
-from media.clip import cut
+from media.ladder import ViewingPlan
 
 #: Matters about the case whose documents belong into its package.
 WITH_DOCUMENTS: Final = (FIXATION,)
@@ -109,9 +108,13 @@ class Gathering:
         self._parts = parts
         self._view = view
         self._row = row
+        #: Recordings that browsers do not play and that have no viewing copy; known after :meth:`content`.
+        self.unplayable: set[str] = set()
+        #: Linked recording -> the one that keeps its bytes; known after :meth:`content`.
+        self.kept: dict[str, str] = {}
 
     def content(self, actor: Actor) -> Content:
-        """Everything but the clips.
+        """Everything but what is made for the package alone (:mod:`cases.package_made`).
 
         Raises:
             PolicyUnmetError: An original is not sealed; the approval of a treated copy was taken back.
@@ -127,6 +130,7 @@ class Gathering:
                 rows = [
                     uow.recordings.get(RecordingId(link.target)) for link in links if link.role == package_form.FOOTAGE
                 ]
+                self.kept = kept_by(uow, self._view)
                 items = [item for one in rows for item in self._items(uow, one, reader)]
                 items += self._documents(uow)
                 lines = [line for one in rows for line in self._lines(uow, one)]
@@ -162,55 +166,6 @@ class Gathering:
             authority=str(row.words.get("authority", "")), approver=_consenters(uow, view, actor),
         )  # fmt: skip
 
-    def with_clips(self, items: Sequence[Item], scratch: Path) -> list[Item]:
-        """The items with the case's clips cut out of its originals; a clip that cannot be cut is told at its original."""
-        out: list[Item] = []
-        for item in items:
-            marks = [
-                link for link in self._view.links
-                if link.role == dossier_parts.CLIP and link.target == item.group and item.kind is ItemKind.ORIGINAL
-            ]  # fmt: skip
-            notes = [item.facts["note"]] if item.facts.get("note") else []
-            clips: list[Item] = []
-            for link in sorted(marks, key=dossier_parts.order_of):
-                begin, end = int(link.facts.get("in_ms", 0)), int(link.facts.get("out_ms", 0))
-                words = self._words_of(link)
-                span = (
-                    f"{dossier_parts.clock_text(begin)} – {dossier_parts.clock_text(end)}"
-                    if end > begin
-                    else dossier_parts.clock_text(begin)
-                )
-                if end > begin:
-                    try:
-                        clips.append(self._clip(item, link, scratch / f"{link.key}-{len(out)}.mp4"))
-                    except MediaError:
-                        span += "（未能截取 could not be cut）"
-                notes.append(" ".join(part for part in (span, words) if part))
-            out += [replace(item, facts={**item.facts, "note": "；".join(notes)} if notes else item.facts), *clips]
-        return out
-
-    def _clip(self, item: Item, link: LinkRow, made_at: Path) -> Item:
-        begin, end = int(link.facts["in_ms"]), int(link.facts["out_ms"])
-        sha256 = Digest(SHA256, item.sha256)
-        with self._parts.plain(sha256) as source:
-            made = cut(source, made_at.parent, name=made_at.name, begin_ms=begin, end_ms=end)
-        with made.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        facts = {
-            "in": dossier_parts.clock_text(begin), "out": dossier_parts.clock_text(end), "in_ms": f"{begin:012d}",
-            "note": self._words_of(link),
-            "made_of": item.sha256, "made_with": made.recipe,
-        }  # fmt: skip
-        return Item(
-            kind=ItemKind.CLIP, name=f"{item.name}.mp4", sha256=digest, size_bytes=made.path.stat().st_size,
-            group=item.group, at=item.at, open=lambda: made.path.open("rb"), media_type=made.media_type,
-            facts={key: value for key, value in facts.items() if value},
-        )  # fmt: skip
-
-    def _words_of(self, link: LinkRow) -> str:
-        """What somebody wrote about a link."""
-        return str(self._view.row.words.get(f"link:{link.role}:{link.target}:{link.key}", ""))
-
     def _opened(self, sha256: Digest) -> Callable[[], BinaryIO]:
         return lambda: self._parts.blobs.open(sha256)
 
@@ -225,6 +180,8 @@ class Gathering:
             proof=proof_for(reader, row.stored_index), facts=facts,
         )  # fmt: skip
         copies = [one for one in uow.derivatives.of(row.id) if one.kind == "viewing"]
+        if not copies and row.facts.get("viewing") in (ViewingPlan.REMUX, ViewingPlan.TRANSCODE):
+            self.unplayable.add(row.id)
         if copies:
             last = max(copies, key=lambda one: one.made_at)
             yield Item(
@@ -294,16 +251,19 @@ class Gathering:
         return told
 
 
-def recordings_of(uow: UnitOfWork, view: MatterView) -> list[RecordingRow]:
-    """The recordings of the case, of a duplicate the one that keeps its bytes; each once."""
-    rows: dict[str, RecordingRow] = {}
+def kept_by(uow: UnitOfWork, view: MatterView) -> dict[str, str]:
+    """Each recording of the case with the one that keeps its bytes: itself, but for duplicates."""
+    found = {}
     for link in view.links:
         if link.target.startswith("rec_"):
             row = uow.recordings.get(RecordingId(link.target))
-            if row.duplicate_of is not None:
-                row = uow.recordings.get(row.duplicate_of)
-            rows[row.id] = row
-    return list(rows.values())
+            found[link.target] = str(row.duplicate_of or row.id)
+    return found
+
+
+def recordings_of(uow: UnitOfWork, view: MatterView) -> list[RecordingRow]:
+    """The recordings of the case, of a duplicate the one that keeps its bytes; each once."""
+    return [uow.recordings.get(RecordingId(kept)) for kept in dict.fromkeys(kept_by(uow, view).values())]
 
 
 def treatments_of(uow: UnitOfWork, view: MatterView) -> list[MatterRow]:

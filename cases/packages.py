@@ -24,6 +24,7 @@ from cases.dossier_parts import DOSSIERS
 from cases.package_build import PackageReceipt, bag_of, write_package
 from cases.package_content import VERIFY_LIST_PATH, Content, PackageForm
 from cases.package_gather import Gathering, PackageParts, recordings_of, require_sealed, title_of, treatments_of
+from cases.package_made import Maker
 from catalogue.matters import MatterFilter, MatterRow
 from documents.bagit import BagFile, Progress, bag_info, receipt_of, whole_bag
 from documents.zipped import zip_chunks
@@ -154,7 +155,8 @@ class CasePackages:
         content = gathering.content(actor)
         if row.facts["form"] != PackageForm.FULL:
             return content
-        return replace(content, items=gathering.with_clips(content.items, scratch))
+        maker = Maker(self._parts, view, kept=gathering.kept, unplayable=gathering.unplayable, scratch=scratch)
+        return replace(content, items=maker.items(content.items))
 
     # --- who may ------------------------------------------------------------------------------------------------------
     def _case(self, actor: Actor, case: MatterId) -> MatterView:

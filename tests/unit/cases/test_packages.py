@@ -18,6 +18,7 @@ from evidence.clock import to_text
 from evidence.errors import (
     AccessDeniedError,
     BlobConflictError,
+    BlobNotFoundError,
     DigestMismatchError,
     NotFoundError,
     PolicyUnmetError,
@@ -28,14 +29,14 @@ from matters.paper_copies import KeepParts
 from matters.papers import PaperDesk, PaperParts
 from matters.turn import Asked, NewLink
 from storage.replicated import Replicated
-from support.footage import phone_mp4, talking_mp4
+from support.footage import phone_mp4, talking_avi, talking_mp4
 from support.repository import ROOT
 
 
 class Scene:
     """A home with a case of two recordings, its leader, and the services around packages."""
 
-    def __init__(self, home, tmp_path, *, describe=False):
+    def __init__(self, home, tmp_path, *, describe=False, media=None):
         self.home, self.root = home, tmp_path / "out"
         self.root.mkdir()
         self.desk = home.desk()
@@ -59,7 +60,9 @@ class Scene:
         )  # fmt: skip
         self.leader = home.agent("赵六", "unit_leader")
         self.chief = home.agent("孙七", "unit_leader")
-        self.rows = home.ingest({"MOVI0001.mp4": phone_mp4(), "MOVI0002.mp4": talking_mp4()}, describe=describe)
+        self.rows = home.ingest(
+            media or {"MOVI0001.mp4": phone_mp4(), "MOVI0002.mp4": talking_mp4()}, describe=describe
+        )
         self.officer = home.agent("钱八", "officer")
         links = [NewLink(role="footage", target=row.id) for row in self.rows]
         values = {
@@ -158,6 +161,41 @@ def test_clips_of_the_case_are_cut_to_the_picture_and_marks_are_told(home, tmp_p
     assert "0:00:02.000 – 0:00:04.500 当事人推搡" in page
     assert "0:00:06.000 车牌" in page
     assert clip.name[:4] in {path.name[:4] for path in (folder / "data/音像").iterdir()}
+
+
+def test_r27_what_browsers_do_not_play_gets_a_copy_that_they_do(home, tmp_path):
+    scene = Scene(home, tmp_path, describe=True, media={"MOVI0001.avi": talking_avi()})
+    folder = scene.packages.export(scene.leader, scene.order()).receipt.bag.folder
+    [copy] = (folder / "data/查看副本").iterdir()
+    shown = [
+        "ffprobe",
+        "-v",
+        "error",
+        "-show_entries",
+        "stream=codec_name:format=format_name",
+        "-of",
+        "csv=p=0",
+        str(copy),
+    ]
+    told = subprocess.run(shown, check=True, capture_output=True, text=True).stdout
+    assert "h264" in told
+    assert "mp4" in told
+    page = (folder / "请先读我.html").read_text()
+    assert page.count("<video") == 1
+    assert "查看副本，非原始文件" in page
+
+
+def test_clips_are_cut_from_another_store_when_the_first_lost_the_original(home, tmp_path):
+    scene = Scene(home, tmp_path, describe=True, media={"MOVI0001.mp4": phone_mp4()})
+
+    def gone(sha256):
+        raise BlobNotFoundError("it is not in store primary")
+
+    scene.packages._parts = replace(scene.packages._parts, plain=gone)
+    act = {"recording": scene.rows[0].id, "clip_from": "0", "clip_to": "1"}
+    scene.desk.act(scene.leader, scene.case.id, "clip", act)
+    folder = scene.packages.export(scene.leader, scene.order()).receipt.bag.folder
+    assert len(list((folder / "data/片段").iterdir())) == 1
 
 
 def test_a_package_that_is_sent_is_the_same_bag_in_one_file(scene, home, tmp_path):
