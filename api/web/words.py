@@ -89,6 +89,10 @@ SERIAL_SOURCES: Final = {
     "path": "made from its place: not the recorder's own",
 }
 FINDINGS: Final = {
+    "clearing-waits": "A clearing waits for a store",
+    "determination-ends": "A determination of clearing ends soon",
+    "clearing-list-differs": "The list of a clearing batch was changed behind the log",
+    "came-back-after-clearing": "Footage that was lawfully cleared was docked again",
     "disc-due": "A disc is to be looked at, or to come back",
     "log-invalid": "The published log does not verify",
     "log-replicas-differ": "Published logs differ",

@@ -19,6 +19,7 @@ from api import use_words
 from api.matters import registers, showing
 from api.web import (
     classify_words,
+    clearing_words,
     custody_words,
     dock_view,
     dossier_words,
@@ -114,6 +115,7 @@ def in_tables() -> Iterator[str]:
     for module in (
         words,
         classify_words,
+        clearing_words,
         custody_words,
         dossier_words,
         marks,
