@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from evidence.clock import SystemClock
 from support import footage
 from support.program import Program
 from support.recorders import gb_name, make_gb_tree
@@ -84,7 +85,7 @@ def test_r11_r27_footage_is_classified_flagged_and_held_from_the_command_line(
     assert ask("leader", "hold", "try-out", "--since", "2020-01-01T00:00")["count"] == 2
     hold = ask(
         "leader", "matter", "open", "hold", "--set", "type=litigation", "--set", "title=行政诉讼", "--set", "why=法院来函",
-        "--set", f"review_on={datetime.now(UTC).date() + timedelta(days=60)}", "--set", "since=2020-01-01T00:00",
+        "--set", f"review_on={SystemClock().now().wall.date() + timedelta(days=60)}", "--set", "since=2020-01-01T00:00",
     )  # fmt: skip
     assert {row["id"] for row in ask("manager", "recordings", "list", "--held")} == {one, two}
     kept = ask("leader", "hold", "keeps", hold["number"])
