@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -65,7 +66,9 @@ def home(tmp_path, request):
                 event = RoleChanged(agent=admin.agent, role=role)
                 house.recorder.record(uow.outbox, event, at=house.clock.now())
         whole_home.seal(house)
-    return made
+        images = images_folder(house)
+    yield made
+    shutil.rmtree(images, ignore_errors=True)  # where footage is encrypted they lie in memory
 
 
 @pytest.fixture

@@ -81,3 +81,28 @@ def test_papers_are_for_who_may_see_the_disc(web: WebHome, made) -> None:
         assert answer.content.startswith(b"%PDF")
     assert web.visitor(web.person("系统", "system_administrator")).get(address).status_code == 403
     assert visitor.get(address, params={"kind": "x"}).status_code == 422
+
+
+def test_r12_the_register_lists_every_disc(web: WebHome, made) -> None:
+    maker, _rows, owner, discs = made
+    visitor = web.visitor(web.person("保管三", "retention_manager"))
+    answer = visitor.get("/matters/disc/register/csv")
+    assert answer.status_code == 200, answer.text
+    text = answer.content.decode("utf-8-sig")
+    for wanted in (
+        discs[0].number,
+        discs[1].number,
+        maker.name,
+        discs[0].facts["image_sha256"],
+        "占道经营案",
+        "盘片类型",
+    ):
+        assert wanted in text, (wanted, text)
+    for form in ("xlsx", "pdf"):
+        assert visitor.get(f"/matters/disc/register/{form}").status_code == 200
+    sets = visitor.get("/matters/disc-set/register/csv").content.decode("utf-8-sig")
+    assert owner.number in sets
+    page = visitor.get(f"/matters/one/{discs[0].id}")
+    assert page.status_code == 200
+    assert "已回读，未登记" in page.text
+    assert visitor.get(f"/matters/one/{owner.id}").status_code == 200
