@@ -146,9 +146,10 @@ class Gate:
         with self._catalogue.begin() as uow:
             wanted = [scope for scope, _sha256 in scopes]
             decisions = self._decide_each(uow, actor, action, wanted, now)
-            if use and any(one.grant is not None for one in decisions):
-                _lock_grants(uow, decisions)
-                # What was revoked or used up meanwhile is seen.
+            if action in NEEDS_GRANT_ONCE_ARCHIVED and any(one.grant is not None for one in decisions):
+                if use:
+                    _lock_grants(uow, decisions)
+                # What was revoked or used up meanwhile is seen; what was used up shows no stills either.
                 decisions = self._decide_each(uow, actor, action, wanted, now, spend=True)
             numbers = _numbered(uow, decisions, use=use)
             for (decision, _number), scope in zip(numbers, wanted, strict=True):

@@ -396,7 +396,7 @@ class Reading:
             NotFoundError: It is no text, or not stored yet.
         """
         row = self._row(recording)
-        self._look(actor, Action.RECORDING_VIEW, self.scope(row), what="text", sha256=_hex(row))
+        self._look(actor, Action.RECORDING_VIEW, self.scope(row), what="text", sha256=_hex(row), use=True)
         if row.kind not in (RecordingKind.TEXT, RecordingKind.TRACK) or row.sha256 is None or row.stored_at is None:
             raise NotFoundError("there is no text to show")
         return Picture(sha256=row.sha256, size_bytes=row.size_bytes, media_type="text/plain", recipe={})
@@ -454,14 +454,16 @@ class Reading:
             holder=actor.name, grant=grant.id, number=grant.number, ends=grant.ends, rights=rights, uses_left=left
         )  # fmt: skip
 
-    def _look(self, actor: Actor, action: Action, scope: ObjectScope, *, what: str, sha256: str = "") -> None:
-        """Authorise a look and enter it, once per idle time and place."""
+    def _look(
+        self, actor: Actor, action: Action, scope: ObjectScope, *, what: str, sha256: str = "", use: bool = False
+    ) -> None:
+        """Authorise a look and enter it, once per idle time and place; ``use``: it shows the whole of the footage."""
         key = f"{actor.agent} {actor.via} {actor.address} {scope.recording or ''} {what}"
         now_ms = unix_ms(self._now())
         if self._recently.awake(key, now_ms=now_ms):
             self._gate.require(actor, action, scope, detail=what)
         else:
-            self._gate.allowed(actor, action, scope, detail=what, sha256=sha256)
+            self._gate.allowed(actor, action, scope, detail=what, sha256=sha256, use=use)
         self._recently.seen(key, now_ms=now_ms)
 
     def _row(self, recording: RecordingId) -> RecordingRow:

@@ -37,6 +37,8 @@ from matters.values import OUT_OF_RANGE, FormError
 EXPIRE: Final = "expire"
 #: Acts that can be delegated, as a leader names them; each is one of ``people.standing_in.DELEGABLE`` (a test compares).
 ACTS: Final = (
+    Choice(code=Action.RECORDING_LIST.value, word="List recordings"),
+    Choice(code=Action.RECORDING_SHOW.value, word="Open pages of recordings, without their footage"),
     Choice(code=Action.ACCESS_APPROVE.value, word="Consent to use of footage"),
     Choice(code=Action.REGISTER_SEE.value, word="See registers and requests"),
     Choice(code=Action.FLAG_LIFT.value, word="Lift flags"),
@@ -101,6 +103,7 @@ DELEGATION: Final = Form(
         PROPOSER: "Proposed by", "principal": "Absent leader", "delegate": "Stands in", APPROVER: "Approved by",
     },
     documents={"authority": "Document it rests on"},
+    signed_by={"principal": "Absent leader", "delegate": "Stands in", APPROVER: "Approved by"},
     opening=Act(
         name="propose", word="Let somebody stand in", after="proposed", action=Action.ACCESS_APPROVE, role=PROPOSER,
         fields=(

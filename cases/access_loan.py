@@ -87,6 +87,7 @@ LOAN: Final = Form(
         "refuser": "Refused by",
     },
     documents={"receipt": "Signed receipt", "authority": "Document it rests on"},
+    signed_by={PROPOSER: "Borrower", APPROVER: "Leader in charge", "lender": "Handed out by", "taker": "Taken back by"},
     opening=Act(
         name="ask", word="Ask to borrow", after="asked", action=Action.ACCESS_ASK, role=PROPOSER,
         fields=(

@@ -113,6 +113,7 @@ REQUEST: Final = Form(
     ),
     persons={PROPOSER: "Applicant", "handler": "Checked by", APPROVER: "Leader in charge", "refuser": "Refused by"},
     documents={"authority": "Document it rests on", "signed": "Signed request"},
+    signed_by={PROPOSER: "Applicant", "handler": "Checked by", APPROVER: "Leader in charge"},
     opening=Act(
         name="ask", word="Ask for use", after=ASKED, action=Action.ACCESS_ASK, role=PROPOSER,
         fields=(

@@ -108,6 +108,7 @@ SUPERVISED: Final = Form(
         "second": "Second officer",
     },
     documents={"signature": "Record signed by the party", "authority": "Document it rests on"},
+    signed_by={SUPERVISOR: "Supervising officer", "second": "Second officer", "party": "Party"},
     opening=Act(
         name="prepare", word="Prepare a supervised viewing", after="prepared", action=Action.ACCESS_ASK, role=PROPOSER,
         fields=(

@@ -235,8 +235,11 @@ class Form:
         see: The right to see those of one's units. Who has a part in one sees it in any case.
         persons: Parts people can have: role -> what the screen calls it.
         documents: Roles of documents: role -> what the screen calls it. Who may act on the matter may file them.
+        made: Roles of documents that only the program files (:meth:`matters.papers.PaperDesk.file_made`): acts rest on them.
         papers_seen_by: Role of a document -> parts whose holders may see it; those not named here are seen with the matter.
         title: The personal or public field that names one in lists.
+        signed_by: Lines to sign on the printed document: a part, whose holder's name is printed, or a personal field that
+            holds the name -> what the line is called.
         register: Columns of the printed and downloaded register.
         deadline: When the next deadline of a matter runs out, from what it is after an act; None for none.
         group: Heading under which menus list it.
@@ -255,13 +258,20 @@ class Form:
     see: Action
     persons: Mapping[str, str] = field(default_factory=dict)
     documents: Mapping[str, str] = field(default_factory=dict)
+    made: Sequence[str] = ()
     papers_seen_by: Mapping[str, Sequence[str]] = field(default_factory=dict)
     title: str = "title"
+    signed_by: Mapping[str, str] = field(default_factory=dict)
     register: Sequence[Column] = ()
     deadline: Callable[[Turn], datetime | None] | None = None
     group: str = ""
     computed: Sequence[Field] = ()
     kept_from: Sequence[str] = ()
+
+    @property
+    def brought(self) -> dict[str, str]:
+        """Roles of documents that persons file."""
+        return {role: word for role, word in self.documents.items() if role not in self.made}
 
     def state(self, code: str) -> State:
         """One of its states; one that an older version knew is shown by its code."""

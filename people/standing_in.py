@@ -21,6 +21,8 @@ from people.units import UnitTree
 #: What leaders decide, and the looks they need for it. Never a right to watch, copy or export footage, never one over people.
 DELEGABLE: Final = frozenset(
     {
+        Action.RECORDING_LIST,
+        Action.RECORDING_SHOW,
         Action.ACCESS_APPROVE,
         Action.REGISTER_SEE,
         Action.FLAG_LIFT,

@@ -15,7 +15,17 @@ from api.matters.names import Names, Sources, identities_in, names_for
 from api.matters.showing import HistoryLine, Shower
 from api.web.units import local_time, size_text
 from catalogue.records import TimelineRow
-from documents import Block, Checkpoint, Fields, Heading, Paragraph, Printable, Table
+from documents import (
+    Block,
+    Checkpoint,
+    Fields,
+    Heading,
+    Paragraph,
+    Printable,
+    Signature,
+    Signatures,
+    Table,
+)
 from documents.words import Language
 from evidence.clock import to_text
 from evidence.ids import MatterId
@@ -70,6 +80,7 @@ def printable_of(sheet: MatterSheet, language: Language) -> Printable:
     blocks += [
         *_links(sheet, shower),
         *_documents(sheet, shower),
+        *_signatures(sheet, shower),
         *_history(shower.history(view.form, sheet.history), shower),
     ]
     return Printable(
@@ -136,6 +147,17 @@ def _documents(sheet: MatterSheet, shower: Shower) -> list[Block]:
     ]  # fmt: skip
     head = [shower.say("Document"), shower.say("Name"), shower.say("Size"), "SHA-256", shower.say("Filed")]
     return [Heading(shower.say("Documents")), Table(head, rows, [2, 3, 1.3, 4, 2])]
+
+
+def _signatures(sheet: MatterSheet, shower: Shower) -> list[Block]:
+    """Lines to sign, as the form declares them; a part that nobody has leaves its line for a name."""
+    view = sheet.view
+    lines = []
+    for part, word in view.form.signed_by.items():
+        names = [sheet.names.name(one.agent) for one in view.persons if one.role == part]
+        names = names or [str(view.row.words.get(part, ""))]
+        lines += [Signature(role=shower.say(word), name=name) for name in names]
+    return [Signatures(lines)] if lines else []
 
 
 def _history(lines: Sequence[HistoryLine], shower: Shower) -> list[Block]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from evidence.clock import to_text
 from evidence.model import Actor
+from matters.turn import NewLink
 from support import footage, whole_home
 from support.web_home import Visitor, WebHome
 
@@ -110,6 +113,27 @@ def test_r17_a_viewing_that_runs_is_fed_no_more_once_the_grant_is_revoked(
     assert visitor.get(url, headers={"range": "bytes=0-9"}).status_code == 403
     assert visitor.post(f"{A}/recordings/{archived}/copies", json={}).status_code == 403
     whole_home.seal(web.house)
+
+
+def test_r18_the_record_of_a_supervised_viewing_is_printed_with_lines_to_sign(
+    web: WebHome, officer: Actor, archived: str, tmp_path: Path
+) -> None:
+    desk, unit = web.house.matters, web.units["执法一科"]
+    ends = to_text(web.house.clock.now().wall + timedelta(days=2))
+    values = {
+        "subject": "当事人查看", "party": "王小明", "standing": "party", "reason": "陈述申辩", "place": "接待室", "hours": 2,
+        "supervisor": officer.agent, "ends": ends,
+    }  # fmt: skip
+    row = desk.open(officer, "supervised-viewing", values, unit=unit, links=[NewLink(role="footage", target=archived)])
+    printed = web.visitor(officer).get(f"{A}/matters/{row.id}/print")
+    assert printed.status_code == 200
+    (tmp_path / "record.pdf").write_bytes(printed.content)
+    told = subprocess.run(
+        ["pdftotext", "-layout", str(tmp_path / "record.pdf"), "-"], capture_output=True, check=True, text=True
+    ).stdout.replace(" ", "")
+    for words in ("监督查看", "监督人员", "王小明", officer.name, "接待室"):
+        assert words in told
+    assert told.count("王小明") >= 2  # the fact, and the line to sign
 
 
 def test_r17_the_page_of_the_register_refuses_nonsense_and_whoever_may_not_see_it(web: WebHome, officer: Actor) -> None:

@@ -8,6 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from access import DeniedError
+from access.views import Watchable
+from cases.access_delegation import ACTS
 from catalogue.matters import MatterFilter, MatterRow
 from evidence.clock import to_text
 from evidence.errors import PolicyUnmetError, StateConflictError
@@ -15,6 +17,8 @@ from evidence.events import RecordingArchived
 from evidence.model import Action
 from matters.turn import NewLink
 from matters.values import FormError
+from people.roles import NEEDS_GRANT_ONCE_ARCHIVED
+from people.standing_in import DELEGABLE
 from support import footage
 from support.assured_home import AssuredHome
 from support.recorders import gb_name
@@ -205,8 +209,12 @@ def test_r17_a_grant_is_used_as_often_as_it_says_and_a_running_viewing_goes_on(h
     last = reading.open_viewing(officer, house.recording)
     for viewing in (first, last):
         reading.resume_viewing(officer, house.recording, token=viewing.token)
-    with pytest.raises(DeniedError, match="used-up"):
-        reading.open_viewing(officer, house.recording)
+    for attempt in (
+        lambda: reading.open_viewing(officer, house.recording),
+        lambda: reading.picture(officer, house.recording, kind="poster"),
+    ):
+        with pytest.raises(DeniedError, match="used-up"):
+            attempt()
     assert reading.show(officer, house.recording).notice.uses_left == 0
     house.granted()  # another one goes on
     reading.open_viewing(officer, house.recording)
@@ -310,6 +318,24 @@ def test_r17_who_gives_and_who_gets_a_delegation_does_not_approve_it(house: Hous
     seen = house.desk.view(house.people["colleague"], row.id).seen
     with pytest.raises(DeniedError, match="same-person"):
         house.desk.act(house.people["colleague"], row.id, "approve", seen=seen)
+
+
+def test_r17_what_can_be_delegated_is_what_the_form_offers_and_no_right_to_see_footage() -> None:
+    assert {one.code for one in ACTS} == {action.value for action in DELEGABLE}
+    assert not DELEGABLE & (NEEDS_GRANT_ONCE_ARCHIVED | {Action.PEOPLE_MANAGE, Action.KEYS_MANAGE, Action.LOG_READ})
+
+
+def test_r17_a_stand_in_sees_the_pages_they_decide_on_and_no_footage(house: House) -> None:
+    colleague = house.people["colleague"]
+    with pytest.raises(DeniedError):
+        house.home.reading.show(colleague, house.recording)
+    _approve_delegation(house, _delegate(house, acts=("access.approve", "recording.list", "recording.show")))
+    view = house.home.reading.show(colleague, house.recording)
+    assert (view.watchable, view.notice) == (Watchable.DENIED, None)
+    listed = house.home.reading.list_recordings(colleague).items
+    assert [one.row.id for one in listed] == [house.recording]
+    looks = [one for one in house.home.entries("access.allowed") if one["actor"] == colleague.agent]
+    assert looks[0]["on_behalf_of"] == house.people["leader"].agent
 
 
 def test_r17_an_ended_delegation_is_over_at_once(house: House) -> None:
