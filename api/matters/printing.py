@@ -94,12 +94,12 @@ def _head(sheet: MatterSheet, shower: Shower) -> Block:
     row, form = sheet.view.row, sheet.view.form
     rows: list[tuple[str, Any]] = [
         (shower.say("Number"), row.number), (shower.say("State"), shower.say(form.state(row.state).word)),
-        (shower.say("Unit"), sheet.names.name(row.unit) if row.unit else "—"), (shower.say("Opened"), row.opened_at),
+        (shower.say("Unit"), sheet.names.name(row.unit) if row.unit else "—"), (shower.say("Begun"), row.opened_at),
     ]  # fmt: skip
     if row.due_at is not None:
         rows.append((shower.say("Deadline"), row.due_at))
     if row.closed_at is not None:
-        rows.append((shower.say("Closed"), row.closed_at))
+        rows.append((shower.say("Ended"), row.closed_at))
     if row.opened_by:
         rows.append((shower.say("Opened by"), sheet.names.name(row.opened_by)))
     rows += [(shower.part(form, one.role), sheet.names.name(one.agent)) for one in sheet.view.persons]

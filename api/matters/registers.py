@@ -32,7 +32,7 @@ REGISTER_ROWS_MAX: Final = 100_000
 #: Where a form declares no columns.
 _PLAIN: Final = (
     Column(word="Number", name="number"), Column(word="State", name="state"), Column(word="Unit", name="unit"),
-    Column(word="Opened", name="opened_at"), Column(word="Deadline", name="due_at"), Column(word="Closed", name="closed_at"),
+    Column(word="Begun", name="opened_at"), Column(word="Deadline", name="due_at"), Column(word="Ended", name="closed_at"),
 )  # fmt: skip
 
 

@@ -65,7 +65,8 @@ def to_open(services: Services, actor: Actor, shower: Shower, *, count: int) -> 
         taken = taking(form.opening, count=count)
         if taken is None or not services.matters.may_open(actor, form.kind):
             continue
-        word = f"{shower.say(form.word)}: {shower.say(form.opening.word)}"
+        kind, opening = shower.say(form.word), shower.say(form.opening.word)
+        word = kind if kind == opening else f"{kind} · {opening}"
         offer = Offer(word=word, path=f"/matters/{form.kind}/new", input=taken[0], single=taken[1])
         offers.append((shower.say(form.group or matter_words.NO_GROUP[""]), offer))
     return offers

@@ -254,7 +254,7 @@ def _tell(view: MatterView, shower: Shower, now: datetime) -> None:
         click.echo(f"{say(due.word)}: {local_time(row.due_at, seconds=False)}")
     pairs = [
         (say("Unit"), shower.names.name(row.unit) if row.unit else say("the whole bureau")),
-        (say("Opened"), local_time(row.opened_at, seconds=False)),
+        (say("Begun"), local_time(row.opened_at, seconds=False)),
         (say("Opened by"), shower.names.name(row.opened_by) if row.opened_by else say("the service")),
         *((shower.part(form, one.role), shower.names.name(one.agent)) for one in view.persons),
         *((one.label, one.text) for one in shower.fields(form, row.facts, row.words)),
