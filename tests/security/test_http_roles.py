@@ -75,6 +75,12 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{A}/recordings/{{recording}}/timeline"): row(SEES, 200),
     ("GET", f"{A}/recordings/{{recording}}/retention"): row(SEES, 200),
     ("GET", f"{A}/retention/due"): row(CLEARS, 200),
+    ("GET", f"{A}/absence/{{sha256}}"): row(CLEARS, 200),
+    ("GET", f"{A}/clearing"): row(CLEARS, 200),
+    ("GET", "/absence"): row(CLEARS, 200),
+    ("GET", "/clearing"): row(CLEARS, 200),
+    ("POST", "/clearing/propose"): row({"retention_manager"}, 303, form=True),
+    ("GET", "/clearing/{matter}/poster/{recording}"): row(SEES_DEMO, 404),
     ("GET", f"{A}/retention/lists/{{schedule}}"): row(CLEARS | {"station_operator"}, 200),
     ("GET", f"{A}/classification/choices"): row(SCHEDULED, 200),
     ("GET", f"{A}/classification/worklist"): row(SEES, 200),
@@ -227,8 +233,8 @@ def values(web: WebHome, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     other = web.dock(tmp_path_factory.mktemp("ledger") / "card", {"DCIM/other.wav": footage.voice_wav()})
     device = web.service.register_device(other, web.administrator, label="资产")
     return {
-        "disc": "mat_01a21a5ea63372baa2bc02343479f2de", "device": device.id, "recording": web.recordings["talk"].id, "kind": "poster", "paper": "cover", "slot": fresh.slot, "agent": spare.id,
-        "unit": web.units["执法二科"], "book": "csv", "schedule": tried_schedule(web),
+        "disc": "mat_01a21a5ea63372baa2bc02343479f2de", "device": device.id, "recording": web.recordings["talk"].id, "kind": "poster", "paper": "cover", "form": "nosuch", "slot": fresh.slot, "agent": spare.id,
+        "sha256": "ab" * 32, "unit": web.units["执法二科"], "book": "csv", "schedule": tried_schedule(web),
         "hold": a_hold(web),
         "matter": (demo := demo_matter(web)), "case": demo, "matter_kind": "demo", "written_as": "csv", "document": "doc_01a21a5ea63372baa2bc02343479f2de",
     }  # fmt: skip
