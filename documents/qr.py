@@ -18,7 +18,8 @@ def qr_svg(text: str) -> bytes:
     Raises:
         InvalidInputError: Nothing, or more text than paper can carry in a readable code.
     """
-    if not 0 < len(text.encode("utf-8", "replace")) <= TEXT_BYTES_MAX:
+    text = text.encode("utf-8", "replace").decode("utf-8")  # half a character has no code
+    if not 0 < len(text.encode("utf-8")) <= TEXT_BYTES_MAX:
         raise InvalidInputError(f"a QR code carries 1 to {TEXT_BYTES_MAX} bytes of text")
     out = io.BytesIO()
     segno.make(text, error="m", micro=False).save(
