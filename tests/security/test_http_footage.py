@@ -270,6 +270,7 @@ def test_a_time_without_its_zone_is_refused_instead_of_guessed(visitor: Visitor)
 # --- the contract -----------------------------------------------------------------------------------------------------
 #: Names that programs of others are written against; they are added to and never renamed.
 OPERATIONS = {
+    "absence", "clearingStatus",
     "actOnMatter", "fileDocument", "listMatterKinds", "listMatters", "matterHistory", "matterRegister", "openDocument", "openMatter",
     "printMatter", "showMatter", "dossierPaper", "dossierTimeline", "listUnsorted", "showDossier",
     "classificationChoices", "classificationWorklist", "classifyRecordings", "flagRecordings", "holdKeeps", "planClassification",
