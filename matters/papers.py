@@ -113,7 +113,7 @@ class PaperDesk:
             StoreError: Too few stores took it (StoreFullError, StoreUnavailableError among them); nothing was filed.
         """
         view = self._parts.desk.view(actor, matter)
-        if role not in view.form.documents:
+        if role not in view.form.brought:
             raise InvalidInputError(f"a {view.form.kind} has no document {role[:64]!r}", kept="Nothing was filed.")
         if not view.acts:
             detail = f"file {role} {view.row.number}"

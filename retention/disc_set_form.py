@@ -207,6 +207,7 @@ DISC_SET_FORM: Final = Form(
     see=Action.DISC_SEE,
     persons={terms.PRODUCER: "Producer"},
     documents={terms.BUNDLE: "List of the set", terms.RECORD: "Record of an image"},
+    made=(terms.BUNDLE, terms.RECORD),
     register=(
         Column(word="Number", name="number"), Column(word="State", name="state"),
         Column(word="Case or activity", name="title"), Column(word="Its number", name="case_number"),

@@ -215,6 +215,7 @@ BATCH_FORM: Final = Form(
         PROPOSER: "Proposed by", REVIEWER: "Reviewed by", APPROVER: "Approved by", SUPERVISOR: "Supervising person",
     },
     documents={CERTIFICATE: "Certificate of clearing", CERTIFICATE_JSON: "Certificate, signed data", "other": "Other document"},
+    made=(CERTIFICATE, CERTIFICATE_JSON),
     title="note",
     register=(
         Column(word="Number", name="number"),

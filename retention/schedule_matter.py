@@ -105,7 +105,8 @@ def _must_be_sound(turn: Turn) -> None:
 
 def _must_be_tried(turn: Turn) -> None:
     """The list must be the list of this very text (R10: nobody approves what they have not seen the effect of)."""
-    if turn.value("tried_sha256") != terms_digest(turn.row):
+    lists = {one.sha256.hex for one in turn.uow.matters.documents(turn.matter, role=DRY_RUN)}
+    if turn.value("tried_sha256") != terms_digest(turn.row) or turn.value("list_sha256") not in lists:
         turn.refuse(
             "which recordings this would date otherwise has not been computed yet",
             todo="The service computes it within minutes; or run: liuhen retention dry-run.",
@@ -162,8 +163,8 @@ _FIELDS: Final = (
         name="rows", word="Categories", kind=FieldKind.TABLE, most=_ROWS_MAX,
         hint="Kept: 6个月, 2年, 永久, 同案卷 or 待鉴定 (months:6, long-term, case-archive, until-reviewed).",
         columns=(
-            Choice(code="category", word="Code"), Choice(code="title", word="Category"), Choice(code="keeps", word="Retention period"),
-            Choice(code="authority", word="Provision"),
+            Choice(code="category", word="Code"), Choice(code="title", word="Category"),
+            Choice(code="keeps", word="Retention period"), Choice(code="authority", word="Provision"),
         ),
     ),
     _whole_months("ordinary_months", "Months for ordinary footage", MONTHS_MIN, "Six at the least (R10)."),
@@ -265,6 +266,7 @@ SCHEDULE_FORM: Final = Form(
     see=Action.SCHEDULE_SEE,
     persons=_PERSONS,
     documents={DRY_RUN: "Recordings dated otherwise", "authority": "The document it rests on"},
+    made=(DRY_RUN,),
     register=(
         *_REGISTER[:2], Column(word="In force from", name="in_force_from"), Column(word="Categories", name="rows"),
         *_REGISTER[2:],
@@ -314,6 +316,7 @@ RESCHEDULE_FORM: Final = Form(
     see=Action.SCHEDULE_SEE,
     persons=_PERSONS,
     documents={DRY_RUN: "Recordings dated otherwise"},
+    made=(DRY_RUN,),
     register=(*_REGISTER[:2], Column(word="Version of the schedule", name="version"), *_REGISTER[2:]),
     group="Retention",
 )  # fmt: skip

@@ -28,7 +28,7 @@ def described(form: Form, language: str, *, may_open: bool) -> dict[str, Any]:
             {"code": one.code, "word": say(one.word), "tone": one.tone.value, "final": one.final} for one in form.states
         ],
         "persons": [{"role": role, "word": say(word)} for role, word in form.persons.items()],
-        "documents": [{"role": role, "word": say(word)} for role, word in form.documents.items()],
+        "documents": [{"role": role, "word": say(word)} for role, word in form.brought.items()],
         "opening": _act(form.opening, say),
         "acts": [_act(act, say) for act in form.acts if not act.hidden],
         "register_columns": [{"name": one.name, "word": say(one.word)} for one in columns_of(form)],

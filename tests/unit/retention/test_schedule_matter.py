@@ -96,6 +96,8 @@ def test_r10_nobody_approves_their_own_schedule_nor_one_that_was_not_tried(burea
     seen = bureau.desk.view(bureau.leader, row.id).seen
     with pytest.raises(PolicyUnmetError, match="on file"):
         bureau.desk.act(bureau.leader, row.id, "approve", seen=seen)
+    with pytest.raises(InvalidInputError, match="no document"):
+        bureau.home.papers().file(bureau.leader, row.id, "dry-run", "list.csv", io.BytesIO(b"recording\r\n"))
     bureau.dry_runs.run()
     with pytest.raises(StateConflictError, match="changed since"):
         bureau.desk.act(bureau.leader, row.id, "approve", seen=seen)
