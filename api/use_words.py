@@ -19,5 +19,5 @@ REMARKS: Final = {
     "unused": "Not used",
     "title": "Register of use",
 }
-RIGHTS: Final = {"view": "Watch", "copy": "Copy", "export": "Export in a package"}
+RIGHTS: Final = {"view": "Watch", "copy": "Make a copy", "export": "Export in a package"}
 KINDS: Final = {"original": "Original", "viewing": "Viewing copy", "poster": "Still picture", "sheet": "Key frames"}

@@ -39,7 +39,7 @@ PURPOSES: Final = (
 )
 RIGHTS: Final = (
     Choice(code="view", word="Watch"),
-    Choice(code="copy", word="Copy"),
+    Choice(code="copy", word="Make a copy"),
     Choice(code="export", word="Export in a package"),
 )
 
