@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import os
 import shutil
 import signal
@@ -35,6 +36,8 @@ from catalogue.schema import blob_copies
 from evidence.errors import AuthenticationError, EvidenceError
 from evidence.events import AccessAllowed
 from evidence.events_of_keeping import CopyRemoved
+from evidence.model import Actor
+from matters.turn import NewLink
 from support import mounts, seaweed, whole_home
 from support.program import Program, flip
 from support.recorders import gb_name, make_gb_tree
@@ -154,6 +157,27 @@ def remove_a_copy(station: Station, recording: dict[str, Any]) -> None:
         house.close()
 
 
+def file_a_case(station: Station, recording: str) -> None:
+    """A case with footage, a document and a correction; a flag on the recording: matters and what the rules say of footage."""
+    home = Home(station.program.home)
+    house = build(home, home.require())
+    try:
+        admin = whole_home.administrator(house)
+        people = house.administration
+        made = [people.create_agent(admin, name=name).agent.id for name in ("甲", "乙")]
+        for agent in made:
+            people.grant_role(admin, agent=agent, role="unit_leader")
+        actor = Actor(made[0], "甲", "cli")
+        given = {"title": "某案", "cause": "占用绿地", "procedure": "ordinary", "second_officer": made[1]}
+        case = house.matters.open(actor, "case", given, links=[NewLink(role="footage", target=recording)])
+        pdf = b"%PDF-1.7\n" + os.urandom(3000).hex().encode() + b"\n%%EOF\n"
+        house.papers.file(actor, case.id, "decision", "决定书.pdf", io.BytesIO(pdf))
+        house.matters.act(actor, case.id, "archive")
+        house.seal_pending()
+    finally:
+        house.close()
+
+
 def entries(station: Station, kind: str) -> list[dict[str, Any]]:
     from chain_of_custody.entry import parse
 
@@ -168,10 +192,12 @@ def entries(station: Station, kind: str) -> list[dict[str, Any]]:
 # --- the drill --------------------------------------------------------------------------------------------------------
 def test_a_lost_home_comes_back_with_what_came_in_and_what_went_after_the_backup(station) -> None:
     before = station.dock(3)
+    file_a_case(station, before[1]["id"])
     made = station.backup()
     assert made["log_size"] > 0
     assert {one["code"] for one in made["warnings"]} == {"same-domain", "not-encrypted"}
     after = station.dock(2)
+    file_a_case(station, after[0]["id"])
     remove_a_copy(station, before[0])
     lost = station.lose()
     done = station.restore()
