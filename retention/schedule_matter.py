@@ -126,14 +126,15 @@ def _must_be_believed(turn: Turn) -> None:
 
 
 def _take_place(turn: Turn) -> None:
-    """Count on, and let the version before step back; every recording is computed anew."""
+    """The version before steps back."""
     for row in turn.uow.matters.find(MatterFilter(kinds=(SCHEDULE,), states=(IN_FORCE_NOW,)), limit=1000):
         if row.id != turn.matter:
             turn.also_act(row.id, SUPERSEDE)
-    turn.uow.settings.put(SWEEP, "")
 
 
 def _count_on(turn: Turn) -> None:
+    """The next version. Every recording is computed anew; who comes into force at the same moment waits at that row."""
+    turn.uow.settings.put(SWEEP, "")
     stand = turn.uow.matters.find(MatterFilter(kinds=(SCHEDULE,), states=IN_FORCE), limit=10_000)
     turn.asked.facts["version"] = max((int(row.facts.get("version", 0)) for row in stand), default=0) + 1
     turn.asked.facts["entered_at"] = to_text(turn.now.wall)
