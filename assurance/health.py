@@ -22,6 +22,7 @@ from assurance.health_of_backup import backup
 from assurance.health_of_fixity import brake, fixity, inventories
 from assurance.health_of_keys import look as keys
 from assurance.health_of_locks import locks
+from assurance.health_of_matters import matters
 from assurance.health_of_space import space
 from assurance.health_of_stores import store_copies
 from chain_of_custody.entry import parse
@@ -277,4 +278,5 @@ _LOOKS: Final[dict[str, Callable[[HealthParts], Iterable[Check]]]] = {
     "program": lambda parts: list(_programs(parts)),
     "jobs": lambda parts: list(_jobs(parts)),
     "findings": lambda parts: list(_findings(parts)),
+    "matters": lambda parts: list(matters(parts)),
 }

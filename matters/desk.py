@@ -285,6 +285,37 @@ class MatterDesk:
                 return
             after = page[-1].id
 
+    def waiting(self, actor: Actor, *, scanned: int = 60) -> list[tuple[MatterRow, list[Act]]]:
+        """Open matters of others on which this person can take the next step, with those steps; newest first.
+
+        Steps are acts that change the state. Only the newest ``scanned`` open matters in question are looked at: a reminder.
+        """
+        offered = self._parts.authoriser.offered(actor)
+        steps = {
+            form.kind: [act for act in form.acts if act.after and not act.hidden and act.action in offered]
+            for form in self._parts.forms
+        }
+        kinds = [kind for kind, acts in steps.items() if acts]
+        states = sorted({state for acts in steps.values() for act in acts for state in act.before})
+        if not kinds:
+            return []
+        rows = self._page(actor, MatterFilter(kinds=kinds, states=states, open=True), after=None, limit=scanned)
+        asked: dict[Action, list[tuple[int, Act, ObjectScope]]] = {}
+        for place, row in enumerate(rows):
+            if row.opened_by == actor.agent:
+                continue
+            folded = self._read(row.id)
+            for act in steps[row.kind]:
+                if row.state in act.before and not looking.part_refusal(folded, act, actor.agent):
+                    asked.setdefault(act.action, []).append((place, act, looking.scope_of(folded, actor.agent)))
+        found: dict[int, list[Act]] = {}
+        for action, wanted in asked.items():
+            decisions = self._parts.authoriser.decide_each(actor, action, [scope for _place, _act, scope in wanted])
+            for (place, act, _scope), decision in zip(wanted, decisions, strict=True):
+                if decision.allowed:
+                    found.setdefault(place, []).append(act)
+        return [(rows[place], found[place]) for place in sorted(found)]
+
     def counts(self, actor: Actor, wanted: MatterFilter | None = None) -> dict[tuple[str, str], int]:
         """How many there are that this person may know of, by kind and state.
 

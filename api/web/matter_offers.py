@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
-from api.matters.marking import state_mark
+from api.matters.marking import due_mark, state_mark
 from api.matters.showing import Shower
 from api.services import Services
 from api.web import matter_words
 from api.web.marks import Mark
-from catalogue.matters import MatterFilter
+from catalogue.matters import MatterFilter, MatterRow
 from evidence.ids import RecordingId
 from evidence.model import Action, Actor
 from matters.form import Act, FieldKind, Form
@@ -124,3 +125,25 @@ def may_begin(services: Services, actor: Actor, offered: Collection[Form] | None
         _any_takes(form, 1) or (taking(form.opening, count=1) and services.matters.may_open(actor, form.kind))
         for form in forms
     )
+
+
+def waits(services: Services, actor: Actor, shower: Shower) -> dict[str, Any]:
+    """What waits for somebody: matters of others on which they take the next step, and those they opened that are still open."""
+    now = services.clock.now().wall
+    own = services.matters.find(actor, MatterFilter(open=True, person=actor.agent), limit=_LOOKED_AT)
+    mine = [row for row in own if row.opened_by == actor.agent][:_OFFERED]
+    return {
+        "steps": [
+            {**_told(services, shower, row, now), "acts": [shower.say(act.word) for act in acts]}
+            for row, acts in services.matters.waiting(actor)[:_OFFERED]
+        ],
+        "mine": [_told(services, shower, row, now) for row in mine],
+    }  # fmt: skip
+
+
+def _told(services: Services, shower: Shower, row: MatterRow, now: datetime) -> dict[str, Any]:
+    form = services.matters.forms.of(row.kind)
+    return {
+        "row": row, "word": shower.say(form.word), "title": shower.title(form, row), "state": state_mark(form, row),
+        "due": due_mark(row, now),
+    }  # fmt: skip

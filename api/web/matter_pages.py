@@ -121,6 +121,7 @@ def board(request: Request, services: ServicesDep, page: PageSession) -> HTMLRes
     shower = Shower(names_for(services, actor), language)
     return render(
         request, "matters.html", session=page, groups=list(groups.items()), now=now,
+        waits=matter_offers.waits(services, actor, shower),
         due=[_item(services, shower, row, now) for row in due[:_BOARD_ROWS]],
     )  # fmt: skip
 

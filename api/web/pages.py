@@ -25,6 +25,8 @@ from api.dependencies import (
     login_rate_of,
     session_behind,
 )
+from api.matters.names import Names
+from api.matters.showing import Shower
 from api.routes.session import set_cookie
 from api.security import csrf as forgery
 from api.web import (
@@ -455,4 +457,9 @@ def my(
     except (ValueError, OverflowError) as error:
         raise InvalidInputError("a day looks like 2026-11-22") from error
     answer = services.reading.my_day(page.actor, day=chosen)
-    return render(request, "my.html", session=page, day=answer, before=before.isoformat(), after=after.isoformat())
+    shower = Shower(Names(), language_of(request))
+    polled = "hx-request" in request.headers  # the part that refreshes itself does not hold what waits
+    return render(
+        request, "my.html", session=page, day=answer, before=before.isoformat(), after=after.isoformat(),
+        waits=None if polled else matter_offers.waits(services, page.actor, shower),
+    )  # fmt: skip

@@ -176,8 +176,11 @@ HEALTH: Final = {
     "epoch-keys": "Keys of the months",
     "plain-scratch": "Place for plain files",
     "encryption": "Encryption at rest",
+    "matters": "Deadlines of matters",
 }
 HEALTH_REASONS: Final = {
+    "matters-overdue": "deadlines are over; late stays late",
+    "matters-in-time": "no open matter is past its deadline",
     "backed-up": "made and read back",
     "backup-old": "too old: what came since would have to come from the stores' log alone",
     "backup-failed": "the last backup failed",
@@ -267,6 +270,8 @@ HEALTH_REASONS: Final = {
 }
 #: Names of measured values on the system page; a name in seconds or bytes is shown with its unit.
 HEALTH_VALUES: Final = {
+    "matters_late": "overdue matters",
+    "kinds_late": "kinds of matters",
     "backup_at": "newest backup",
     "place": "place",
     "id": "identity",

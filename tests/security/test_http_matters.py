@@ -345,3 +345,16 @@ def opened_by(web: WebHome, visitor: Visitor, other: str) -> str:
     return str(answer.json()["id"])
 
 
+
+
+def test_what_waits_for_a_person_stands_on_their_page_and_on_the_board(web: WebHome, leaders) -> None:
+    matter = opened(web, leaders[0], title="等候审批")
+    for path in ("/my", "/matters"):
+        theirs = web.visitor(leaders[1]).get(path).text
+        assert "待您办理" in theirs, path
+        assert matter in theirs
+    own = web.visitor(leaders[0]).get("/my").text
+    assert "您发起、尚未办结的" in own
+    assert matter in own
+    polled = web.visitor(leaders[1]).get("/my", headers={"hx-request": "true"}).text
+    assert matter not in polled

@@ -224,6 +224,18 @@ def test_r09_others_units_matters_are_neither_listed_nor_shown(home: AssuredHome
         desk.act(stranger, row.id, "agree", seen="x")
 
 
+def test_what_waits_for_somebody_is_the_next_step_on_matters_of_others(home: AssuredHome, unit) -> None:
+    desk = home.desk(REQUEST, NOTE)
+    leader, other = home.agent("甲", "unit_leader", unit=unit), home.agent("乙", "unit_leader", unit=unit)
+    officer = home.agent("丙", "officer", unit=unit)
+    row = desk.open(leader, "request", {"title": "调看"})
+    assert [(one.id, [act.name for act in acts]) for one, acts in desk.waiting(other)] == [(row.id, ["agree"])]
+    assert desk.waiting(leader) == []
+    assert desk.waiting(officer) == []
+    desk.act(other, row.id, "agree", seen=desk.view(other, row.id).seen)
+    assert desk.waiting(other) == []
+
+
 def test_a_part_that_an_act_needs_and_a_state_that_is_over(home: AssuredHome, unit) -> None:
     desk = home.desk(REQUEST, NOTE)
     leader, other = home.agent("甲", "unit_leader", unit=unit), home.agent("乙", "unit_leader", unit=unit)
