@@ -93,12 +93,17 @@ def _must_stand(turn: Turn) -> None:
         rules = turn.uow.rules.lock(RecordingId(link.target))
         stand = standing(rules)
         if rules.disposing_at is not None or not stand & wanted:
-            turn.refuse(f"none of these flags stands on {link.target}", todo="Choose recordings that bear them.")
+            turn.refuse(
+                "none of these flags stands on {recording}",
+                todo="Choose recordings that bear them.",
+                recording=link.target,
+            )
         if LONG_TERM in wanted and stand - wanted - {LONG_TERM}:
             turn.refuse(
-                f"long-term preservation of {link.target} stands as long as {', '.join(sorted(stand - wanted))} does",
-                todo="Ask for these flags too, or leave long-term preservation out.",
-            )
+                "long-term preservation of {recording} stands as long as {flags} does",
+                todo="Ask for these flags too, or leave long-term preservation out.", recording=link.target,
+                flags=", ".join(sorted(stand - wanted)),
+            )  # fmt: skip
 
 
 def _must_be_the_same(turn: Turn) -> None:
@@ -111,9 +116,10 @@ def _must_be_the_same(turn: Turn) -> None:
             )
             if set_anew and entry.public.get("flag") in wanted:
                 turn.refuse(
-                    f"{entry.public['flag']} was set on {link.target} again after this was asked",
-                    todo="Refuse it, look at the new ground, and ask anew.",
-                )
+                    "{flag} was set on {recording} again after this was asked",
+                    todo="Refuse it, look at the new ground, and ask anew.", flag=entry.public["flag"],
+                    recording=link.target,
+                )  # fmt: skip
     _must_stand(turn)
 
 

@@ -241,10 +241,10 @@ def lock_staying(turn: Turn, recordings: Collection[RecordingId], *, besides: Co
     if gone:
         rows = [turn.uow.recordings.get(one) for one in gone[:5]]
         turn.refuse(
-            f"too late for {len(gone)} of {len(recordings)} recordings, which are being cleared or were cleared: "
-            + ", ".join(f"{row.name} ({row.id})" for row in rows),
-            todo="Leave them out; their certificates tell when and by whom they were cleared.",
-        )
+            "too late for {gone} of {all} recordings, which are being cleared or were cleared: {names}",
+            todo="Leave them out; their certificates tell when and by whom they were cleared.", gone=len(gone), all=len(named),
+            names=", ".join(f"{row.name} ({row.id})" for row in rows),
+        )  # fmt: skip
 
 
 def is_going(rules: RulesRow) -> bool:
@@ -278,7 +278,7 @@ def must_be_held(turn: Turn) -> None:
     standing = {link.target for link in turn.links(HELD)}
     strange = sorted({link.target for link in turn.links(TO_RELEASE)} - standing)
     if strange:
-        turn.refuse(f"this hold does not hold {', '.join(strange[:5])}", todo="Choose from its list.")
+        turn.refuse("this hold does not hold {names}", todo="Choose from its list.", names=", ".join(strange[:5]))
 
 
 def take_rest(turn: Turn) -> None:

@@ -222,8 +222,9 @@ def _must_be_whole(turn: Turn) -> None:
     strange = sorted({one.category for one in items if one.category and one.category not in known})
     if strange:
         turn.refuse(
-            f"the schedule in force has no category {', '.join(strange[:10])}", todo="Bring in the schedule first."
-        )
+            "the schedule in force has no category {categories}", todo="Bring in the schedule first.",
+            categories=", ".join(strange[:10]),
+        )  # fmt: skip
 
 
 _WHY: Final = Field(name="refusal", word="Reason", kind=FieldKind.WORDS, personal=True, required=True)
