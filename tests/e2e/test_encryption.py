@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from support import footage
+from app.home import Home
+from app.wiring import build
+from evidence.model import Actor
+from support import footage, whole_home
 from support.program import Program, flip, names, until
 from support.recorders import gb_name, make_gb_tree
 
@@ -122,6 +126,30 @@ def test_locate_names_ciphertext_that_fits_its_name(station):
     assert {hashlib.sha256(path.read_bytes()).hexdigest() for path in found} == {path.name for path in found}
     assert found[0].read_bytes() == found[1].read_bytes()
     assert found[0].name != talk["sha256"]
+
+
+def test_a_document_of_a_case_lies_nowhere_in_the_open_and_is_read_again(station):
+    home = Home(station.home)
+    house = build(home, home.require())
+    words = os.urandom(40_000).hex().encode()
+    pdf = b"%PDF-1.7\n" + words + b"\n%%EOF\n"
+    try:
+        admin = whole_home.administrator(house)
+        made = [house.administration.create_agent(admin, name=name).agent.id for name in ("甲", "乙")]
+        house.administration.grant_role(admin, agent=made[0], role="unit_leader")
+        actor = Actor(made[0], "甲", "cli")
+        given = {"title": "某案", "cause": "占用绿地", "procedure": "ordinary", "second_officer": made[1]}
+        case = house.matters.open(actor, "case", given)
+        row = house.papers.file(actor, case.id, "decision", "决定书.pdf", io.BytesIO(pdf))
+        with house.papers.open(actor, row.id)[1] as stream:
+            assert stream.read() == pdf
+        house.seal_pending()
+        scratch = house.scratch
+    finally:
+        house.close()
+    parts = [words[at : at + SLICE_BYTES] for at in range(0, len(words) - SLICE_BYTES, 4_000)]
+    assert list(leaks([station.home, station.second], parts)) == []
+    assert list(scratch.iterdir()) == []
 
 
 def test_the_state_of_the_keys_is_told(station):
