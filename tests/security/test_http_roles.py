@@ -263,7 +263,7 @@ def tried_schedule(web: WebHome) -> str:
     manager = web.person("管理员", "retention_manager")
     given = {"title": "一年", "authority": "a", "in_force_from": "2026-12-01", "ordinary_months": 12}
     row = web.house.matters.open(manager, "schedule", given)
-    web.house.dry_runs().enter(row.id)
+    dry_runs_of(web.house).enter(row.id)
     return row.id
 
 
