@@ -17,7 +17,7 @@ from typing import Final
 
 from app.backing_up import BackupDuty
 from app.clearing import clearing_of
-from app.dates import compute_dates
+from app.dates import compute_dates, dry_runs_of, recompute_of
 from app.disc_looks import look_at_discs
 from app.encryption import Encryption
 from app.hold_care import hold_keeping_of
@@ -115,8 +115,8 @@ def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: Fal
             job=RECOUNT_JOB, every=timedelta(minutes=10),
             run=lambda: recount_provisional(house.matters, house.catalogue),
         ),
-        Duty(job=RETENTION_JOB, every=minute, run=lambda: compute_dates(house.recompute, house.catalogue, book)),
-        Duty(job=DRY_RUN_JOB, every=minute, run=house.dry_runs(stop=stop).run, queue=KEEP_QUEUE),
+        Duty(job=RETENTION_JOB, every=minute, run=lambda: compute_dates(recompute_of(house), house.catalogue, book)),
+        Duty(job=DRY_RUN_JOB, every=minute, run=dry_runs_of(house, stop=stop).run, queue=KEEP_QUEUE),
         Duty(job=SPACE_JOB, every=timedelta(hours=1), run=lambda: sample_space(house.space)),
         Duty(
             job=COLD_JOB,

@@ -1,15 +1,28 @@
-"""The duty that keeps dates of keeping, with a finding while it cannot: nobody waits for dates that never come."""
+"""The duties that keep dates of keeping, with a finding while they cannot: nobody waits for dates that never come."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
+from app.wiring import House
 from assurance.findings import FindingBook
 from catalogue import Catalogue
 from evidence.errors import EvidenceError
+from retention.dry_run import DryRuns
 from retention.recompute import Recompute
 
 NOT_COMPUTED: Final = "dates-not-computed"
+
+
+def recompute_of(house: House) -> Recompute:
+    """Dates of keeping, computed anew where something changed."""
+    return Recompute(house.catalogue, clock=house.clock, desk=house.matters)
+
+
+def dry_runs_of(house: House, *, stop: Callable[[], bool] = lambda: False) -> DryRuns:
+    """Tries what was proposed for the schedule."""
+    return DryRuns(house.catalogue, clock=house.clock, desk=house.matters, filer=house.papers, stop=stop)
 
 
 def compute_dates(recompute: Recompute, catalogue: Catalogue, book: FindingBook) -> None:

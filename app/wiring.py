@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -64,9 +64,7 @@ from matters.papers import PaperDesk, PaperParts
 from retention.classification import Classifier
 from retention.desk import RetentionDesk
 from retention.disposal_desk import ClearingDesk
-from retention.dry_run import DryRuns
 from retention.hold_desk import HoldDesk
-from retention.recompute import Recompute
 from retention.record_list_form import RecordLists
 from storage.local import LocalStore
 from storage.replicated import Replicated
@@ -241,15 +239,6 @@ class House:
     def holds(self) -> HoldDesk:
         """What holds hold, and which stores keep it."""
         return HoldDesk(self.catalogue, desk=self.matters, authoriser=self.gate, clock=self.clock)
-
-    @property
-    def recompute(self) -> Recompute:
-        """Dates of keeping, computed anew where something changed."""
-        return Recompute(self.catalogue, clock=self.clock, desk=self.matters)
-
-    def dry_runs(self, *, stop: Callable[[], bool] = lambda: False) -> DryRuns:
-        """Tries what was proposed for the schedule."""
-        return DryRuns(self.catalogue, clock=self.clock, desk=self.matters, filer=self.papers, stop=stop)
 
     @property
     def dossiers(self) -> DossierDesk:

@@ -113,13 +113,14 @@ def schedule(home: str | None, *, as_json: bool, login: str) -> None:
 @identity_options
 def dry_run(matter: str, out: Path | None, home: str | None, *, enter: bool, as_json: bool, login: str) -> None:
     """Compute which recordings a proposed schedule or re-schedule would date otherwise. Changes no date."""
+    from app.dates import dry_runs_of
     from retention.dry_run import try_out
 
     with acting(home, login) as (house, actor):
         row = _matter(house, actor, matter)
         if enter:
             house.gate.allowed(actor, Action.SCHEDULE_PROPOSE, detail=f"dry-run {row.number}")
-            tried = house.dry_runs().enter(row.id)
+            tried = dry_runs_of(house).enter(row.id)
         else:
             tried = try_out(house.catalogue, house.clock, row.id)
     if out is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.clearing import clearing_of
+from app.dates import dry_runs_of, recompute_of
 from evidence.clock import to_text
 from evidence.events import RecordingClassified
 from matters.recording_facts import say
@@ -76,7 +77,7 @@ def test_the_reviewer_sees_pictures_and_reasons_and_takes_marked_items_out(web: 
     schedule(web, manager)
     for row in rows:
         classified(web, row)
-    web.house.recompute.run()
+    recompute_of(web.house).run()
     answer = visitor.post("/clearing/propose", data={"csrf": visitor.csrf, "unit": unit, "note": "两年前"})
     assert answer.status_code == 303
     where = answer.headers["location"]
@@ -110,6 +111,6 @@ def schedule(web: WebHome, manager) -> None:
     }  # fmt: skip
     known = {one.name for one in desk.forms.of("schedule").opening.fields}
     row = desk.open(manager, "schedule", {name: value for name, value in given.items() if name in known})
-    house.dry_runs().enter(row.id)
+    dry_runs_of(house).enter(row.id)
     leader = web.person("负责人", "unit_leader")
     desk.act(leader, row.id, "approve", seen=desk.view(leader, row.id).seen)

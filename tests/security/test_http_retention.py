@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
+from app.dates import dry_runs_of
 from evidence.calendar import local_date
 from evidence.digest import sha256_of
 from evidence.lock_dates import due_at
@@ -79,7 +80,7 @@ def test_r10_the_list_of_a_dry_run_is_downloaded_as_it_was_filed_and_as_a_spread
     visitor = web.visitor(manager)
     address = f"{A}/retention/lists/{row.id}"
     assert visitor.get(address).status_code == 404
-    tried = web.house.dry_runs().enter(row.id)
+    tried = dry_runs_of(web.house).enter(row.id)
     assert tried.count == len(web.recordings)
     answer = visitor.get(address)
     assert (answer.status_code, sha256_of(answer.content)) == (200, tried.list_sha256)

@@ -14,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.routes import devices as dock_routes
+from app.dates import dry_runs_of
 from evidence.calendar import local_date
 from evidence.model import Actor
 from matters.turn import NewLink
@@ -233,10 +234,11 @@ def values(web: WebHome, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     other = web.dock(tmp_path_factory.mktemp("ledger") / "card", {"DCIM/other.wav": footage.voice_wav()})
     device = web.service.register_device(other, web.administrator, label="资产")
     return {
-        "disc": "mat_01a21a5ea63372baa2bc02343479f2de", "device": device.id, "recording": web.recordings["talk"].id, "kind": "poster", "paper": "cover", "form": "nosuch", "slot": fresh.slot, "agent": spare.id,
-        "sha256": "ab" * 32, "unit": web.units["执法二科"], "book": "csv", "schedule": tried_schedule(web),
-        "hold": a_hold(web),
-        "matter": (demo := demo_matter(web)), "case": demo, "matter_kind": "demo", "written_as": "csv", "document": "doc_01a21a5ea63372baa2bc02343479f2de",
+        "disc": "mat_01a21a5ea63372baa2bc02343479f2de", "device": device.id, "recording": web.recordings["talk"].id,
+        "kind": "poster", "paper": "cover", "form": "nosuch", "slot": fresh.slot, "agent": spare.id, "sha256": "ab" * 32,
+        "unit": web.units["执法二科"], "book": "csv", "schedule": tried_schedule(web), "hold": a_hold(web),
+        "matter": (demo := demo_matter(web)), "case": demo, "matter_kind": "demo", "written_as": "csv",
+        "document": "doc_01a21a5ea63372baa2bc02343479f2de",
     }  # fmt: skip
 
 
