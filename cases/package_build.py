@@ -27,6 +27,7 @@ from cases.package_content import (
     Content,
     Facts,
     ItemKind,
+    Line,
     PackageForm,
     Placed,
     list_bytes,
@@ -54,6 +55,9 @@ from evidence.errors import InvalidInputError
 
 #: Lines of one recording's custody in the report; the log has them all.
 _LINES_MAX: Final = 200
+#: Lines of all recordings together: some 300 pages. A case of thousands of recordings has fewer of each.
+_REPORT_LINES_MAX: Final = 10_000
+_LINES_MIN: Final = 3
 _COMPARE: Final = (
     "计算文件的 SHA-256 值，与本清单比较。 Compute the SHA-256 of each file and compare it with the list above."
 )
@@ -102,13 +106,19 @@ def report(content: Content, files: Sequence[Placed]) -> bytes:
     ]  # fmt: skip
     if originals:
         blocks.append(Heading("二、保管链记录"))
+    by_group: dict[str, list[Line]] = {}
+    for line in content.lines:
+        by_group.setdefault(line.group, []).append(line)
+    most = min(_LINES_MAX, max(_LINES_MIN, _REPORT_LINES_MAX // max(1, len(originals))))
     for one in originals:
-        lines = [line for line in content.lines if line.group == one.item.group]
-        rows = [[line.index, line.at, line.event, line.agent] for line in lines[:_LINES_MAX]]
+        lines = by_group.get(one.item.group, [])
+        rows = [[line.index, line.at, line.event, line.agent] for line in lines[:most]]
         title = f"{one.number:04d} {one.item.name}"
         blocks.append(Table(["日志序号", "时间", "事项", "人员"], rows, [0, 1.6, 3, 2], caption=title))
-        if len(lines) > _LINES_MAX:
-            blocks.append(Paragraph(f"另有 {len(lines) - _LINES_MAX} 条，见保管链日志。", style="note"))
+        if len(lines) > most:
+            blocks.append(
+                Paragraph(f"另有 {len(lines) - most} 条，见本文件所附 data.json 及保管链日志。", style="note")
+            )
     blocks.append(Heading("三、核对方法" if originals else "二、核对方法"))
     blocks += _how_to_check(content) if originals else [Paragraph(_COMPARE, style="plain")]
     if facts.form is PackageForm.FULL:

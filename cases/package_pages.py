@@ -54,6 +54,8 @@ _FACTS: Final = {
     "verdict": '状况 <span lang="en">Condition</span>',
 }
 _FULL_ONLY: Final = re.compile(r"<!-- full -->.*?<!-- /full -->", re.DOTALL)
+#: So many players load their length at once; of more, none does until it is played.
+_PRELOADED_MAX: Final = 40
 #: Files of the bag that the checking page knows although its list cannot hold them.
 _ASIDE: Final = (
     README_PATH, VERIFY_PATH, VERIFY_LIST_PATH, "bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt",
@@ -94,23 +96,23 @@ def _row(label: str, value: str) -> str:
     return f"<tr><th>{label}</th><td>{html.escape(value)}</td></tr>\n" if value else ""
 
 
-def _player(one: Placed) -> str:
+def _player(one: Placed, preload: str) -> str:
     source = html.escape(quote(one.path))
     kind = one.item.media_type.partition("/")[0]
     if kind == "video":
-        return f'<video controls preload="metadata" src="{source}"></video>'
+        return f'<video controls preload="{preload}" src="{source}"></video>'
     if kind == "audio":
-        return f'<audio controls preload="metadata" src="{source}"></audio>'
+        return f'<audio controls preload="{preload}" src="{source}"></audio>'
     return f'<img alt="" loading="lazy" src="{source}">' if kind == "image" else ""
 
 
-def _article(one: Placed, *, plays: bool) -> str:
+def _article(one: Placed, *, player: str) -> str:
     item = one.item
     path = html.escape(one.path)
     rows = "".join(_row(_FACTS[name], item.facts.get(name, "")) for name in _FACTS)
     proof = f'<tr><th>证明 <span lang="en">Proof</span></th><td><code>{html.escape(one.proof_path)}</code></td></tr>'
     return (
-        f"<article><h3>{one.number:04d} · {html.escape(item.name)}</h3>\n{_player(one) if plays else ''}<table><tbody>"
+        f"<article><h3>{one.number:04d} · {html.escape(item.name)}</h3>\n{player}<table><tbody>"
         f'<tr><th>类别 <span lang="en">Kind</span></th><td>{_KINDS[item.kind]}</td></tr>'
         f'<tr><th>文件 <span lang="en">File</span></th><td><a href="{html.escape(quote(one.path))}">{path}</a></td></tr>{rows}'
         f'<tr><th>字节 <span lang="en">Bytes</span></th><td>{item.size_bytes}</td></tr>'
@@ -121,8 +123,10 @@ def _article(one: Placed, *, plays: bool) -> str:
 
 def _articles(files: Sequence[Placed]) -> Iterable[str]:
     shown_elsewhere = {one.item.group for one in files if one.item.kind is ItemKind.VIEWING}
+    preload = "metadata" if len(files) <= _PRELOADED_MAX else "none"  # hundreds of players would read hundreds of files
     for one in files:
-        yield _article(one, plays=one.item.kind is not ItemKind.ORIGINAL or one.item.group not in shown_elsewhere)
+        plays = one.item.kind is not ItemKind.ORIGINAL or one.item.group not in shown_elsewhere
+        yield _article(one, player=_player(one, preload) if plays else "")
 
 
 def readme(content: Content, files: Sequence[Placed]) -> bytes:

@@ -200,9 +200,15 @@ class _Writing:
                     kept="Originals are untouched; the package is unfinished.", todo="Use another disk.",
                 )  # fmt: skip
             give_name(temporary, target)
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+            if isinstance(error, StoreError) and getattr(error.__cause__, "errno", 0) == errno.EFBIG:
+                raise StoreError(
+                    f"the target's file system holds no file of {_size_text(file.size_bytes)}",
+                    kept="Originals are untouched; the package is unfinished.",
+                    todo="Use a disk with exFAT, NTFS or ext4 (FAT32 ends at 4 GB a file).",
+                ) from error
             raise
         return written
 

@@ -4,12 +4,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import bagit
 import pytest
 
+from cases import package_build
 from cases.package_build import write_package
-from cases.package_content import Item, ItemKind, PackageForm, placed
+from cases.package_content import Item, ItemKind, Line, PackageForm, placed
 from evidence.errors import DigestMismatchError, InvalidInputError, PolicyUnmetError
 from support.footage import phone_mp4, talking_mp4
 from support.packages import AT, document, originals, package
@@ -103,6 +105,18 @@ def test_the_readable_page_escapes_and_shows_digests_and_how_to_check(made):
         assert row.sha256.hex in "".join(report.split())
     assert content.root in report
     assert "采集服务" in report
+
+
+def test_a_case_of_very_many_recordings_has_a_report_of_bounded_length(home, made, monkeypatch, tmp_path):
+    rows, content, _, _ = made
+    lines = [Line(group=row.id, at=AT, event=f"事项{n}", agent="甲", index=n) for row in rows for n in range(20)]
+    monkeypatch.setattr(package_build, "_REPORT_LINES_MAX", 10)
+    printed = package_build.report(replace(content, lines=lines), placed(content.items))
+    (tmp_path / "report.pdf").write_bytes(printed)
+    text = subprocess.run(["pdftotext", tmp_path / "report.pdf", "-"], capture_output=True, check=True).stdout.decode()
+    assert "事项4" in text
+    assert "事项5" not in text
+    assert text.count("另有 15 条") == 2
 
 
 def test_the_same_content_gives_the_same_package(home, made, tmp_path):

@@ -1,5 +1,6 @@
 """Bags: sound by an independent validator, whole or not there, continued after a cut, refused where a disk cannot carry them."""
 
+import errno
 import hashlib
 import io
 import os
@@ -138,6 +139,16 @@ def test_a_target_that_did_not_keep_the_bytes_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(ours, "read_from_medium", lambda path: iter([b"something else"]))
     with pytest.raises(DigestMismatchError, match="did not keep"):
         write_bag(tmp_path / "bag", Bag([file("data/a", b"abc")]))
+
+
+def test_a_disk_that_holds_no_file_so_large_is_named(tmp_path, monkeypatch):
+    def too_large(fd, data):
+        raise StoreError("write failed: File too large") from OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr(ours, "write_all", too_large)
+    with pytest.raises(StoreError, match="holds no file of 3 B") as caught:
+        write_bag(tmp_path / "bag", Bag([file("data/a", b"abc")]))
+    assert "exFAT" in caught.value.diagnostics()
 
 
 def test_nothing_is_overwritten_and_two_writers_do_not_meet(tmp_path):
