@@ -112,7 +112,8 @@ def duties(house: House, parts: Parts, *, stop: Callable[[], bool] = lambda: Fal
         Duty(job=DISCLOSURES_JOB, every=minute, run=lambda: house.archive.sync(house.catalogue)),
         Duty(job=CLOCK_JOB, every=timedelta(minutes=5), run=lambda: clock_watch.look(parts)),
         Duty(
-            job=RECOUNT_JOB, every=timedelta(minutes=10),
+            job=RECOUNT_JOB,
+            every=timedelta(minutes=10),
             run=lambda: recount_provisional(house.matters, house.catalogue),
         ),
         Duty(job=RETENTION_JOB, every=minute, run=lambda: compute_dates(recompute_of(house), house.catalogue, book)),
