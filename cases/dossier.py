@@ -15,7 +15,6 @@ from cases import dossier_parts as parts
 from cases.dossier_parts import CASE, FOOTAGE, HANDLER, MAIN_VOLUME, OFFICER, SECOND_VOLUME, WORKING
 from cases.fixation_gate import require_fixed
 from evidence.clock import BUREAU_ZONE
-from evidence.ids import RecordingId
 from evidence.model import Action
 from matters.fold import NUMBERS
 from matters.form import Act, Choice, Column, Field, FieldKind, Form, LinkRole, State, Tone, plain_number
@@ -91,8 +90,7 @@ def archive_number_taken(turn: Turn) -> None:
 
 def rules_locked(turn: Turn) -> None:
     """A clearing that is executed at this moment comes first, or sees that the case is open again."""
-    for link in sorted(turn.links(FOOTAGE), key=lambda row: row.target):
-        turn.uow.rules.lock(RecordingId(link.target))
+    parts.lock_rules(turn, [row.target for row in turn.links(FOOTAGE)])
 
 
 def nothing_in_it(turn: Turn) -> None:

@@ -200,9 +200,9 @@ def footage_linked(turn: Turn) -> None:
         if kept is not None and kept not in known:
             known.add(kept)
             links.append(NewLink(role=FOOTAGE, target=kept, facts={"duplicate": link.target}))
-    for link in sorted(links, key=lambda one: one.target):
-        rules = turn.uow.rules.lock(RecordingId(link.target))
-        if rules.disposing_at is not None:
+    lock_rules(turn, [link.target for link in links])
+    for link in links:
+        if turn.uow.rules.of(RecordingId(link.target)).disposing_at is not None:
             raise StateConflictError(
                 f"{link.target} is being cleared or was lawfully cleared", kept="Nothing was entered.",
                 todo="Look at its page for the certificate.",
@@ -220,6 +220,19 @@ def footage_linked(turn: Turn) -> None:
         )
     turn.asked.links[:] = [*others, *placed]
     _require_not_needed_by_clips(turn)
+
+
+def lock_rules(turn: Turn, recordings: Iterable[str]) -> list[RecordingId]:
+    """Lock what the rules say of recordings and of their side files: a clearing comes before this act, or sees it.
+
+    Returns:
+        All of them, in the order in which they were locked, which is the same for everybody.
+    """
+    wanted = {RecordingId(one) for one in recordings}
+    wanted |= {side.id for one in list(wanted) for side in turn.uow.recordings.attached(one)}
+    for one in sorted(wanted):
+        turn.uow.rules.lock(one)
+    return sorted(wanted)
 
 
 def _require_not_needed_by_clips(turn: Turn) -> None:
@@ -259,11 +272,11 @@ def order_of(row: LinkRow) -> int:
 
 
 def archive_footage(turn: Turn) -> None:
-    """Effect: from here on the use of the footage needs consent (R17)."""
+    """Effect: from here on the use of the footage and of its side files needs consent (R17)."""
     reason = "case" if turn.form.kind == CASE else "working-material"
-    for link in sorted(turn.links(FOOTAGE), key=lambda row: row.target):
-        recording = RecordingId(link.target)
-        if turn.uow.rules.lock(recording).archived_at is not None:
+    for recording in lock_rules(turn, [row.target for row in turn.links(FOOTAGE)]):
+        rules = turn.uow.rules.of(recording)
+        if rules.archived_at is not None or rules.disposing_at is not None:
             continue
         row = turn.uow.recordings.get(recording)
         event = RecordingArchived(

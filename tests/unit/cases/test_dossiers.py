@@ -356,3 +356,15 @@ def test_r15_working_material_is_sorted_footage_without_a_case(home, people, rec
     assert filed.state == "filed"
     assert archived(home, recordings[0].id) == ("working-material", True)
     assert home.verify().findings == ()
+
+
+def test_r17_a_side_file_is_archived_with_its_recording(home, people) -> None:
+    film, track = sorted(
+        home.ingest({gb_name(counter=1): os.urandom(2000), gb_name(counter=1, extension="txt"): b"$GPRMC"}),
+        key=lambda row: row.attached_to is not None,
+    )
+    assert track.attached_to == film.id
+    case = opened(home, people, film)
+    home.desk().act(people[0], case.id, "archive")
+    assert archived(home, track.id) == archived(home, film.id) == ("case", True)
+    assert home.verify().findings == ()
