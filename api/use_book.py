@@ -7,16 +7,16 @@ from datetime import datetime
 from typing import Final
 
 from access.directory import Directory
-from api.use_words import COLUMNS, REMARKS, RIGHTS
+from api.use_words import COLUMNS, REMARKS, RIGHTS, SIGNS
 from api.web.custody_words import DENIALS
 from api.web.i18n import translate
 from api.web.units import local_time
 from cases.access_parts import PURPOSES
 from cases.access_register import UseLine
 from catalogue.records import AgentRow
-from documents import Checkpoint
+from documents import Checkpoint, Signature, Signatures
 from documents.registers import Column, Register
-from documents.values import Value
+from documents.values import Value, text_of
 from documents.words import Language
 from matters.form import Forms
 
@@ -30,13 +30,19 @@ _WIDTHS: Final = {
     "at": 18,
     "ends": 18,
 }
+#: On paper several columns stand in one, each value on a line of its own.
+_PRINTED: Final = (
+    (("number", "grant", "use"), 20), (("at",), 20), (("requester", "officer_code", "unit"), 16), (("purpose", "authority"), 18),
+    (("footage", "span"), 34), (("rights", "ends"), 20), (("handler",), 12), (("leader", "opinion", "decided_at"), 24),
+    (("medium", "copies"), 14), (("sha256",), 30), (("remark",), 24),
+)  # fmt: skip
 _PURPOSES: Final = {one.code: one.word for one in PURPOSES}
 _NAMED_MOST: Final = 20
 
 
 def use_register(
     lines: Sequence[UseLine], *, directory: Directory, forms: Forms, language: Language, now: datetime,
-    checkpoint: Checkpoint | None, since: datetime, until: datetime,
+    checkpoint: Checkpoint | None, since: datetime, until: datetime, printed: bool = False,
 ) -> Register:  # fmt: skip
     """The register of use, to be printed or written as CSV or XLSX.
 
@@ -49,22 +55,36 @@ def use_register(
         checkpoint: Of the log.
         since: The period.
         until: The period.
+        printed: For paper, where columns are put together.
     """
+    groups = _PRINTED if printed else tuple(((name,), _WIDTHS.get(name, 14)) for name in COLUMNS)
     return Register(
         title=translate(REMARKS["title"], language), unit=directory.bureau(now), printed_at=now, checkpoint=checkpoint,
         lang=language, numbered=translate("No.", language),
         subtitle=f"{local_time(since, seconds=False)} – {local_time(until, seconds=False)}",
-        columns=[Column(translate(word, language), _WIDTHS.get(name, 14)) for name, word in COLUMNS.items()],
-        rows=_rows(lines, directory, forms, language),
+        columns=[
+            Column(" / ".join(translate(COLUMNS[name], language) for name in names), width) for names, width in groups
+        ],
+        signatures=Signatures([Signature(role=translate(word, language)) for word in SIGNS.values()]) if printed else None,
+        rows=_rows(lines, directory, forms, language, [names for names, _width in groups]),
     )  # fmt: skip
 
 
-def _rows(lines: Sequence[UseLine], directory: Directory, forms: Forms, language: Language) -> Iterator[list[Value]]:
+def _rows(
+    lines: Sequence[UseLine], directory: Directory, forms: Forms, language: Language, groups: Sequence[Sequence[str]]
+) -> Iterator[list[Value]]:
     agents = directory.agents()
     units = {str(one): name for one, name in directory.unit_names().items()}
     for line in lines:
         cells = _cells(line, agents, units, forms, language)
-        yield [cells[name] for name in COLUMNS]
+        yield [_together([cells[name] for name in names], language) for names in groups]
+
+
+def _together(values: Sequence[Value], language: Language) -> Value:
+    """One value as it is; several as lines, without those that say nothing."""
+    if len(values) == 1:
+        return values[0]
+    return "\n".join(text_of(one, language) for one in values if one not in (None, ""))
 
 
 def _cells(

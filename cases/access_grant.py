@@ -64,7 +64,8 @@ def open_grant(
         facts[use_grants.USES_MOST] = uses_most
     links = [NewLink(role=FOOTAGE, target=one) for one in sorted(footage)]
     persons = [("holder", holder), *([(APPROVER, approver)] if approver is not None else [])]
-    asked = Asked(facts=facts, persons=persons)
+    subject = turn.row.words.get("subject")
+    asked = Asked(facts=facts, words={"subject": subject} if subject else {}, persons=persons)
     return turn.also_open(
         use_grants.KIND, asked=asked, unit=turn.row.unit, links=[NewLink(role=RESTS_ON, target=turn.matter), *links]
     )  # fmt: skip
@@ -86,7 +87,7 @@ _WHY: Final = Field(
 
 GRANT: Final = Form(
     kind=use_grants.KIND, word="Grant for use", words="Grants for use", number=plain_number("DYZ"),
-    see=Action.REGISTER_SEE, title="source", group="Use of footage",
+    see=Action.REGISTER_SEE, title="subject", group="Use of footage",
     states=(
         State(code=use_grants.VALID, word="Valid", tone=Tone.GOOD),
         State(code="ended", word="Ended", tone=Tone.UNKNOWN, final=True),
@@ -97,6 +98,7 @@ GRANT: Final = Form(
     opening=Act(
         name="open", word="Grant", after=use_grants.VALID, action=Action.ACCESS_APPROVE, hidden=True,
         fields=(
+            Field(name="subject", word="Subject", personal=True),
             Field(name=use_grants.HOLDER, word="May use it", kind=FieldKind.AGENT, required=True),
             rights_field(),
             Field(name=use_grants.BEGINS, word="Use from", kind=FieldKind.MOMENT, required=True),

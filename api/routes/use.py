@@ -93,7 +93,7 @@ def register_book(
     made = use_register(
         services.use_register.lines(actor, since=since, until=until, unit=unit), directory=services.directory,
         forms=services.matters.forms, language=language, now=now, since=since, until=until,
-        checkpoint=newest(services.log.directory, services.log.vkey),
+        checkpoint=newest(services.log.directory, services.log.vkey), printed=form == "pdf",
     )  # fmt: skip
     name = f"use-register-{local_time(now):%Y%m%d}.{form}"
     return Response(

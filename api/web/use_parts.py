@@ -10,6 +10,7 @@ from access.reading import COPIED, ORIGINAL
 from api.use_words import KINDS, RIGHTS
 from catalogue.matters import MatterFilter
 from evidence.events import AccessAllowed
+from evidence.ids import RecordingId
 from evidence.model import Action
 from matters import use_grants
 
@@ -46,7 +47,8 @@ def grant_part(context: MatterContext) -> Mapping[str, Any] | None:
     uses = [one for one in history if one.event_type == AccessAllowed.TYPE and int(one.public.get("use", 0)) > 0]
     most = int(context.view.row.facts.get(use_grants.USES_MOST, 0))
     actions = {action.value: RIGHTS[code] for code, action in use_grants.ACTIONS.items()}
+    about = context.services.reading.about(context.actor, {RecordingId(str(one.public["recording"])) for one in uses})
     return {
+        "files": {str(one): row.name for one, (row, _device) in about.items()},
         "uses": uses, "most": most, "actions": actions, "names": context.services.directory.names(),
-        "recordings": {one.target for one in context.view.links if one.target.startswith("rec_")},
     }  # fmt: skip

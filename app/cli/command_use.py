@@ -68,7 +68,7 @@ def register(
             lang: Language = "en" if language() == "en" else "zh-CN"
             book = use_register(
                 lines, directory=house.directory, forms=forms, language=lang, now=now, since=since, until=until,
-                checkpoint=newest(house.home.public_log, house.vkey),
+                checkpoint=newest(house.home.public_log, house.vkey), printed=suffix == "pdf",
             )  # fmt: skip
             form: Form = "csv" if suffix == "csv" else "xlsx" if suffix == "xlsx" else "pdf"
             publish_new(out, b"".join(written(book, form)), mode=0o640)
