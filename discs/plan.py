@@ -24,6 +24,8 @@ _LISTED_BYTES: Final = 4096
 #: A file's directory records and check sum, on its own disc.
 _ENTERED_BYTES: Final = 2048
 FILES_MAX: Final = 100_000
+#: More in one folder and reading and writing it become slow everywhere: larger sets get folders below.
+_FOLDER_FILES_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,5 +148,7 @@ def make_plan(files: Sequence[SourceFile], *, sectors: int, common_bytes: int = 
         if used + needs > room:
             disc, used = disc + 1, 0
         used += needs
-        placed.append(PlacedFile(one, disc, f"{one.folder}/{disc_name(number, one.untrusted_name, digits=digits)}"))
+        below = f"{(number - 1) // _FOLDER_FILES_MAX:03d}/" if len(files) > _FOLDER_FILES_MAX else ""
+        path = f"{one.folder}/{below}{disc_name(number, one.untrusted_name, digits=digits)}"
+        placed.append(PlacedFile(one, disc, path))
     return Plan(sectors, disc if placed else 0, tuple(placed), tuple(large))

@@ -24,6 +24,8 @@ _HEAD: Final = (
 _COMPLAINT = re.compile(r"(?:^|: )(?:SORRY|FAILURE|FATAL|ABORT) : (.+)$")
 _WRITTEN = re.compile(r"Writing:\s+(\d+)s\b")
 _LINE_CHARS_MAX: Final = 4096
+#: 100,000 files with long names, several times over.
+_OUTPUT_BYTES_MAX: Final = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,17 @@ class Said:
 
 
 class _Packets:
+    """Output as it comes: kept whole (a disc has more files than the sandbox keeps output for), looked through for progress."""
+
     def __init__(self, on_sectors: Callable[[int], None] | None) -> None:
         self._rest, self._on_sectors = b"", on_sectors
+        self.kept = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Look for progress in output as it comes."""
+        """Take a piece; an exception ends the program."""
+        self.kept += data
+        if len(self.kept) > _OUTPUT_BYTES_MAX:
+            raise DiscError("the disc names more files than any we write", todo="Is this one of our discs?")
         *lines, self._rest = (self._rest + data).replace(b"\r", b"\n").split(b"\n")
         self._rest = self._rest[-_LINE_CHARS_MAX:]
         if self._on_sectors is None:
@@ -111,7 +119,7 @@ def run(
         result = sandbox.run([*_HEAD, *arguments], limits=limits, cwd=cwd, on_stdout=packets.feed, check=False)
     except SandboxError as error:
         raise DiscError(error.what, kept="The stores keep the footage.", todo=error.todo) from error
-    said = parse(result.untrusted_stdout)
+    said = parse(bytes(packets.kept))
     if result.returncode != 0 and check:
         if result.returncode < 0 or not said.untrusted_notes:
             told = said.complaint or result.untrusted_stderr[-200:].decode("utf-8", "replace").strip()

@@ -81,7 +81,7 @@ def make_bundle(facts: SetFacts, plan: Plan, *, proofs: Mapping[str, bytes], com
                 name=source.untrusted_name, key=source.key, facts=source.facts,
             )
         )  # fmt: skip
-        path = f"{PROOFS}/{PurePosixPath(placed.path).name}.proof"
+        path = f"{PROOFS}/{placed.path.partition('/')[2]}.proof"
         small[path] = proofs[source.key]
         files.append(_small(path, placed.disc, small[path]))
     files += [_small(path, EVERY_DISC, data) for path, data in sorted(common.items())]

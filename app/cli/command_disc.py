@@ -40,7 +40,9 @@ def _matter(house: House, kind: str, text: str) -> MatterRow:
 
 
 def _drive(text: str) -> Drive:
-    return Drive(text)
+    """A burner, ``stdio:`` and a path, or the plain path of a file that is there."""
+    plain = Path(text)
+    return Drive(f"stdio:{plain.absolute()}" if plain.is_file() and not text.startswith("/dev/sr") else text)
 
 
 _drive_option = click.option("--drive", required=True, metavar="DRIVE", help="/dev/sr0, or stdio:/full/path.iso.")
@@ -128,12 +130,13 @@ def waiting(limit: int, home: str | None, *, as_json: bool, login: str) -> None:
 def plan(home: str | None, *, as_json: bool, login: str, **given: Any) -> None:
     """Plan a disc set: in time order, no recording split, two copies."""
     from app.disc_making import disc_desk
+    from matters.desk import LINKS_MAX
     from matters.turn import NewLink
 
     with acting(home, login) as (house, actor):
         wanted = [RecordingId(one) for one in given["recordings"]]
         if given["all_waiting"]:
-            wanted += [row.id for row in disc_desk(house).waiting(actor, limit=100_000)]
+            wanted += [row.id for row in disc_desk(house).waiting(actor, limit=LINKS_MAX)]
         links = [NewLink(role=terms.FOOTAGE, target=one) for one in dict.fromkeys(wanted)]
         if given["case_"]:
             links.append(NewLink(role=terms.OF_CASE, target=MatterId(given["case_"])))

@@ -115,7 +115,7 @@ def test_r12_from_the_queue_to_two_discs_by_commands(home, liuhen, tmp_path):
         ).stdout
         for wanted in ("站点一", "admin", "张三占道经营案", "厦园罚〔2026〕12号", plan["number"]):
             assert wanted in text, (paper, wanted, text)
-    alone = liuhen("disc", "check", f"stdio:{tmp_path}/B.iso")
+    alone = liuhen("disc", "check", tmp_path / "B.iso")
     assert alone["good"] is True
     assert alone["manifest_sha256"] == told["manifest_sha256"]
     out = tmp_path / "out"

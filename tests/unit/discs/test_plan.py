@@ -82,3 +82,10 @@ def test_every_file_has_one_place_and_every_disc_its_room(sizes):
         assert (
             sum(one.source.size_bytes for one in plan.on(disc)) + reserve_bytes(len(sizes), 0) <= 20_000 * SECTOR_BYTES
         )
+
+
+def test_a_large_set_has_folders_of_a_thousand():
+    plan = make_plan([source(number, 10) for number in range(2001)], sectors=DVD)
+    assert [plan.files[number].path for number in (0, 999, 1000, 2000)] == [
+        "音像/000/0001_n0.mp4", "音像/000/1000_n999.mp4", "音像/001/1001_n1000.mp4", "音像/002/2001_n2000.mp4",
+    ]  # fmt: skip
