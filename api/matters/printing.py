@@ -130,7 +130,7 @@ def _links(sheet: MatterSheet, shower: Shower) -> list[Block]:
         ]
         for link in view.links
     ]  # fmt: skip
-    head = [shower.say("Link"), shower.say("What"), shower.say("Identity"), shower.say("Note")]
+    head = [shower.say("Link"), shower.say("What is linked"), shower.say("Identity"), shower.say("Remark")]
     return [Heading(shower.say("Linked")), Table(head, rows, [2, 4, 4, 3])]
 
 
@@ -145,7 +145,7 @@ def _documents(sheet: MatterSheet, shower: Shower) -> list[Block]:
         ]
         for one in sheet.view.documents
     ]  # fmt: skip
-    head = [shower.say("Document"), shower.say("Name"), shower.say("Size"), "SHA-256", shower.say("Filed")]
+    head = [shower.say("Document"), shower.say("File name"), shower.say("Size"), "SHA-256", shower.say("Filed")]
     return [Heading(shower.say("Documents")), Table(head, rows, [2, 3, 1.3, 4, 2])]
 
 
@@ -168,7 +168,13 @@ def _history(lines: Sequence[HistoryLine], shower: Shower) -> list[Block]:
         ]
         for line in lines
     ]  # fmt: skip
-    head = [shower.say("When"), shower.say("Who"), shower.say("Act"), shower.say("State"), shower.say("Told")]
+    head = [
+        shower.say("When"),
+        shower.say("Who"),
+        shower.say("Act"),
+        shower.say("State"),
+        shower.say("What was entered"),
+    ]
     return [Heading(shower.say("History")), Table(head, rows, [2, 1.5, 2, 1.5, 5])]
 
 

@@ -88,7 +88,14 @@ def _period(wanted: MatterFilter, shower: Shower) -> str:
 
 
 def _width(form: Form, column: Column) -> float:
+    """Characters in a spreadsheet, a share of the line on paper: a number is never broken, figures need little."""
     one = form.fields().get(column.name)
+    if ":" in column.name:
+        return 26 if column.name.startswith("links:") else 18
+    if column.name == "number":
+        return 20
+    if one is not None and one.kind in (FieldKind.NUMBER, FieldKind.FLAG, FieldKind.DATE):
+        return 12
     if one is not None and one.kind in (FieldKind.WORDS, FieldKind.TABLE):
         return 40
     return 24 if one is not None and one.personal else 16
