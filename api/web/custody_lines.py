@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from access.damage import KINDS as DAMAGE
-from api.web import custody_words, marks, words
+from api.web import classify_words, custody_words, marks, words
 from api.web.i18n import translate
 from api.web.units import size_text
 from catalogue.records import TimelineRow
@@ -177,7 +177,8 @@ def _classified(public: Mapping[str, Any], disclosed: Mapping[str, Any], say: Sa
 def _flagged(public: Mapping[str, Any], disclosed: Mapping[str, Any], say: Say) -> list[str]:
     stands = custody_words.STANDING["put" if public.get("standing") else "lifted"]
     return [
-        _word(custody_words.FLAGS, public.get("flag"), say), say(stands), str(public.get("ground") or ""),
+        _word(classify_words.FLAG_WORDS, public.get("flag"), say), say(stands),
+        _word(classify_words.GROUND_WORDS, public.get("ground"), say),
         str(disclosed.get("words") or ""),
     ]  # fmt: skip
 

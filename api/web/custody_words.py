@@ -43,13 +43,7 @@ COPY_REASONS: Final = {
     "store-given-up": "the store was given up, its bytes were removed",
     "store-given-up-bytes-left": "the store was given up, the bytes stay on its disk",
 }
-#: Flags of a recording (R11), and whether they stand after the entry.
-FLAGS: Final = {
-    "complaint": "Complaint feared",
-    "obstruction": "Obstruction",
-    "sensitive": "Sensitive circumstances",
-    "long-term": "Long-term preservation",
-}
+#: Whether a flag stands after the entry; flags and grounds have their words in :mod:`api.web.classify_words`.
 STANDING: Final = {"put": "put on", "lifted": "lifted"}
 #: On what a judgement about a recording rests.
 BASIS: Final = {

@@ -228,3 +228,34 @@ def test_quantities_are_written_for_people() -> None:
     ]  # fmt: skip
     assert [duration_text(n) for n in (None, -1, 0, 3_661_000)] == ["—", "—", "0:00:00", "1:01:01"]
     assert [signed_seconds(n) for n in (-1_500, 0, 320_000)] == ["-1.5 s", "+0.0 s", "+320.0 s"]
+
+
+@pytest.mark.parametrize(
+    ("event_type", "public", "disclosed", "told"),
+    [
+        (
+            "recording.flagged", {"flag": "complaint", "standing": True, "ground": "objection"}, {"words": "当场声明"},
+            "Complaint · put on · The party objects and may complain or petition · 当场声明",
+        ),
+        (
+            "recording.flagged", {"flag": "sensitive", "standing": False, "ground": "lifted"}, {},
+            "Sensitive · lifted · lifted by approval",
+        ),
+        ("recording.archived", {"reason": "time"}, {}, "nobody filed it within 24 hours"),
+        ("recording.disposing", {"mode": "automatic"}, {}, "under a standing determination"),
+        ("recording.classified", {"category": "", "item": "", "basis": "bulk"}, {}, "taken back · judged together with others"),
+        ("document.filed", {"size_bytes": 2500}, {"name": "函.pdf"}, "函.pdf · 2.5 kB"),
+        ("matter.acted", {"number": "DY2026-0001", "act": "agree", "state": "agreed"}, {}, "DY2026-0001 · agree · agreed"),
+    ],
+)  # fmt: skip
+def test_entries_of_rules_are_told_in_words(event_type: str, public: dict, disclosed: dict, told: str) -> None:
+    entry = TimelineRow(
+        entry=EntryId.new(1),
+        event_type=event_type,
+        at=datetime(2026, 11, 27, tzinfo=UTC),
+        actor="",
+        index=1,
+        public=public,
+        disclosed=disclosed,
+    )
+    assert entry_line(entry, "en") == told

@@ -57,7 +57,12 @@ def in_templates() -> Iterator[str]:
         source, _, _ = env.loader.get_source(env, name)
         for call in env.parse(source).find_all(nodes.Call):
             if isinstance(call.node, nodes.Name) and call.node.name == "_":
-                yield from (const.value for const in call.args[0].find_all(nodes.Const) if isinstance(const.value, str))
+                keys = {id(item.arg) for item in call.args[0].find_all(nodes.Getitem)}  # names in brackets are no words
+                yield from (
+                    const.value
+                    for const in call.args[0].find_all(nodes.Const)
+                    if isinstance(const.value, str) and id(const) not in keys
+                )
                 if isinstance(call.args[0], nodes.Const):
                     yield call.args[0].value
 
