@@ -52,7 +52,7 @@ def _not_lent(turn: Turn) -> None:
     for link in turn.links("item"):
         for other in turn.uow.matters.linked_to(link.target, kinds=(KIND,), open_only=True):
             if other.id != turn.matter and other.state == LENT:
-                turn.refuse(f"it is lent already ({other.number})", todo="Wait for its return.")
+                turn.refuse("it is lent already ({number})", todo="Wait for its return.", number=other.number)
 
 
 def _handed_out(turn: Turn) -> None:

@@ -159,8 +159,9 @@ def require_competent(
     for recording in sorted(footage):
         if not any(_reaches(unit, turn.uow.recordings.get(recording).unit, units, at) for _of, unit in held):
             turn.refuse(
-                f"{recording} belongs to a department this leader does not answer for",
+                "{recording} belongs to a department this leader does not answer for",
                 todo="Let the leader of that department, or one above both, decide.",
+                recording=recording,
             )
     own = any(of == approver for of, _unit in held)
     return None if own or not held else held[0][0]
