@@ -40,8 +40,17 @@ _SOURCES: Final = (
 NEEDED: Final = ("title", "cause", "happened_at", "place", "course", "result")
 _OPEN: Final = ("open",)
 _SHUT: Final = ("closed",)
+_EXTRA: Final = (
+    Field(name="procedure", word="Kind of enforcement", kind=FieldKind.CHOICE, choices=_KINDS),
+    Field(name="source", word="Origin of the case", kind=FieldKind.CHOICE, choices=_SOURCES),
+    Field(name="filed_on", word="Day of approval to open it", kind=FieldKind.DATE),
+)  # fmt: skip
+#: What was corrected at last: the field by its word, what stood there, what stands there now.
 _CORRECTION: Final = Field(
     name="correction", word="Corrected", kind=FieldKind.TABLE, personal=True,
+    choices=tuple(
+        Choice(code=one.name, word=one.word) for one in (*parts.record_fields(), *_EXTRA, *parts.period_fields())
+    ),
     columns=(
         Choice(code="field", word="Field"), Choice(code="before", word="Before"), Choice(code="after", word="After"),
     ),
@@ -102,16 +111,11 @@ def nothing_in_it(turn: Turn) -> None:
 # --- the forms --------------------------------------------------------------------------------------------------------
 def _edit_acts(noun: str, *, before: tuple[str, ...]) -> tuple[Act, ...]:
     """What both kinds have: correcting, officers, footage, its order and its clips."""
-    extra = (
-        Field(name="procedure", word="Kind of enforcement", kind=FieldKind.CHOICE, choices=_KINDS),
-        Field(name="source", word="Origin of the case", kind=FieldKind.CHOICE, choices=_SOURCES),
-        Field(name="filed_on", word="Day of approval to open it", kind=FieldKind.DATE),
-    )  # fmt: skip
     return (
         Act(
             name="edit", word="Complete or correct", before=before, action=Action.CASE_EDIT,
             fields=(
-                *parts.record_fields(), *(extra if noun == CASE else ()), *parts.period_fields(), _WHY,
+                *parts.record_fields(), *(_EXTRA if noun == CASE else ()), *parts.period_fields(), _WHY,
             ),
             guards=(parts.period_read, parts.corrected, parties_told),
         ),
@@ -157,6 +161,9 @@ def _edit_acts(noun: str, *, before: tuple[str, ...]) -> tuple[Act, ...]:
 
 _COMPUTED: Final = (
     _CORRECTION,
+    Field(name="order", word="Place in the order", kind=FieldKind.NUMBER),
+    Field(name="in_ms", word="From (milliseconds)", kind=FieldKind.NUMBER),
+    Field(name="out_ms", word="To (milliseconds)", kind=FieldKind.NUMBER),
     Field(name=parts.ARCHIVE_NUMBER, word="Archive number"),
 )
 
@@ -291,7 +298,7 @@ WORKING_FORM: Final = Form(
             guards=(rules_locked,),
         ),
     ),
-    computed=_COMPUTED[:1],
+    computed=_COMPUTED[:-1],
     register=(
         Column(word="Number", name="number"), Column(word="Name of the case", name="title"),
         Column(word="Cause of action", name="cause"), Column(word="Time", name="happened_at"), Column(word="Place", name="place"),

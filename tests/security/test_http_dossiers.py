@@ -64,7 +64,11 @@ def test_r15_what_is_not_sorted_waits_on_a_page_and_in_the_api(web: WebHome, lea
 
 def test_r16_the_page_of_a_case_tells_what_lacks_and_plays_a_clip_where_it_begins(web: WebHome, leader, case) -> None:
     visitor = web.visitor(leader)
+    web.house.matters.act(leader, case.id, "edit", {"place": "湖滨北路", "why": "笔误"})
     page = visitor.get(f"/matters/one/{case.id}").text
+    assert '<td class="break">地点</td><td class="break">湖滨南路</td><td class="break">湖滨北路</td>' in page.replace(
+        "\n", ""
+    )
     assert f'href="/recordings/{web.recordings["talk"].id}#t=0.250"' in page
     for words in ("承认占用", "尚未写明：经过", "尚未书面固定", "结案前必备", "卷内目录", TALK):
         assert words in page, words
