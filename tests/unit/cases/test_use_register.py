@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from access import DeniedError
+from access import DeniedError, Gate, Reading
+from assurance.disclosures import DisclosureArchive, generate_key
+from assurance.rebuild import rebuild
 from cases.access_duty import UseDuty
 from cases.access_register import UseLine, UseRegister
+from catalogue import Catalogue
 from evidence.errors import InvalidInputError
 from support.assured_home import AssuredHome
 from support.use_house import DAY_MS, HOUR_MS, House, make_house
@@ -97,3 +102,34 @@ def test_r17_what_is_over_is_written_down_as_over(house: House) -> None:
     assert states == ["ended", "lapsed", "valid"]
     home.seal()
     assert home.verify().verdict == "good"
+
+
+def test_r19_a_rebuilt_catalogue_knows_every_grant_every_use_and_goes_on_counting(house: House, tmp_path: Path) -> None:
+    home, officer = house.home, house.people["officer"]
+    grant = house.granted(uses_most=2)
+    home.reading.open_viewing(officer, house.recording)
+    told = lines(house)
+    home.seal()
+    archive = DisclosureArchive(generate_key(tmp_path / "key"), [home.root / "stores/second"])
+    archive.sync(home.catalogue)
+    empty = Catalogue.open(f"sqlite:///{tmp_path}/rebuilt.db", migrate=True)
+    try:
+        rebuild(
+            empty, published=home.published[0], vkey=home.vkey, disclosures=archive.read_all(home.root / "stores/second"),
+            stores=home.stores,
+        )  # fmt: skip
+        gate = Gate(empty, recorder=home.recorder, clock=home.clock)
+        reading = Reading(empty, gate=gate, clock=home.clock)
+        now = home.clock.now().wall
+        again = UseRegister(empty, authoriser=gate).lines(
+            house.people["chief"], since=now - timedelta(days=30), until=now + timedelta(seconds=1)
+        )  # fmt: skip
+        assert [replace(one, recording=None) for one in again] == [replace(one, recording=None) for one in told]
+        assert reading.show(officer, house.recording).notice.uses_left == 1
+        reading.open_viewing(officer, house.recording)
+        with pytest.raises(DeniedError, match="used-up"):
+            reading.open_viewing(officer, house.recording)
+        with empty.read() as uow:
+            assert uow.matters.get(grant.id).state == "valid"
+    finally:
+        empty.close()
