@@ -26,9 +26,9 @@ from evidence.errors import (
     PolicyUnmetError,
     StateConflictError,
 )
-from evidence.events import Event, MatterActed
+from evidence.events import AccessAllowed, Event, MatterActed
 from evidence.ids import AgentId, EntryId, MatterId, RecordingId, UnitId
-from evidence.limits import PAGE_ROWS_MAX
+from evidence.limits import PAGE_ROWS_MAX, TEXT_CHARS_MAX
 from evidence.model import Action, Actor, ObjectScope, Visibility
 from evidence.ports import Authoriser, CustodyRecorder
 from matters import looking
@@ -315,6 +315,22 @@ class MatterDesk:
                 if decision.allowed:
                     found.setdefault(place, []).append(act)
         return [(rows[place], found[place]) for place in sorted(found)]
+
+    def enter_copy(self, actor: Actor, form: Form, what: str) -> None:
+        """Enter that somebody took a paper away: a printed matter, a register. Durable on return.
+
+        Args:
+            actor: Who took it, having been allowed to see what is in it.
+            form: Of what kind.
+            what: Which paper; becomes a disclosure.
+        """
+        now = self._parts.clock.now()
+        event = AccessAllowed(
+            actor=actor.agent, action=form.see, via=actor.via, at=to_text(now.wall), address=actor.address or None,
+            detail=what[:TEXT_CHARS_MAX],
+        )  # fmt: skip
+        with self._parts.catalogue.begin() as uow:
+            self._record(uow, event, now)
 
     def counts(self, actor: Actor, wanted: MatterFilter | None = None) -> dict[tuple[str, str], int]:
         """How many there are that this person may know of, by kind and state.

@@ -60,10 +60,11 @@ class MatterSheet:
 def sheet_of(
     sources: Sources, actor: Actor, matter: MatterId, *, now: datetime, checkpoint: Checkpoint | None
 ) -> MatterSheet:
-    """What is printed of a matter for one reader; raises as :meth:`matters.desk.MatterDesk.view`."""
+    """What is printed of a matter for one reader, entered as handed out; raises as :meth:`matters.desk.MatterDesk.view`."""
     view = sources.matters.view(actor, matter)
     history = sources.matters.history(actor, matter)
     names = names_for(sources, actor, identities_in(view.form, [view.row], view.links))
+    sources.matters.enter_copy(actor, view.form, f"print {view.form.kind} {view.row.number}")
     unit = names.units.get(view.row.unit or "", "") or sources.directory.bureau(now)
     return MatterSheet(view=view, history=history, names=names, unit=unit, now=now, checkpoint=checkpoint)
 

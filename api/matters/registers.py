@@ -45,7 +45,7 @@ def register_of(
     sources: Sources, actor: Actor, form: Form, wanted: MatterFilter, *, language: Language, now: datetime,
     checkpoint: Checkpoint | None, printed: bool,
 ) -> Register:  # fmt: skip
-    """The register of everything of a kind that the reader may know of.
+    """The register of everything of a kind that the reader may know of; that it was handed out is entered.
 
     Args:
         sources: Matters and names.
@@ -67,6 +67,7 @@ def register_of(
     )  # fmt: skip
     shower = Shower(Names(), language)
     columns = columns_of(form)
+    sources.matters.enter_copy(actor, form, f"register {form.kind}{' printed' if printed else ''}")
     return Register(
         title=shower.say("Register: {kind}", kind=shower.say(form.words)), unit=sources.directory.bureau(now),
         printed_at=now, checkpoint=checkpoint, lang=language, numbered=shower.say("No."),

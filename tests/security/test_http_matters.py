@@ -196,6 +196,8 @@ def test_a_printed_matter_and_its_register_name_the_checkpoint(web: WebHome, lea
     assert register.splitlines()[0].startswith("No.,Number,Title,State")
     assert "甲队长" in register
     assert web.recordings["talk"].name in register
+    last = [one for one in web.entries("access.allowed") if one["action"] == "register.see"][-2:]
+    assert [(one["actor"], one["via"]) for one in last] == [(leaders[0].agent, "web")] * 2  # what left the house is entered
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
