@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from catalogue.db import Db, chunks
 from catalogue.schema import matter_links, matters, recording_rules, recordings
 from catalogue.search import text_conditions, visible
+from evidence.clock import unix_ms
 from evidence.ids import AgentId, DeviceId, MatterId, RecordingId, UnitId
 from evidence.model import Visibility
 
@@ -28,6 +29,8 @@ _TRUSTED: Final = frozenset({"name-corrected"})
 _DOUBT: Final = timedelta(days=1)
 #: Footage is handed in within a day (R4); a recorder that was away longer is late by this much at the most for this question.
 _CAME_IN: Final = timedelta(days=31)
+#: No recording is longer: recorders begin a new file every few minutes or hours.
+_LONGEST: Final = timedelta(days=3)
 #: Kinds of matters in whose words a place may stand.
 _DOSSIERS: Final = ("case", "working-material")
 
@@ -108,16 +111,31 @@ def _conditions(db: Db, wanted: Described) -> list[sa.ColumnElement[bool]]:
 
 
 def _in_span(since: datetime | None, until: datetime | None) -> sa.ColumnElement[bool]:
+    """Two ways to fit, each a range of an index: by the recording's own time, and by the day it came in."""
     here = recordings.c
     trusted = here.started_source.in_(sorted(_TRUSTED))
-    by_clock = sa.and_(trusted, *_overlaps(since, until, timedelta(0)))
-    doubtful = sa.and_(~trusted, *_overlaps(since, until, _DOUBT))
+    own = sa.or_(
+        sa.and_(trusted, *_overlaps(since, until, timedelta(0))), sa.and_(~trusted, *_overlaps(since, until, _DOUBT))
+    )
+    by_clock: list[sa.ColumnElement[bool]] = [own]
     came_in: list[sa.ColumnElement[bool]] = [~trusted]
     if since is not None:
-        came_in.append(here.discovered_at >= since)
+        by_clock.append(here.sort_at >= since - _DOUBT - _LONGEST)
+        came_in += [here.discovered_at >= since, _identity() >= _first(since - _DOUBT)]
     if until is not None:
-        came_in.append(here.discovered_at < until + _CAME_IN)
-    return sa.or_(by_clock, doubtful, sa.and_(*came_in))
+        by_clock.append(here.sort_at < until + _DOUBT)
+        came_in += [here.discovered_at < until + _CAME_IN, _identity() < _first(until + _CAME_IN + _DOUBT)]
+    return sa.or_(sa.and_(*by_clock), sa.and_(*came_in))
+
+
+def _identity() -> sa.ColumnElement[str]:
+    """A recording's identity as text: it begins with the moment it was first seen."""
+    return sa.type_coerce(recordings.c.id, sa.Text)
+
+
+def _first(moment: datetime) -> str:
+    """What every identity of this moment and later is not less than."""
+    return f"{RecordingId.prefix}_{max(0, unix_ms(moment)):012x}"
 
 
 def _overlaps(since: datetime | None, until: datetime | None, margin: timedelta) -> list[sa.ColumnElement[bool]]:
