@@ -74,6 +74,10 @@ class RecordingPart:
 #: Kind of matter -> its sections.
 MATTER_PARTS: Final[dict[str, Sequence[MatterPart]]] = {
     "access-grant": (MatterPart(template="use_grant_part.html", data=use_parts.grant_part),),
+    **dict.fromkeys(
+        ("access-request", "access-paper", "supervised-viewing"),
+        (MatterPart(template="use_grants_part.html", data=use_parts.grants_part, place="side"),),
+    ),
 }
 #: Sections of every recording's page.
 RECORDING_PARTS: Final[list[RecordingPart]] = [RecordingPart(template="use_part.html", data=use_parts.recording_part)]

@@ -19,6 +19,8 @@ from api.use_book import remark_of
 from api.use_words import RIGHTS
 from api.web.rendering import language_of, render
 from api.web.session import PageSession
+from api.web.use_parts import own_lines
+from catalogue.matters import MatterFilter
 from documents.words import Language
 from evidence.clock import BUREAU_ZONE
 from evidence.errors import InvalidInputError, NotFoundError
@@ -27,6 +29,7 @@ from evidence.model import Action
 
 router = APIRouter(include_in_schema=False)
 _DAYS = 30
+_MINE = ("access-request", "access-grant", "access-paper", "supervised-viewing", "loan")
 #: Lines that the page itself shows; the files hold all.
 _SHOWN = 500
 
@@ -46,6 +49,14 @@ def copy(
     """Save a copy; it is entered before the first byte is sent."""
     forgery.require_token(csrf, page.csrf)
     return copied(services, page.actor, _known(recording), kind=kind)
+
+
+@router.get("/my/use")
+def mine(request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
+    """The person's own requests and grants, the newest first: how they stand and until when."""
+    rows = services.matters.find(page.actor, MatterFilter(kinds=_MINE, person=page.actor.agent), limit=100)
+    words = {kind: services.matters.forms.of(kind).word for kind in _MINE}
+    return render(request, "use_mine.html", session=page, lines=own_lines(services, rows), words=words)
 
 
 def _period(query: Mapping[str, str], now: datetime) -> tuple[date, date]:

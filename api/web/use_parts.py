@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from access.reading import COPIED, ORIGINAL
+from api.services import Services
 from api.use_words import KINDS, RIGHTS
-from catalogue.matters import MatterFilter
+from catalogue.matters import MatterFilter, MatterRow
+from evidence.clock import from_text
 from evidence.events import AccessAllowed
 from evidence.ids import RecordingId
 from evidence.model import Action
@@ -52,3 +55,22 @@ def grant_part(context: MatterContext) -> Mapping[str, Any] | None:
         "files": {str(one): row.name for one, (row, _device) in about.items()},
         "uses": uses, "most": most, "actions": actions, "names": context.services.directory.names(),
     }  # fmt: skip
+
+
+def grants_part(context: MatterContext) -> Mapping[str, Any] | None:
+    """The grants that rest on a request, a paper or a supervised viewing: until when, and how they stand."""
+    services = context.services
+    wanted = MatterFilter(kinds=(use_grants.KIND,), target=context.view.row.id)
+    rows = services.matters.find(context.actor, wanted, limit=20)
+    return {"grants": own_lines(services, rows)} if rows else None
+
+
+def own_lines(services: Services, rows: Sequence[MatterRow]) -> list[tuple[MatterRow, str, datetime | None]]:
+    """Matters with the word of their state and until when they count."""
+    return [
+        (
+            row, services.matters.forms.of(row.kind).state(row.state).word,
+            from_text(row.facts[use_grants.ENDS]) if use_grants.ENDS in row.facts else None,
+        )
+        for row in rows
+    ]  # fmt: skip

@@ -110,6 +110,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{A}/use-register"): row(REGISTERS, 200),
     ("GET", f"{A}/use-register/{{book}}"): row(REGISTERS, 200),
     ("GET", "/use-register"): row(REGISTERS, 200),
+    ("GET", "/my/use"): row(ALL, 200),
     ("GET", "/use-register/{book}"): row(REGISTERS, 200),
     ("GET", f"{A}/docks"): row(SEES, 200),
     ("GET", f"{A}/docks/events"): row(SEES, 200),

@@ -74,6 +74,10 @@ def test_r17_r18_from_a_refusal_over_a_request_to_a_viewing_and_the_register(
     approve(web, request)
     page = visitor.get(f"/recordings/{archived}").text
     assert "<lh-player" in page
+    own = visitor.get("/my/use").text
+    assert "DYZ" in own
+    assert "调用申请" in own
+    assert "DYZ" in visitor.get(f"/matters/one/{request}").text
     mark = page.partition('data-mark="')[2].partition('"')[0]
     assert mark.startswith(f"{officer.name} · DYZ")
     url = visitor.post(f"{A}/recordings/{archived}/viewings").json()["url"]
