@@ -29,6 +29,7 @@ from api.matters.names import Names
 from api.matters.showing import Shower
 from api.routes.session import set_cookie
 from api.security import csrf as forgery
+from api.services import Services
 from api.web import (
     admin_pages,
     classify_pages,
@@ -65,7 +66,7 @@ from evidence.errors import (
     Retry,
 )
 from evidence.ids import DeviceId, RecordingId, UnitId
-from evidence.model import Action, RecordingKind, RecordingState, Verdict
+from evidence.model import Action, Actor, RecordingKind, RecordingState, Verdict
 from matters.recording_facts import COLUMNS
 from people import credentials
 from retention.classification import is_unclassified
@@ -351,6 +352,13 @@ def _filter(query: dict[str, str]) -> RecordingFilter:
     )  # fmt: skip
 
 
+def _categories(services: Services, actor: Actor, language: str) -> list[tuple[str, str]]:
+    """Categories a list can be narrowed to; none for who may not see the schedule."""
+    if Action.SCHEDULE_SEE not in services.gate.offered(actor):
+        return []
+    return classify_words.category_options(services.classifier.choices(actor), language)
+
+
 def _chips(query: dict[str, str]) -> list[tuple[str, bool, str, str]]:
     """Quick filters: name, whether it is on, its word, and the same list with it turned on or off."""
     found = []
@@ -379,7 +387,7 @@ def recordings(request: Request, services: ServicesDep, page: PageSession) -> HT
         posters=services.reading.may_watch(page.actor, [item.row for item in found.items if _has_poster(item.row)]),
         may_choose=matter_offers.may_begin(services, page.actor),
         unclassified={item.row.id for item in found.items if is_unclassified(item.row, item.rules)},
-        unclassified_mark=classify_words.UNCLASSIFIED,
+        unclassified_mark=classify_words.UNCLASSIFIED, categories=_categories(services, page.actor, language_of(request)),
     )  # fmt: skip
 
 
