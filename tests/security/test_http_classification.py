@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.dates import dry_runs_of
 from evidence.calendar import local_date
 from evidence.model import Actor
 from matters.turn import NewLink
@@ -39,7 +40,7 @@ def bring_in(web: WebHome) -> None:
     desk = web.house.matters
     given = {"title": "办法", "authority": "局发1号", "in_force_from": "2020-01-01", "rows": rows}
     row = desk.open(manager, "schedule", given)
-    web.house.dry_runs().enter(row.id)
+    dry_runs_of(web.house).enter(row.id)
     desk.act(leader, row.id, "approve", seen=desk.view(leader, row.id).seen)
 
 
