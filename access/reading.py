@@ -397,7 +397,8 @@ class Reading:
         """
         row = self._row(recording)
         self._look(actor, Action.RECORDING_VIEW, self.scope(row), what="text", sha256=_hex(row), use=True)
-        if row.kind not in (RecordingKind.TEXT, RecordingKind.TRACK) or row.sha256 is None or row.stored_at is None:
+        is_text = row.kind in (RecordingKind.TEXT, RecordingKind.TRACK) and row.disposing_at is None
+        if not is_text or row.sha256 is None or row.stored_at is None:
             raise NotFoundError("there is no text to show")
         return Picture(sha256=row.sha256, size_bytes=row.size_bytes, media_type="text/plain", recipe={})
 
@@ -499,7 +500,7 @@ def scopes_of(uow: UnitOfWork, rows: Sequence[RecordingRow], now: datetime) -> l
 
 def _to_copy(row: RecordingRow, derivatives: Sequence[DerivativeRow], kind: str) -> FootageCopy | None:
     """The bytes to hand out and the name of the file that holds them."""
-    if row.sha256 is None or row.stored_at is None:
+    if row.sha256 is None or row.stored_at is None or row.disposing_at is not None:
         return None
     if kind == ORIGINAL:
         return FootageCopy(

@@ -31,7 +31,7 @@ class Choice:
 
 def chosen(row: RecordingRow, derivatives: Sequence[DerivativeRow]) -> Choice | None:
     """The bytes to stream, None when there are none (yet)."""
-    if row.sha256 is None or row.stored_at is None:
+    if row.sha256 is None or row.stored_at is None or row.disposing_at is not None:
         return None
     copies = [derivative for derivative in derivatives if derivative.kind == VIEWING]
     if copies:
@@ -48,6 +48,8 @@ def watchable(row: RecordingRow, derivatives: Sequence[DerivativeRow]) -> Watcha
     choice = chosen(row, derivatives)
     if choice is not None:
         return Watchable.COPY if choice.kind == VIEWING else Watchable.ORIGINAL
+    if row.disposing_at is not None:  # lawfully cleared, or being cleared
+        return Watchable.NOTHING
     if row.state is RecordingState.DUPLICATE:  # never examined by itself
         return Watchable.ELSEWHERE
     if not row.described:

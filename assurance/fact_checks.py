@@ -27,8 +27,9 @@ from evidence.ids import OffloadId, RecordingId
 from evidence.model import DeviceState
 from evidence.ports import BlobStore
 
-#: Derived from the log's tables at every look, or moving ahead of the log while a transfer runs.
-_NOT_TOLD: Final = {"stored_index", "sealed", "bytes_acquired"}
+#: Derived from the log's tables (or from the recording's rules, which are compared by themselves) at every look, or moving ahead
+#: of the log while a transfer runs.
+_NOT_TOLD: Final = {"stored_index", "sealed", "bytes_acquired", "disposing_at", "disposed_at"}
 RECORDING_FIELDS: Final = tuple(field.name for field in dataclasses.fields(RecordingRow) if field.name not in _NOT_TOLD)
 #: What a registration fixes; the ledger's other columns are observations that each docking renews.
 DEVICE_FIELDS: Final = (

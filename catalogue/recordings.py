@@ -1,7 +1,8 @@
 """Recordings as rows. The row is the truth about where a recording stands; jobs only follow it.
 
 A change of state names the states it starts from, so that a step that ran already, or a faster worker, is noticed instead
-of being overwritten. ``sealed`` and ``stored_index`` are never written: they are read from the log's tables each time.
+of being overwritten. ``sealed`` and ``stored_index`` are never written: they are read from the log's tables each time; when a
+recording is cleared is read from its rules.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from evidence.errors import NotFoundError, StateConflictError
 from evidence.ids import AgentId, DeviceId, OffloadId, RecordingId, UnitId
 from evidence.model import RecordingKind, RecordingState, SourceKey, Visibility
 
-_DERIVED = {"sealed", "stored_index"}
+_DERIVED = {"sealed", "stored_index", "disposing_at", "disposed_at"}
 _FIXED = {"id", "state", "discovered_at", *_DERIVED}
 _SEARCHED = {"name", "case_number", "officer", "officer_code", "unit", "device"}
 _NOT_YET_STORED = (
@@ -40,10 +41,16 @@ _DATED_STATES = (RecordingState.STORED, RecordingState.RELEASED)
 _FULL = sa.select(
     *[column for column in recordings.c if column.name != "sort_at"],
     entries.c.idx.label("stored_index"),
+    recording_rules.c.disposing_at,
+    recording_rules.c.disposed_at,
     sa.func.coalesce(entries.c.idx < sa.select(log_head.c.published_size).scalar_subquery(), sa.false()).label(
         "sealed"
     ),
-).select_from(recordings.outerjoin(entries, entries.c.id == recordings.c.stored_entry))
+).select_from(
+    recordings.outerjoin(entries, entries.c.id == recordings.c.stored_entry).outerjoin(
+        recording_rules, recording_rules.c.recording == recordings.c.id
+    )
+)
 
 
 def _row(fields: Mapping[str, Any]) -> RecordingRow:
@@ -64,10 +71,8 @@ def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _not_cleared() -> sa.ColumnElement[bool]:
-    """Neither lawfully cleared nor past the point of no return."""
-    here = recording_rules.c
-    gone = sa.select(here.recording).where(here.recording == recordings.c.id, here.disposing_at.is_not(None))
-    return ~gone.exists()
+    """Neither lawfully cleared nor past the point of no return; of :data:`_FULL`."""
+    return recording_rules.c.disposing_at.is_(None)
 
 
 class Recordings:

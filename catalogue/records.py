@@ -135,7 +135,11 @@ class OffloadRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingRow:
-    """One recording. ``sealed`` is derived: a published checkpoint covers ``stored_entry``."""
+    """One recording.
+
+    Derived: ``sealed`` (a published checkpoint covers ``stored_entry``); ``disposing_at`` and ``disposed_at``, from when on its bytes
+    go, and are gone, by a clearing (of :class:`catalogue.rules.RulesRow`).
+    """
 
     id: RecordingId
     device: DeviceId
@@ -176,14 +180,17 @@ class RecordingRow:
     stored_entry: EntryId | None = None
     stored_index: int | None = None
     sealed: bool = False
+    disposing_at: datetime | None = None
+    disposed_at: datetime | None = None
     described: bool = False
     verdict: Verdict = Verdict.UNKNOWN
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def available(self) -> bool:
-        """Whether it can be watched: stored and described."""
-        return self.described and self.state in (RecordingState.STORED, RecordingState.RELEASED)
+        """Whether it can be watched: stored and described, and not being cleared."""
+        kept = self.state in (RecordingState.STORED, RecordingState.RELEASED) and self.disposing_at is None
+        return self.described and kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -332,7 +332,7 @@ def _table(items: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> Tabl
     head = [
         words[name] for name in ("recording", "sha256", "size", "recorded", "category", "kept", "at", "entry", "found")
     ]
-    return Table(head=head, rows=rows, widths=(3, 4, 1.2, 2, 1.4, 1, 2, 1, 2), numbered=words["no"])
+    return Table(head=head, rows=rows, widths=(3, 3.4, 1.2, 2, 1.3, 2.1, 2, 1, 2), numbered=words["no"])
 
 
 def _kept(facts: Mapping[str, Any]) -> str:

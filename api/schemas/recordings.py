@@ -40,6 +40,8 @@ class RecordingAnswer(Answer):
     sha256: str
     sm3: str
     stored_at: Moment | None
+    being_cleared: bool
+    cleared_at: Moment | None
     category: str
     item: str
     unclassified: bool
@@ -151,6 +153,7 @@ def recording_answer(
         started_source=row.started_source, duration_ms=row.duration_ms, deadline_at=row.deadline_at, hand_in=hand_in,
         archived=archived, quarantine_reason=row.quarantine_reason, verdict=row.verdict,
         sha256=row.sha256.hex if row.sha256 else "", sm3=row.sm3.hex if row.sm3 else "", stored_at=row.stored_at,
+        being_cleared=row.disposing_at is not None and row.disposed_at is None, cleared_at=row.disposed_at,
         category=rules.category, item=rules.item, unclassified=is_unclassified(row, rules), flags=sorted(standing(rules)),
         damage=sorted({finding.kind for finding in damage}),
     )  # fmt: skip

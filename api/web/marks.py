@@ -39,6 +39,8 @@ _STATES: Final = {
     RecordingState.ACQUIRED: Mark(BUSY, "arrow-down", "Copied, being stored"),
     RecordingState.DUPLICATE: Mark(UNKNOWN, "copy", "Duplicate of a kept recording"),
 }
+CLEARED: Final = Mark(UNKNOWN, "stop", "Lawfully cleared")
+CLEARING: Final = Mark(BUSY, "clock", "Being cleared")
 HAND_IN: Final = {
     HandIn.ON_TIME: Mark(GOOD, "check", "Handed in on time"),
     HandIn.DUE_SOON: Mark(WARN, "clock", "Due soon"),
@@ -138,6 +140,8 @@ def finding_mark(kind: str) -> Mark:
 
 def recording_mark(row: RecordingRow, damage: Sequence[FindingRow] = ()) -> Mark:
     """The one state a list shows: "sealed" only when a published checkpoint covers the recording, damage before all."""
+    if row.disposing_at is not None:
+        return CLEARED if row.disposed_at is not None else CLEARING
     if damage:
         return DAMAGED
     if row.state is RecordingState.RELEASED:

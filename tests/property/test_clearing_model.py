@@ -50,8 +50,7 @@ class Clearing(RuleBasedStateMachine):
         self.came_back: set[str] = set()
         self.cards = itertools.count(1)
         if mode == "automatic":
-            today = local_date(self.home.clock.now().wall)
-            self.here.determine(begins=today.isoformat(), ends=(today + timedelta(days=360)).isoformat())
+            self.renew()
         self.some_footage(classified=True)
 
     def teardown(self) -> None:
@@ -124,10 +123,30 @@ class Clearing(RuleBasedStateMachine):
         self.here.dossiers.act(self.here.leader, identity, "close")
         del self.cases[identity]
 
-    @rule(days=st.sampled_from([1, 8, 100, 220]))
+    @rule(days=st.sampled_from([1, 40]))
     def time_goes_on(self, days: int) -> None:
         self.here.later(days=days)
         self.here.recompute()
+
+    @rule()
+    def half_a_year_goes_by(self) -> None:
+        """What is due by then is proposed, and persons look at it."""
+        self.here.later(days=220)
+        if self.mode == "automatic":
+            self.renew()
+        self.here.recompute()
+        self.work()
+        self.persons_do_what_waits_for_them()
+
+    @rule()
+    def the_notice_runs_out(self) -> None:
+        self.here.later(days=9)
+        self.here.recompute()
+        self.work()
+
+    def renew(self) -> None:
+        today = local_date(self.home.clock.now().wall)
+        self.here.determine(begins=today.isoformat(), ends=(today + timedelta(days=360)).isoformat())
 
     @rule(days=st.sampled_from([2, 300]))
     def the_clock_is_wrong_for_a_while(self, days: int) -> None:
@@ -245,5 +264,5 @@ class Clearing(RuleBasedStateMachine):
 
 TestClearing = Clearing.TestCase
 TestClearing.settings = settings(
-    max_examples=5, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=6, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
 )
