@@ -137,8 +137,8 @@ class OffloadRow:
 class RecordingRow:
     """One recording.
 
-    Derived: ``sealed`` (a published checkpoint covers ``stored_entry``); ``disposing_at`` and ``disposed_at``, from when on its bytes
-    go, and are gone, by a clearing (of :class:`catalogue.rules.RulesRow`).
+    Derived: ``sealed`` (a published checkpoint covers ``stored_entry``); ``disposing_at`` and ``disposed_at``, from when on its
+    bytes go, and are gone, by a clearing (of :class:`catalogue.rules.RulesRow`).
     """
 
     id: RecordingId
