@@ -16,7 +16,7 @@ from cases.dossier_parts import CASE, FOOTAGE, OFFICERS_LEAST, order_of
 from cases.fixation_gate import KIND, SIGNED, fixed_in
 from catalogue.matters import LinkRow
 from evidence import canonical
-from evidence.clock import to_text
+from evidence.clock import from_text, to_text
 from evidence.errors import NotFoundError
 from evidence.ids import MatterId, RecordingId
 from evidence.model import Action, RecordingKind
@@ -142,6 +142,15 @@ def outcome_explained(turn: Turn) -> None:
         turn.refuse("two officers sign a record", todo="Name the second officer.")
 
 
+def scan_is_of_this_print(turn: Turn) -> None:
+    """What was signed is what was printed last: a scan from before a change proves nothing about it."""
+    printed_at = from_text(turn.value("printed_at"))
+    if all(one.filed_at < printed_at for one in turn.uow.matters.documents(turn.matter, role=SCAN)):
+        turn.refuse(
+            "the scan was filed before the record was printed anew", todo="Have the new print signed and file its scan."
+        )
+
+
 def listed(links: Iterable[LinkRow]) -> list[LinkRow]:
     """Links of footage in the order of the printed list."""
     return sorted(links, key=lambda row: (order_of(row), row.target))
@@ -210,7 +219,7 @@ FORM: Final = Form(
                 Field(name="outcome_why", word="Objection or reason", kind=FieldKind.WORDS, personal=True),
                 Field(name="signed_on", word="Day of signing", kind=FieldKind.DATE, required=True),
             ),
-            guards=(outcome_explained,),
+            guards=(outcome_explained, scan_is_of_this_print),
         ),
         Act(
             name="withdraw", word="Withdraw", before=("draft", "printed"), after="withdrawn", action=Action.CASE_EDIT,

@@ -337,6 +337,10 @@ def _require_sound(form: Form) -> None:
         strange = (set(act.before) | ({act.after} if act.after else set())) - states
         if strange or not act.before:
             raise ValueError(f"{form.kind}.{act.name}: unknown states {sorted(strange)} or none")
+    if set(form.papers_seen_by) - set(form.documents) or {
+        role for roles in form.papers_seen_by.values() for role in roles
+    } - set(form.persons):
+        raise ValueError(f"{form.kind}: unknown documents or parts are kept for few eyes")
     for act in (form.opening, *form.acts):
         parts = {one.part for one in act.fields} | {role for one in act.fields for role in one.seen_by}
         roles = {act.role, *act.only, *act.never, *parts} - {""} - set(form.persons)

@@ -80,8 +80,8 @@ def fixed(home: AssuredHome, people, case, **outcome):
     record = desk.open(
         handler, "fixation",
         {
-            "object": "执法记录仪音像资料", "method": "copy", "made_at": "2026-11-21T10:00", "place": "办公室", "proves": "违法事实",
-            "first_officer": handler.agent, "second_officer": second.agent, "witness": "none", "no_witness_why": "无在场人员",
+            "object": "执法记录仪音像资料", "method": "copy", "made_at": "2026-11-21T10:00", "place": "办公室",
+            "proves": "违法事实", "first_officer": handler.agent, "second_officer": second.agent, "witness": "none", "no_witness_why": "无在场人员",
         },
         links=[NewLink(role="case", target=case.id)],
     )  # fmt: skip
@@ -367,4 +367,19 @@ def test_r17_a_side_file_is_archived_with_its_recording(home, people) -> None:
     case = opened(home, people, film)
     home.desk().act(people[0], case.id, "archive")
     assert archived(home, track.id) == archived(home, film.id) == ("case", True)
+    assert home.verify().findings == ()
+
+
+def test_r16_a_scan_from_before_a_change_does_not_sign_the_changed_record(home, people, recordings) -> None:
+    case = opened(home, people, recordings[0])
+    with pytest.raises(FormError):
+        fixed(home, people, case, outcome="objection")
+    desk, record = home.desk(), fixed_last(home, people)
+    desk.act(people[0], record, "edit", {"proves": "占用绿地的时间和地点"})
+    desk.act(people[0], record, "print")
+    given = {"outcome": "objection", "outcome_why": "时间不对", "signed_on": "2026-11-23"}
+    with pytest.raises(PolicyUnmetError, match="printed anew"):
+        desk.act(people[0], record, "sign", given)
+    home.papers().file(people[0], record, "fixation-scan", "新.pdf", io.BytesIO(PDF.replace(b"1.7", b"1.6", 1)))
+    assert desk.act(people[0], record, "sign", given).state == "signed"
     assert home.verify().findings == ()

@@ -13,11 +13,16 @@ import pytest
 
 from access import DeniedError
 from assurance import DisclosureArchive, evidence_facts, rebuild
+from assurance.brake import Brake
 from assurance.catch_up import CatchUp
 from assurance.copies import KeepingParts
 from assurance.disclosures import generate_key
+from assurance.fixity import FixityPolicy, Scrub
+from assurance.removal import RemovalParts, Remover
 from assurance.repair import Mended, repair_blob
+from assurance.strays import StrayParts, Strays
 from catalogue import Catalogue
+from evidence.digest import sha256_of
 from evidence.errors import (
     IntegrityError,
     InvalidInputError,
@@ -247,3 +252,58 @@ def test_two_who_file_the_same_at_once_file_one_document(tmp_path: Path, databas
     assert len(home.entries("document.filed")) == 1
     assert home.verify().findings == ()
     home.close()
+
+
+def test_the_scrub_reads_documents_and_a_copy_that_rots_is_made_again(home, leader, opened) -> None:
+    row = file(home, leader, opened)
+    keeping = KeepingParts(
+        catalogue=home.catalogue, recorder=home.recorder, clock=home.clock, stores=list(home.stores)
+    )  # fmt: skip
+    path = next((home.root / "stores/second").rglob(row.sha256.hex))
+    path.chmod(0o640)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    path.chmod(0o440)
+    home.clock.unix_ms += _days(1)
+    scrub = Scrub(keeping, FixityPolicy(), load=lambda: 0.0)
+    assert scrub.current() is not None
+    home.clock.unix_ms += _days(30)
+    done = scrub.tick()
+    assert (done.good, sum(done.bad.values())) == (2, 1)
+    outcomes = {(one["store"], one["outcome"]) for one in home.entries("fixity.checked") if one["round"] == 1}
+    assert ("primary", "document-good") in outcomes
+    assert any(store == "second" and outcome.startswith("document-") for store, outcome in outcomes)
+    repair_blob(keeping, row.sha256)
+    home.seal()
+    assert home.verify(copies=3).findings == ()
+
+
+def test_what_a_crash_left_goes_after_a_long_time_and_a_filed_document_never(home, leader, opened, monkeypatch) -> None:
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise IntegrityError("injected")
+
+    other = PDF.replace(b"%PDF-1.7", b"%PDF-1.6")
+    with monkeypatch.context() as patch:
+        patch.setattr(home.recorder, "record", fail)
+        with pytest.raises(IntegrityError):
+            file(home, leader, opened, other)
+    row = file(home, leader, opened)
+    brake = Brake(home.catalogue, recorder=home.recorder, clock=home.clock)
+    remover = Remover(
+        RemovalParts(
+            catalogue=home.catalogue, recorder=home.recorder, stores=home.stores, clock=home.clock, brake=brake
+        )
+    )
+    strays = Strays(StrayParts(catalogue=home.catalogue, stores=home.stores, clock=home.clock, remover=remover))
+    gone = 0
+    for _ in range(8):
+        home.clock.unix_ms += _days(30)
+        gone += strays.run()
+        remover.go_on()
+    assert not any(store.exists(sha256_of(other)) for store in home.stores)
+    assert all(store.exists(row.sha256) for store in home.stores)
+    home.seal()
+    assert home.verify(copies=3).findings == ()
+
+
+def _days(count: int) -> int:
+    return count * 86_400_000
