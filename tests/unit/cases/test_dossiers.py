@@ -81,7 +81,8 @@ def fixed(home: AssuredHome, people, case, **outcome):
         handler, "fixation",
         {
             "object": "执法记录仪音像资料", "method": "copy", "made_at": "2026-11-21T10:00", "place": "办公室",
-            "proves": "违法事实", "first_officer": handler.agent, "second_officer": second.agent, "witness": "none", "no_witness_why": "无在场人员",
+            "proves": "违法事实", "first_officer": handler.agent, "second_officer": second.agent, "witness": "none",
+            "no_witness_why": "无在场人员",
         },
         links=[NewLink(role="case", target=case.id)],
     )  # fmt: skip
