@@ -105,7 +105,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{A}/recordings/{{recording}}/media"): row(WATCHES, 200),
     ("HEAD", f"{A}/recordings/{{recording}}/media"): row(WATCHES, 200),
     ("GET", f"{A}/recordings/{{recording}}/pictures/{{kind}}"): row(WATCHES, 200),
-    ("POST", f"{A}/recordings/{{recording}}/copies"): row(COPIES, 200),
+    ("POST", f"{A}/recordings/{{recording}}/copies"): row(COPIES, 200, kind="original"),
     ("POST", "/recordings/{recording}/copies"): row(COPIES, 200, form=True),
     ("GET", f"{A}/use-register"): row(REGISTERS, 200),
     ("GET", f"{A}/use-register/{{book}}"): row(REGISTERS, 200),
