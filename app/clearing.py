@@ -50,7 +50,9 @@ def published_checkpoint(house: House) -> tuple[Checkpoint, bytes] | None:
     reader = LogReader(house.published[0], verifier=house.sealer.verifier)
     try:
         found = reader.checkpoint()
-        return Checkpoint(origin=found.origin, size=found.size, root=base64.b64encode(found.root).decode("ascii")), reader.note()
+        return Checkpoint(
+            origin=found.origin, size=found.size, root=base64.b64encode(found.root).decode("ascii")
+        ), reader.note()
     except NotFoundError:
         return None
 

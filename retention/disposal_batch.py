@@ -211,6 +211,18 @@ def by_determination(turn: Turn) -> None:
             turn.refuse(f"{row.id}: {why}")
 
 
+def has_lapsed(uow: UnitOfWork, batch: MatterRow) -> bool:
+    """Whether an automatic batch rests on a determination that was ended, renewed or ran out: it can never go on."""
+    identity = str(batch.facts.get(BY_DETERMINATION, ""))
+    return bool(identity) and uow.matters.get(MatterId(identity)).closed_at is not None
+
+
+def require_lapsed(turn: Turn) -> None:
+    """What it rested on is over: what is due is listed anew by one that holds, with a notice of its own."""
+    if not has_lapsed(turn.uow, turn.row):
+        turn.refuse("its determination still stands")
+
+
 def require_over(turn: Turn) -> None:
     """The notice is over and nothing stops the batch."""
     found = not_now(Judge.of(turn.uow, turn.now), turn.row)

@@ -45,7 +45,7 @@ from evidence.ports import CustodyRecorder
 from matters.desk import MatterDesk
 from matters.recording_facts import say
 from matters.turn import Asked, NewLink
-from retention.disposal_batch import BY_DETERMINATION, categories_of
+from retention.disposal_batch import BY_DETERMINATION, categories_of, has_lapsed
 from retention.disposal_checks import DETERMINATION, IN_FORCE, PROTECTS, Judge, Protects, not_now
 from retention.disposal_forms import (
     BEGIN,
@@ -54,6 +54,7 @@ from retention.disposal_forms import (
     CLOSE_EMPTY,
     CLOSE_PARTLY,
     EXECUTING,
+    LAPSE,
     LEAVE_OUT,
     NOTICE,
     SETTLE,
@@ -182,9 +183,12 @@ class Clearing:
         with self._parts.catalogue.read() as uow:
             judge = Judge.of(uow, self._parts.clock.now(), self._parts.protects)
             empty = not uow.matters.links(batch.id, role=ITEM)
+            lapsed = has_lapsed(uow, batch)
             waits = not_now(judge, batch)
         if empty:
             self._parts.desk.act_as_service(batch.id, CLOSE_EMPTY)
+        elif lapsed:
+            self._parts.desk.act_as_service(batch.id, LAPSE)
         elif not waits:
             self._parts.desk.act_as_service(batch.id, BEGIN)
             done.begun += 1

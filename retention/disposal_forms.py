@@ -38,6 +38,7 @@ from retention.disposal_batch import (
     freeze,
     keep_rest,
     look_again,
+    require_lapsed,
     require_list,
     require_over,
     require_own_unit,
@@ -54,6 +55,7 @@ NOTICE, EXECUTING, CERTIFYING = "notice", "executing", "certifying"
 CLEARED, PARTLY, WITHDRAWN, RESTORED = "cleared", "partly", "withdrawn", "restored"
 #: Acts that the service does.
 APPROVE_BY_DETERMINATION, BEGIN, LEAVE_OUT, SETTLE = "approve-by-determination", "begin", "leave-out", "settle"
+LAPSE: Final = "lapse"
 CLOSE_CLEARED, CLOSE_PARTLY, CLOSE_EMPTY = "close-cleared", "close-partly", "close-empty"
 #: Documents of a batch.
 CERTIFICATE, CERTIFICATE_JSON = "certificate", "certificate-json"
@@ -147,6 +149,10 @@ _BY_SERVICE: Final = (
     Act(
         name=BEGIN, word="Clearing began", before=(NOTICE,), after=EXECUTING, action=Action.DISPOSAL_APPROVE, hidden=True,
         guards=(require_over,),
+    ),
+    Act(
+        name=LAPSE, word="Its determination ended", before=(NOTICE,), after=WITHDRAWN, action=Action.DISPOSAL_APPROVE,
+        hidden=True, guards=(require_lapsed, require_untouched),
     ),
     Act(
         name=LEAVE_OUT, word="Left out", before=(NOTICE, EXECUTING), action=Action.DISPOSAL_STOP, hidden=True,
