@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from catalogue.matters import LinkRow
 from evidence.clock import to_text
-from evidence.errors import NotFoundError, StateConflictError
+from evidence.errors import StateConflictError
 from evidence.events import RecordingArchived
 from evidence.ids import AgentId, RecordingId
 from matters import recording_facts
@@ -108,9 +108,9 @@ def _required(one: Field) -> Field:
     )  # fmt: skip
 
 
-def footage_links(*, least: int = 0) -> tuple[LinkRole, ...]:
+def footage_links(*, least: int = 0, stays: bool = False) -> tuple[LinkRole, ...]:
     """Recordings of the dossier."""
-    return (LinkRole(role=FOOTAGE, word="Footage", targets=("rec",), least=least),)
+    return (LinkRole(role=FOOTAGE, word="Footage", targets=("rec",), least=least, stays=stays),)
 
 
 # --- corrections ------------------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ def lock_rules(turn: Turn, recordings: Iterable[str]) -> list[RecordingId]:
         All of them, in the order in which they were locked, which is the same for everybody.
     """
     wanted = {RecordingId(one) for one in recordings}
-    wanted |= {side.id for one in list(wanted) for side in turn.uow.recordings.attached(one)}
+    wanted |= {side.id for side in turn.uow.recordings.attached_each(wanted)}
     for one in sorted(wanted):
         turn.uow.rules.lock(one)
     return sorted(wanted)
@@ -386,12 +386,3 @@ def period_needed(turn: Turn) -> None:
     """Nothing is closed without a period: its footage could never be due, or be due too early."""
     if not turn.value(ARCHIVE_PERIOD):
         raise FormError({ARCHIVE_PERIOD: MISSING})
-
-
-def case_of(turn: Turn, role: str = CASE) -> Any:
-    """The case a matter is linked to, locked; NotFoundError when the link names no case."""
-    [link] = turn.links(role)
-    row = turn.uow.matters.get(link.target)  # type: ignore[arg-type]  # an identity of a matter: the link's target says so
-    if row.kind != CASE:
-        raise NotFoundError(f"{row.number} is no case")
-    return row

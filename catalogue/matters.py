@@ -180,7 +180,8 @@ class Matters:
 
     def _one(self, matter: MatterId, *, lock: bool) -> MatterRow:
         statement = sa.select(matters).where(matters.c.id == matter)
-        row = self._db.one(statement.with_for_update() if lock else statement)
+        # Not against who only refers to it (a tombstone names its matter): they would wait for each other in a circle.
+        row = self._db.one(statement.with_for_update(key_share=True) if lock else statement)
         if row is None:
             raise NotFoundError(f"there is no matter {matter}")
         return MatterRow(**row)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import threading
+import time
 
 import pytest
 
 from access import DeniedError
 from cases.dossiers import DossierDesk
 from evidence.clock import to_text
-from evidence.errors import NotFoundError
+from evidence.errors import NotFoundError, StateConflictError
 from evidence.events import RecordingDisposing
 from matters import recording_facts
 from matters.turn import NewLink
@@ -113,3 +115,50 @@ def test_r09_a_dossier_of_another_unit_is_not_told_and_its_footage_stays_nameles
     with pytest.raises(NotFoundError):
         desk.dossier(handler, record.id)
     assert [one.id for one in desk.dossier(handler, case.id).fixations] == [record.id]
+
+
+@pytest.mark.parametrize("clearing_first", [True, False])
+def test_r10_of_a_clearing_and_a_case_that_meet_one_comes_first_and_the_other_sees_it(
+    home, people, clearing_first
+) -> None:
+    """Neither can slip between the other's look and its commit, whichever began earlier."""
+    handler, second, _leader = people
+    [row] = home.ingest({gb_name(counter=1): os.urandom(900)})
+    given = {"title": "某案", "cause": "占用绿地", "procedure": "ordinary", "second_officer": second.agent}
+    desk = home.desk()
+    case = desk.open(handler, "case", given)
+    looked, outcome = threading.Event(), {}
+
+    def clear() -> None:
+        now = home.clock.now()
+        with home.catalogue.begin() as uow:
+            uow.rules.lock(row.id)
+            looked.set()
+            time.sleep(0.3 if clearing_first else 0.0)
+            if uow.matters.linked_to(row.id, kinds=("case",), open_only=True):
+                outcome["cleared"] = False
+                return
+            event = RecordingDisposing(
+                recording=row.id, matter=case.id, mode="review", list_sha256="0" * 64, at=to_text(now.wall)
+            )
+            recording_facts.say(uow, lambda one: home.recorder.record(uow.outbox, one, at=now), event)
+        outcome["cleared"] = True
+
+    def link() -> None:
+        try:
+            desk.act(handler, case.id, "link", links=[NewLink(role="footage", target=row.id)])
+            outcome["linked"] = True
+        except StateConflictError:
+            outcome["linked"] = False
+
+    first, then = (clear, link) if clearing_first else (link, clear)
+    threads = [threading.Thread(target=one) for one in (first, then)]
+    threads[0].start()
+    if clearing_first:
+        assert looked.wait(10)
+    else:
+        threads[0].join(30)
+    threads[1].start()
+    for thread in threads:
+        thread.join(30)
+    assert outcome == {"cleared": clearing_first, "linked": not clearing_first}
