@@ -20,12 +20,13 @@ from catalogue.matters import LinkRow, MatterRow
 from catalogue.records import TimelineRow
 from evidence.clock import from_text
 from evidence.errors import InvalidInputError
+from matters.desk import ON_BEHALF_OF
 from matters.fold import NUMBERS
 from matters.form import Field, FieldKind, Form
 from matters.looking import MatterView
 
 #: Facts that the engine itself adds to what was typed in.
-ENGINE_FACTS: Final = {"seen_sha256": "Digest of what was seen"}
+ENGINE_FACTS: Final = {"seen_sha256": "Digest of what was seen", ON_BEHALF_OF: "On behalf of"}
 #: Personal words about a link stand beside the fields under this prefix.
 LINK_WORDS: Final = "link:"
 
@@ -156,6 +157,8 @@ class Shower:
         """One field with its label."""
         one = form.fields().get(name)
         label = self.say(one.word) if one is not None else self.say(ENGINE_FACTS.get(name, name.replace("_", " ")))
+        if name == ON_BEHALF_OF:  # whom the actor stood in for
+            return Shown(name=name, label=label, text=self.names.name(str(value or "")))
         table = one is not None and one.kind is FieldKind.TABLE and isinstance(value, list)
         return Shown(
             name=name, label=label, text=self.text(one, value),

@@ -127,9 +127,10 @@ def _access(public: Mapping[str, Any], disclosed: Mapping[str, Any], say: Say) -
         shown = "" if detail == "show" else _word(custody_words.LOOKS, detail, say)
     # What was asked for of a recording says more than that its page is where one asks.
     action = "" if detail in custody_words.ASKED else _word(custody_words.ACTIONS, public.get("action"), say)
-    use = public.get("use")
+    use, principal = public.get("use"), public.get("on_behalf_of")
     return [
-        action, shown, f"{say('Use number')} {use}" if use else "", _word(custody_words.VIA, public.get("via"), say),
+        action, shown, f"{say('Use number')} {use}" if use else "",
+        f"{say('On behalf of')} {principal}" if principal else "", _word(custody_words.VIA, public.get("via"), say),
         _word(custody_words.DENIALS, public.get("reason"), say),
     ]  # fmt: skip
 
