@@ -216,7 +216,8 @@ CASE_FORM: Final = Form(
         Act(
             name="add-late", word="File footage that came after closing", before=_SHUT, action=Action.CASE_EDIT,
             fields=(Field(name="late_why", word="Why it came late", kind=FieldKind.WORDS, personal=True, required=True),),
-            links=parts.footage_links(least=1), guards=(parts.footage_linked,), effects=(parts.archive_footage,),
+            links=parts.footage_links(least=1, stays=True), guards=(rules_locked, parts.footage_linked),
+            effects=(parts.archive_footage,),
         ),
         Act(
             name="ask-reopen", word="Ask for reopening", before=_SHUT, after="reopening", action=Action.CASE_EDIT,

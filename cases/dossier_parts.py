@@ -232,6 +232,7 @@ def lock_rules(turn: Turn, recordings: Iterable[str]) -> list[RecordingId]:
     wanted |= {side.id for side in turn.uow.recordings.attached_each(wanted)}
     for one in sorted(wanted):
         turn.uow.rules.lock(one)
+    turn.uow.rules.mark_stale(sorted(wanted))
     return sorted(wanted)
 
 

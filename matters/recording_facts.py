@@ -95,8 +95,10 @@ def say(uow: UnitOfWork, record: Callable[[Event], EntryId], event: Event) -> Ru
     """
     recording = RecordingId(event.recording)
     before = uow.rules.lock(recording)
+    uow.rules.mark_stale(
+        [recording]
+    )  # before the entry: whoever has made one keeps the signer until the end, and waits for nobody
     after = folded(before, event, entry=record(event))
     if after != before:
         uow.rules.put(after)
-    uow.rules.mark_stale([recording])
     return after
