@@ -212,7 +212,11 @@ def _reach(turn: Turn) -> Any:
 
 
 def take_named(turn: Turn) -> None:
-    """Further recordings are named, or the service brings what the description means."""
+    """Further recordings are named, or the service brings what the description means. Nothing is ever let go by this."""
+    if turn.asked.unlinks:
+        turn.refuse(
+            "a recording is let go only when its release was asked for and approved", todo="Ask for its release."
+        )
     _keep_twins(turn)
     wanted = [RecordingId(one.target) for one in turn.asked.links if one.role == HELD]
     freed = {link.target for link in turn.links(RELEASED)}

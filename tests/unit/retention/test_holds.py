@@ -84,6 +84,16 @@ def test_r10_holds_stack_and_only_a_second_person_lets_one_go(home: AssuredHome,
     assert home.verify().verdict == "good"
 
 
+def test_r10_naming_more_recordings_lets_none_go(home: AssuredHome, people) -> None:
+    reviewer, _leader = people
+    desk = home.desk()
+    one, two = home.ingest({gb_name(): footage.voice_mp3(), "b.jpg": footage.photo_jpg()})
+    hold = desk.open(reviewer, "hold", VALUES, links=naming(one, two))
+    with pytest.raises(EvidenceError):
+        desk.act(reviewer, hold.id, "add", unlinks=naming(two))
+    assert standing(home, two) == [hold.number]
+
+
 def test_r10_one_recording_is_let_go_and_the_others_stay(home: AssuredHome, people) -> None:
     reviewer, leader = people
     desk = home.desk()
