@@ -267,20 +267,12 @@ class MatterDesk:
         told, after = 0, None
         while True:
             page = self.find(actor, wanted, after=after, limit=PAGE_ROWS_MAX)
-            for row in page:
-                told += 1
-                if told > most:
-                    raise LimitExceededError(
-                        f"more than {most} rows", kept="Nothing was written.", todo="Narrow the period."
-                    )
-                folded = self._read(row.id)
-                form = self._parts.forms.of(row.kind)
-                masked = looking.masked_fields(form, looking.parts_of(folded, actor.agent))
-                yield MatterView(
-                    form=form, row=row, links=list(folded.links.values()), documents=list(folded.documents.values()),
-                    persons=looking.known_persons(form, folded.persons.values(), masked, actor.agent), acts=(),
-                    masked=masked, seen="",
-                )  # fmt: skip
+            told += len(page)
+            if told > most:
+                raise LimitExceededError(
+                    f"more than {most} rows", kept="Nothing was written.", todo="Narrow the period."
+                )
+            yield from self._whole(actor, page)
             if len(page) < PAGE_ROWS_MAX:
                 return
             after = page[-1].id
@@ -301,13 +293,18 @@ class MatterDesk:
             return []
         rows = self._page(actor, MatterFilter(kinds=kinds, states=states, open=True), after=None, limit=scanned)
         asked: dict[Action, list[tuple[int, Act, ObjectScope]]] = {}
-        for place, row in enumerate(rows):
-            if row.opened_by == actor.agent:
-                continue
-            folded = self._read(row.id)
-            for act in steps[row.kind]:
-                if row.state in act.before and not looking.part_refusal(folded, act, actor.agent):
-                    asked.setdefault(act.action, []).append((place, act, looking.scope_of(folded, actor.agent)))
+        with self._parts.catalogue.read() as uow:
+            for place, row in enumerate(rows):
+                acts = (
+                    [act for act in steps[row.kind] if row.state in act.before] if row.opened_by != actor.agent else []
+                )
+                if not acts:
+                    continue
+                persons = {(one.role, str(one.agent)): one for one in uow.matters.persons(row.id)}
+                folded = Folded(row=row, persons=persons)
+                for act in acts:
+                    if not looking.part_refusal(folded, act, actor.agent):
+                        asked.setdefault(act.action, []).append((place, act, looking.scope_of(folded, actor.agent)))
         found: dict[int, list[Act]] = {}
         for action, wanted in asked.items():
             decisions = self._parts.authoriser.decide_each(actor, action, [scope for _place, _act, scope in wanted])
@@ -315,6 +312,21 @@ class MatterDesk:
                 if decision.allowed:
                     found.setdefault(place, []).append(act)
         return [(rows[place], found[place]) for place in sorted(found)]
+
+    def _whole(self, actor: Actor, rows: Sequence[MatterRow]) -> list[MatterView]:
+        with self._parts.catalogue.read() as uow:
+            views = []
+            for row in rows:
+                form, folded = self._parts.forms.of(row.kind), folded_of(uow, row)
+                masked = looking.masked_fields(form, looking.parts_of(folded, actor.agent))
+                views.append(
+                    MatterView(
+                        form=form, row=row, links=list(folded.links.values()), documents=list(folded.documents.values()),
+                        persons=looking.known_persons(form, folded.persons.values(), masked, actor.agent), acts=(),
+                        masked=masked, seen="",
+                    )
+                )  # fmt: skip
+            return views
 
     def enter_copy(self, actor: Actor, form: Form, what: str) -> None:
         """Enter that somebody took a paper away: a printed matter, a register. Durable on return.
@@ -337,17 +349,25 @@ class MatterDesk:
 
         A text is not looked for in kinds that have fields for few eyes: a count must not tell what they say.
         """
-        counted: dict[tuple[str, str], int] = {}
+        return self.tallies(actor, [wanted or MatterFilter()])[0]
+
+    def tallies(self, actor: Actor, wanted: Sequence[MatterFilter]) -> list[dict[tuple[str, str], int]]:
+        """As :meth:`counts` for several questions, with this person's rights looked up once."""
+        tallied: list[dict[tuple[str, str], int]] = [{} for _one in wanted]
+        visible = list(self._visible(actor, MatterFilter()))
         with self._parts.catalogue.read() as uow:
-            for kinds, visibility, kept_from in self._visible(actor, wanted or MatterFilter()):
-                if wanted is not None and wanted.text:
-                    kinds = [kind for kind in kinds if not self._parts.forms.of(kind).confidential]
-                if not kinds:
-                    continue
-                asked = replace(wanted or MatterFilter(), kinds=kinds)
-                found = uow.matters.counts(asked, visibility, me=actor.agent, kept_from=kept_from)
-                counted.update(found)
-        return counted
+            for one, counted in zip(wanted, tallied, strict=True):
+                for all_kinds, visibility, kept_from in visible:
+                    kinds = [
+                        kind for kind in all_kinds
+                        if (not one.kinds or kind in one.kinds)
+                        and not (one.text and self._parts.forms.of(kind).confidential)
+                    ]  # fmt: skip
+                    if kinds:
+                        asked = replace(one, kinds=kinds)
+                        found = uow.matters.counts(asked, visibility, me=actor.agent, kept_from=kept_from)
+                        counted.update(found)
+        return tallied
 
     def kinds(self, actor: Actor) -> list[Form]:
         """Kinds this person may see or open."""
@@ -401,6 +421,7 @@ class MatterDesk:
     ) -> Asked:
         facts, words = checked(act.fields, values)
         _require_roles(act, [*links, *unlinks])
+        _require_removable(act, unlinks)
         if len(links) + len(unlinks) > LINKS_MAX:
             raise InvalidInputError(f"at most {LINKS_MAX} things are linked in one act")
         asked = Asked(facts=facts, words=words, links=list(links), unlinks=list(unlinks))
@@ -522,6 +543,17 @@ def _require_roles(act: Act, links: Sequence[NewLink]) -> None:
     for link in links:
         if link.role not in by_role or link.target.partition("_")[0] not in by_role[link.role].targets:
             raise InvalidInputError(f"{act.name} links nothing as {link.role[:64]!r} to {link.target[:64]!r}")
+
+
+def _require_removable(act: Act, unlinks: Sequence[NewLink]) -> None:
+    """What a hold holds and a procedure looks at is not forgotten by taking a link away."""
+    staying = {one.role for one in act.links if one.stays}
+    for link in unlinks:
+        if link.role in staying:
+            raise InvalidInputError(
+                f"{act.name} takes nothing away that is linked as {link.role!r}", kept="Nothing was entered.",
+                todo="Use the act that ends it, with the second person it needs.",
+            )  # fmt: skip
 
 
 def _require_doable(before: Folded | None, act: Act, version: int | None) -> None:

@@ -123,6 +123,7 @@ class LinkRole:
         needs: What the actor must be allowed to do with a linked recording.
         least: The act is refused with fewer.
         most: The act is refused with more; 0 without bound.
+        stays: What was linked is never taken away by this act, only by what the form's own guards do: links that keep footage.
     """
 
     role: str
@@ -131,6 +132,7 @@ class LinkRole:
     needs: Action = Action.RECORDING_LIST
     least: int = 0
     most: int = 0
+    stays: bool = False
 
 
 class Tone(StrEnum):

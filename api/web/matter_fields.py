@@ -277,7 +277,7 @@ class FormMaker:
         found = matter_pick.matches(self.services, self.actor, self.shower, role.targets, find)
         known = {one.id: one for one in found}
         notes = {one: sent.get(f"note.{role.role}.{one}", "") if sent is not None else "" for one in picked}
-        present = [one for one in self.links if one.role == role.role]
+        present = [one for one in self.links if one.role == role.role and not role.stays]
         return LinkWidget(
             role=role, word=self.shower.say(role.word), wrong=self._wrong(wrong) if wrong else "", find=find,
             chosen=[(known.get(one) or self._match(one), notes[one]) for one in picked if one],

@@ -102,9 +102,8 @@ def board(request: Request, services: ServicesDep, page: PageSession) -> HTMLRes
     may_see_any(services, page.actor)
     desk, actor, now = services.matters, page.actor, services.clock.now().wall
     language = language_of(request)
-    opened = _by_kind(desk.counts(actor, MatterFilter(open=True)))
-    overdue = _by_kind(desk.counts(actor, MatterFilter(due_before=now)))
-    near = _by_kind(desk.counts(actor, MatterFilter(due_before=now + _SOON)))
+    asked = (MatterFilter(open=True), MatterFilter(due_before=now), MatterFilter(due_before=now + _SOON))
+    opened, overdue, near = (_by_kind(counted) for counted in desk.tallies(actor, asked))
     groups: dict[str, list[dict[str, Any]]] = {}
     shown = {form.kind for form in desk.kinds(actor)} | set(opened)
     for form in (form for form in desk.forms if form.kind in shown):
