@@ -8,12 +8,14 @@ Source: dvdisaster(1); docs/formats/disc.md "Error correction" (measured: create
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Final
 
 from discs.media import SECTOR_BYTES, sectors_of
 from evidence import sandbox
+from evidence.durable import read_from_medium
 from evidence.errors import DiscDamagedError, DiscError, SandboxError
 
 #: Above this share of the medium the code would be too thin to be worth its time.
@@ -61,15 +63,24 @@ def augment(image: Path, *, medium_sectors: int) -> None:
         )
 
 
-def mend(image: Path) -> None:
-    """Repair a damaged image (a copy read from a disc) from its own error correction. Its digest must be compared afterwards.
+def mend(image: Path, *, sha256: str) -> None:
+    """Repair a damaged image (a copy read from a disc) from its own error correction, in place.
+
+    What dvdisaster's exit status says after a repair is not relied on: the bytes are judged.
+
+    Args:
+        image: The copy.
+        sha256: Digest of the image as it was burnt, hexadecimal.
 
     Raises:
         DiscDamagedError: It carries none, or too much is damaged.
     """
     timeout_s = 7200 + image.stat().st_size / (1 << 18)
-    status, told = _run(["-i", image.name, "-f"], cwd=image.parent, timeout_s=timeout_s)
-    if status != 0:
+    _status, told = _run(["-i", image.name, "-f"], cwd=image.parent, timeout_s=timeout_s)
+    whole = hashlib.sha256()
+    for chunk in read_from_medium(image):
+        whole.update(chunk)
+    if whole.hexdigest() != sha256:
         raise DiscDamagedError(
             f"error correction cannot mend this copy: {told}",
             kept="What was read is kept beside it.",

@@ -3,6 +3,7 @@
 The code fills at least a CD and mending one takes minutes, so the last test runs only when ``LIUHEN_SLOW_DISCS`` is set.
 """
 
+import hashlib
 import os
 
 import pytest
@@ -13,7 +14,7 @@ from discs.image import image_path, make_image
 from discs.media import SECTOR_BYTES, medium_kind
 from discs.readback import read_back
 from discs.recovery import fits, mend
-from evidence.errors import DiscMediumError
+from evidence.errors import DiscDamagedError, DiscMediumError
 from support.discs import content, make_set
 
 CD = medium_kind("cd-r").sectors
@@ -43,6 +44,25 @@ def test_no_room_is_said_and_nothing_is_left(tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize(("said", "mended"), [(0, False), (1, False), (1, True)])
+def test_whether_a_copy_is_mended_tell_its_bytes_and_no_exit_status(tmp_path, monkeypatch, said, mended):
+    copy = tmp_path / "copy.iso"
+    copy.write_bytes(b"scratched")
+
+    def repair(_arguments, *, cwd, timeout_s):
+        if mended:
+            (cwd / "copy.iso").write_bytes(b"whole")
+        return said, "Good! All sectors are repaired."
+
+    monkeypatch.setattr("discs.recovery._run", repair)
+    wanted = hashlib.sha256(b"whole").hexdigest()
+    if mended:
+        mend(copy, sha256=wanted)
+    else:
+        with pytest.raises(DiscDamagedError):
+            mend(copy, sha256=wanted)
+
+
 @pytest.mark.skipif("LIUHEN_SLOW_DISCS" not in os.environ, reason="mending takes minutes; set LIUHEN_SLOW_DISCS")
 @pytest.mark.timeout(1200)
 def test_a_scratched_copy_is_mended_from_itself(tmp_path):
@@ -56,6 +76,6 @@ def test_a_scratched_copy_is_mended_from_itself(tmp_path):
     with copy.open("r+b") as stream:
         stream.seek(300 * SECTOR_BYTES)
         stream.write(os.urandom(50 * SECTOR_BYTES))
-    mend(copy)
+    mend(copy, sha256=image.sha256)
     found = read_back(copy, sectors=image.sectors, files=image.files, expected=image.digests)
     assert found.sha256 == image.sha256
