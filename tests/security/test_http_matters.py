@@ -197,7 +197,9 @@ def test_a_printed_matter_and_its_register_name_the_checkpoint(web: WebHome, lea
     assert "甲队长" in register
     assert web.recordings["talk"].name in register
     last = [one for one in web.entries("access.allowed") if one["action"] == "register.see"][-2:]
-    assert [(one["actor"], one["via"]) for one in last] == [(leaders[0].agent, "web")] * 2  # what left the house is entered
+    assert [(one["actor"], one["via"]) for one in last] == [
+        (leaders[0].agent, "web")
+    ] * 2  # what left the house is entered
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
@@ -235,7 +237,9 @@ def test_a_page_tells_what_is_wrong_beside_the_field_and_keeps_what_was_typed(we
     assert re.search(rf'name="link.footage" value="{talk}" checked', text)
     assert 'value="片段一"' in text
     assert 'name="f.list.1.why" value="乙"' in text
-    guard = page_post(visitor, "/matters/demo/new", **{"f.title": "a", "f.day": "friday", "unit": web.units["执法一科"]})
+    guard = page_post(
+        visitor, "/matters/demo/new", **{"f.title": "a", "f.day": "friday", "unit": web.units["执法一科"]}
+    )
     assert guard.status_code == 409
     assert "Not on Friday." in guard.text
 
@@ -320,7 +324,13 @@ def test_from_chosen_recordings_to_a_new_matter_or_an_open_one(web: WebHome, lea
 
 def test_who_may_see_no_kind_sees_neither_board_nor_lists(web: WebHome) -> None:
     nobody = web.visitor(web.person("无角色"))
-    for path in ("/matters", "/matters/demo", "/matters/demo/new", f"{A}/registers/demo/csv", "/matters/demo/register/csv"):
+    for path in (
+        "/matters",
+        "/matters/demo",
+        "/matters/demo/new",
+        f"{A}/registers/demo/csv",
+        "/matters/demo/register/csv",
+    ):
         assert nobody.get(path).status_code == 403, path
     assert nobody.get(f"{A}/kinds").json() == []
     assert nobody.get(A).json()["matters"] == []
@@ -345,8 +355,6 @@ def opened_by(web: WebHome, visitor: Visitor, other: str) -> str:
     answer = visitor.post(A, json=body)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
-
-
 
 
 def test_what_waits_for_a_person_stands_on_their_page_and_on_the_board(web: WebHome, leaders) -> None:
