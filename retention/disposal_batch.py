@@ -83,12 +83,17 @@ def freeze(turn: Turn) -> None:
     for group in groups:
         listed, against = list_group(judge, group, named=named)
         if against is not None and turn.actor is not None:
-            turn.refuse(f"{against[0]} cannot be listed: {against[1]}", todo="Look at its page, or leave it out.")
+            turn.refuse(
+                "{recording} cannot be listed: {why}",
+                todo="Look at its page, or leave it out.",
+                recording=against[0],
+                why=against[1],
+            )
         rows += listed
     if not rows:
         turn.refuse("nothing that was named may be listed")
     if len(rows) > ITEMS_MAX:
-        turn.refuse(f"a batch has at most {ITEMS_MAX} recordings", todo="Propose several batches.")
+        turn.refuse("a batch has at most {most} recordings", todo="Propose several batches.", most=ITEMS_MAX)
     turn.asked.links[:] = as_links(rows)
     turn.asked.facts.update(totals(rows))
     turn.asked.facts["mode"] = (DisposalMode.AUTOMATIC if determination else DisposalMode.REVIEW).value
@@ -106,7 +111,11 @@ def require_own_unit(turn: Turn) -> None:
         return
     for one in turn.links(ITEM):
         if turn.uow.recordings.get(RecordingId(one.target)).unit != unit:
-            turn.refuse(f"{one.target} belongs to another department", todo="Propose it in a batch of its own.")
+            turn.refuse(
+                "{recording} belongs to another department",
+                todo="Propose it in a batch of its own.",
+                recording=one.target,
+            )
 
 
 # --- taking out -------------------------------------------------------------------------------------------------------
@@ -150,7 +159,7 @@ def leave_out(turn: Turn, why: dict[RecordingId, str]) -> None:
     going = {one: reason for recording, reason in why.items() for one in group_of(turn.uow, recording)}
     for one in sorted(going):
         if turn.uow.rules.lock(one).disposing_at is not None:
-            turn.refuse(f"{one} is past the point of no return")
+            turn.refuse("{recording} is past the point of no return", recording=one)
         if (link := items.pop(one, None)) is not None:
             turn.asked.unlinks.append(NewLink(role=ITEM, target=one))
             facts = {"why": going[one], "sha256": link.facts.get("sha256", "")}
@@ -208,7 +217,7 @@ def by_determination(turn: Turn) -> None:
     for link in turn.links(ITEM):
         row = turn.uow.recordings.get(RecordingId(link.target))
         if why := judge.obstacle(row, batch=turn.row, named=named):
-            turn.refuse(f"{row.id}: {why}")
+            turn.refuse("{recording} cannot be listed: {why}", recording=row.id, why=why)
 
 
 def has_lapsed(uow: UnitOfWork, batch: MatterRow) -> bool:
@@ -227,7 +236,7 @@ def require_over(turn: Turn) -> None:
     """The notice is over and nothing stops the batch."""
     found = not_now(Judge.of(turn.uow, turn.now), turn.row)
     if found:
-        turn.refuse("not now: " + ", ".join(f"{one.code} {one.detail}".strip() for one in found))
+        turn.refuse("not now: {why}", why=", ".join(f"{one.code} {one.detail}".strip() for one in found))
     require_list(turn)
 
 
@@ -235,7 +244,9 @@ def require_untouched(turn: Turn) -> None:
     """Nothing of the batch is past the point of no return, so all of it can come back."""
     for one in turn.links(ITEM):
         if turn.uow.rules.lock(RecordingId(one.target)).disposing_at is not None:
-            turn.refuse(f"{one.target} is past the point of no return", todo="Keep the rest instead.")
+            turn.refuse(
+                "{recording} is past the point of no return", todo="Keep the rest instead.", recording=one.target
+            )
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------
@@ -249,7 +260,7 @@ def count_up(turn: Turn) -> None:
     for one in rows_of_links(turn.links(ITEM)):
         rules = turn.uow.rules.of(RecordingId(one.recording))
         if rules.disposed_at is None or rules.disposal != turn.matter:
-            turn.refuse(f"{one.recording} is not cleared yet")
+            turn.refuse("{recording} is not cleared yet", recording=one.recording)
         cleared, size_bytes = cleared + 1, size_bytes + one.size_bytes
     turn.asked.facts["cleared"] = cleared
     turn.asked.facts["cleared_bytes"] = size_bytes

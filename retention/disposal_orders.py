@@ -197,7 +197,7 @@ DETERMINATION_FORM: Final = Form(
 def _only_one(turn: Turn) -> None:
     found = turn.uow.matters.find(MatterFilter(kinds=(STOP,), open=True), limit=1)
     if found:
-        turn.refuse(f"clearing is stopped already ({found[0].number})")
+        turn.refuse("clearing is stopped already ({number})", number=found[0].number)
 
 
 STOP_FORM: Final = Form(
