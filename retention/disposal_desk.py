@@ -181,6 +181,7 @@ class ClearingDesk:
         Raises:
             StateConflictError: It is not stopped. AccessDeniedError: No right, or the same person (entered).
         """
+        self._authoriser.require(actor, Action.DISPOSAL_SEE, detail="clearing go-on")
         with self._catalogue.read() as uow:
             stop = stopped_by(uow)
         if stop is None:
