@@ -71,9 +71,10 @@ def choices(name: str, word: str, *given: tuple[str, str], required: bool = True
     )  # fmt: skip
 
 
+#: What a procedure looks at is kept until it ends: nobody who works on it lets it go before.
 LINKS: Final = (
-    LinkRole(role="footage", word="Footage", targets=("rec",)),
-    LinkRole(role="case", word="Case", targets=("mat",)),
+    LinkRole(role="footage", word="Footage", targets=("rec",), stays=True),
+    LinkRole(role="case", word="Case", targets=("mat",), stays=True),
 )
 COMPLAINANT: Final = (
     choices("named", "Complainant", ("named", "Gave a name"), ("anonymous", "Anonymous"), ("none", "No complainant")),
@@ -313,7 +314,7 @@ def hear() -> tuple[Field, ...]:
 
 # --- legal review and remedies ------------------------------------------------------------------------------------------
 #: What is on the list of evidence; what each item proves is said with the link.
-EVIDENCE: Final = LinkRole(role="evidence", word="Evidence, and what it proves", targets=("rec", "mat"))
+EVIDENCE: Final = LinkRole(role="evidence", word="Evidence, and what it proves", targets=("rec", "mat"), stays=True)
 
 
 def extend_by(before: Sequence[str], timed: Timed, *, never: Sequence[str]) -> Act:

@@ -87,7 +87,7 @@ FORM: Final = Form(
     acts=(
         Act(
             name="add", word="Hold more recordings", before=_OPEN, action=Action.HOLD_PLACE,
-            links=(LinkRole(role=HELD, word="Recordings", least=1),), guards=(holds.take_named,),
+            links=(LinkRole(role=HELD, word="Recordings", least=1, stays=True),), guards=(holds.take_named,),
             effects=(holds.hold_bytes,),
         ),
         Act(
@@ -105,7 +105,7 @@ FORM: Final = Form(
         Act(
             name="ask-part", word="Ask for release of recordings", before=(holds.STANDING,), after=holds.PART_ASKED,
             action=Action.HOLD_PLACE, role=PROPOSER, fields=(_WHY,),
-            links=(LinkRole(role=TO_RELEASE, word="Recordings to release", least=1),),
+            links=(LinkRole(role=TO_RELEASE, word="Recordings to release", least=1, stays=True),),
             guards=(holds.begin_asking, holds.must_be_held),
         ),
         Act(
