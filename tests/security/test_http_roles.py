@@ -205,7 +205,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/findings/close"): row(CHECKS, 404, form=True, finding="fnd_01a21a5ea63372baa2bc02343479f2de", reason="已核实"),
     ("GET", "/storage"): row(HEALTH, 200),
     ("GET", "/statistics"): row(COUNTS, 200),
-    ("GET", "/statistics/register.{form}"): row(COUNTS, 400),
+    ("GET", "/statistics/register.{form}"): row(COUNTS, 422),
     ("GET", "/system"): row(HEALTH, 200),
     ("POST", "/system/verify"): row(CHECKS, 303, 409, form=True),
 }  # fmt: skip
