@@ -72,9 +72,15 @@ class RecordingBytes:
 
     # --- before the point of no return --------------------------------------------------------------------------------
     def waits(self, recording: RecordingId) -> Wait | None:
-        """What a removal would have to wait for now: a date, a hold, a store that does not answer. Asks every store."""
+        """What a removal would have to wait for now: a date, a hold, a store that does not answer. Asks every store.
+
+        Bytes that something else needs as well (a document with the same bytes) stay, so nothing about them is waited for.
+        """
         with self._parts.catalogue.read() as uow:
-            objects = _objects(uow, uow.recordings.get(recording))
+            objects = [
+                (sha256, holder) for sha256, holder in _objects(uow, uow.recordings.get(recording))
+                if not _is_shared(uow, sha256, holder)
+            ]  # fmt: skip
         until: datetime | None = None
         why = ""
         for sha256, holder in objects:
@@ -189,6 +195,12 @@ def _objects(uow: UnitOfWork, row: RecordingRow) -> list[tuple[Digest, str]]:
     if row.manifest_sha256:
         objects.append((Digest(SHA256, row.manifest_sha256), f"manifest:{row.id}"))
     return [(sha256, holder) for sha256, holder in objects if uow.references.holds_bytes(sha256, holder)]
+
+
+def _is_shared(uow: UnitOfWork, sha256: Digest, holder: str) -> bool:
+    """Whether somebody else holds these bytes."""
+    blob = uow.blobs.get(sha256)
+    return blob is not None and any(one != holder for one in blob.holders)
 
 
 def _left(uow: UnitOfWork, row: RecordingRow) -> list[tuple[Digest, str]]:

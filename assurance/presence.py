@@ -91,6 +91,8 @@ class Answer(StrEnum):
     CLEARED = "lawfully-cleared"
     GOING = "being-removed"
     DUPLICATE = "duplicate-of"
+    OTHERWISE = "held-otherwise"
+    """No recording has these bytes (any more), and they are kept for something else: a document, or what was made of footage."""
     NEVER = "never-received"
     UNKNOWN = "unknown"
     """It should be held, and no copy of it is known that was good when it was last read; a verification tells more."""
@@ -230,7 +232,8 @@ class Absence:
     Attributes:
         sha256: Which bytes.
         answer: ``held`` where any recording of theirs is; then ``being-removed``, ``incoming``, ``unknown``,
-            ``lawfully-cleared``; ``never-received`` where the log names none.
+            ``lawfully-cleared``, or ``held-otherwise`` where a document or something made of footage has the same bytes: then
+            they are not gone, and not unknown; ``never-received`` where the log names none.
         found: The answer for each recording that had them.
         checkpoint_size: Entries that the published checkpoint covers: "never received" means, in none of these.
     """
@@ -269,8 +272,11 @@ class AbsenceDesk:
         found = answers(self._catalogue, self._gate, actor, digest.hex, action=Action.ABSENCE_ASK)
         with self._catalogue.read() as uow:
             head = uow.outbox.head()
+            kept = uow.blobs.get(digest) is not None
         told = [one.of_answer if one.answer is Answer.DUPLICATE and one.of_answer else one.answer for one in found]
         answer = next((one for one in _FIRST if one in told), Answer.NEVER)
+        if kept and answer in (Answer.CLEARED, Answer.NEVER):
+            answer = Answer.OTHERWISE
         return Absence(
             sha256=digest.hex,
             answer=answer,

@@ -252,6 +252,11 @@ class Remover:
     def _look(self, sha256: Digest) -> _Looked:
         """Ask every store what it has and keeps."""
         looked = _Looked()
+        with self._parts.catalogue.read() as uow:
+            blob = uow.blobs.get(sha256)
+        for copy in blob.copies if blob is not None else ():
+            if copy.store not in self._parts.stores:  # what it keeps cannot be asked, and its copy would stay
+                looked.unknown = f"store {copy.store}, which has a copy, is not configured here"
         for store in self._parts.stores.all:
             properties = store.properties
             try:

@@ -35,6 +35,8 @@ from evidence.lock_dates import LockFacts
 _TRUSTED: Final = frozenset({"name-corrected"})
 _AT_ONCE: Final = utc_from_ms(0)
 _OF_RECORDINGS: Final = frozenset({"recording", "manifest"})
+#: State of what is past the point of no return: it has no date any more, and no lock is moved for its sake.
+_GONE: Final = "gone"
 _ENDLESS: Final = LockFacts(accession=None)
 
 
@@ -229,7 +231,7 @@ def facts_of_recording(
             since still counts: the next one is made within minutes, and has the copies looked at again.
         due_at: The date of that decision; None: it is kept without one.
     """
-    endless = due_at is None if decided else important
+    endless = due_at is None and decided != _GONE if decided else important
     return LockFacts(
         accession=acquired_at if deadline_at is not None else None,
         ended_at=ended_at if started_source in _TRUSTED else None,

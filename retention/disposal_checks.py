@@ -24,7 +24,7 @@ from evidence.errors import EvidenceError
 from evidence.model import RecordingState
 from retention.decide import Decision, Now, Standing, decide
 from retention.disposal_list import moment
-from retention.facts import MEANINGS, Meaning, items_of, matters_of, now_of, schedules_of
+from retention.facts import MEANINGS, Meaning, above, items_of, matters_of, now_of, schedules_of
 from retention.holds import held
 from retention.schedule import DisposalMode, Schedules
 
@@ -46,6 +46,7 @@ def _held(uow: UnitOfWork, row: RecordingRow) -> str:
 PROTECTS: Final[tuple[Protects, ...]] = (_held,)
 
 _HAD: Final = frozenset({RecordingState.STORED, RecordingState.RELEASED, RecordingState.DUPLICATE})
+_FILED: Final = frozenset({"case", "working-material"})  # it stood in a case once, if in none any more
 _NEUTRAL: Final = frozenset({Meaning.NOTHING, Meaning.REBASE, Meaning.BATCH})  # of batches the decision tells
 
 
@@ -118,11 +119,10 @@ class Judge:
         rules = self.uow.rules.of(row.id)
         if rules.disposing_at is not None:
             return Standing.GONE.value
-        owner = self.uow.rules.of(row.attached_to) if row.attached_to is not None else None
-        for one in (rules, owner):
-            if one is not None and _flagged(one):
-                return "flagged"
-        if not rules.category and (owner is None or not owner.category):
+        said = [rules, *(self.uow.rules.of(one.id) for one in above(self.uow, row))]
+        if any(_flagged(one) for one in said):
+            return "flagged"
+        if not any(one.category for one in said):
             return "unclassified"
         if row.state not in _HAD or row.sha256 is None:
             return "not-stored"
@@ -134,18 +134,21 @@ class Judge:
                 return f"linked-{meaning.value}"
         return ""
 
-    def _unattended(self, row: RecordingRow, named: frozenset[str]) -> str:
+    def _unattended(self, row: RecordingRow, named: frozenset[str]) -> str:  # noqa: PLR0911 - one answer a fact
         """What keeps footage from being cleared without a person who looked at it."""
         if self.schedules.current.mode is not DisposalMode.AUTOMATIC:
             return "mode-is-review"
-        rules = self.uow.rules.of(row.id)
-        category = rules.category or (
-            self.uow.rules.of(row.attached_to).category if row.attached_to is not None else ""
-        )
-        if category not in named:
+        family = [row, *above(self.uow, row)]
+        said = [self.uow.rules.of(one.id) for one in family]
+        categories = {one.category for one in said if one.category}
+        if not categories or not categories <= named:
             return "category-not-named"
-        if row.important or row.case_number:
-            return "marked" if row.important else "case-number"
+        if any(one.important for one in family):
+            return "marked"
+        if any(one.case_number for one in family):
+            return "case-number"
+        if any(one.archived_reason in _FILED for one in said):
+            return "linked-case"
         for matter in self._linked(row):
             meaning = MEANINGS.get(matter.kind, Meaning.PROCEDURE)
             if meaning in (Meaning.CASE, Meaning.PROCEDURE):

@@ -4,7 +4,8 @@ Whoever records something that keeps footage need not know this module: holds, c
 recordings, and what each kind means here stands in one table. A kind that this table does not know **keeps while it is open**:
 who adds a kind and forgets to say what it means must not be who lets footage go.
 
-A side file (a track, a text) is kept as long as the recording it belongs to.
+A side file (a track, a text) is kept as long as the recording it belongs to; a duplicate is classified where its bytes are kept,
+and whoever keeps bytes for a duplicate is kept by whatever keeps that one.
 
 Source: RULES R10, R11, R13, R22 to R27; docs/retention.md.
 """
@@ -38,6 +39,8 @@ TRUSTED_ENDS: Final = frozenset({"name-corrected"})
 #: Only who looked at the one recording has judged the mark of its device; a bulk act and an import have not.
 _JUDGED_SINGLY: Final = frozenset({"person", "case"})
 _VERSIONS_MAX: Final = 10_000
+#: A side file of a duplicate follows two steps up; more than this never occurs.
+_FOLLOWS_MAX: Final = 4
 #: Somebody asked for a closed case to be opened again: it counts as open until that was decided.
 _REOPENING: Final = "reopening"
 
@@ -106,22 +109,56 @@ def items_of(uow: UnitOfWork, rows: Iterable[RecordingRow]) -> dict[RecordingId,
     """
     wanted = list(rows)
     own = {row.id for row in wanted}
-    owners = {row.attached_to for row in wanted if row.attached_to is not None}
-    rules = uow.rules.of_each(own | owners)
-    matters = _matters_of(uow, own | owners)
+    above = _above(uow, wanted)
+    kin = uow.holds.kin_of(own)
+    everybody = own.union(*(kin[one] for one in own), *([row.id for row in above[one]] for one in own))
+    rules = uow.rules.of_each(everybody)
+    matters = _matters_of(uow, everybody)
     holds = holds_of_each(uow, own)
     found = {}
     for row in wanted:
         item = _item(row, rules[row.id], matters.get(str(row.id), ()))
-        if row.attached_to is not None:
-            item = _with_owner(item, rules[row.attached_to], matters.get(str(row.attached_to), ()))
+        over = above[row.id]
+        for one in over:
+            item = _with_source(item, row, one, rules[one.id])
+        for other in sorted({*kin[row.id], *(one.id for one in over)} - {row.id}):
+            item = _with_kin(item, rules[other], matters.get(str(other), ()))
         found[row.id] = _with_holds(item, holds[row.id])
     return found
 
 
+def above(uow: UnitOfWork, row: RecordingRow) -> list[RecordingRow]:
+    """What a recording follows: the one it is a side file of, the one that keeps its bytes, and what these follow."""
+    return _above(uow, [row])[row.id]
+
+
+def _above(uow: UnitOfWork, rows: Collection[RecordingRow]) -> dict[RecordingId, list[RecordingRow]]:
+    known: dict[RecordingId, RecordingRow] = {row.id: row for row in rows}
+    for _ in range(_FOLLOWS_MAX):
+        asked = {one for row in known.values() for one in _followed(row)} - known.keys()
+        if not asked:
+            break
+        known |= {row.id: row for row in rows_of(uow, asked)}
+    found: dict[RecordingId, list[RecordingRow]] = {}
+    for row in rows:
+        seen: list[RecordingRow] = []
+        waiting = [row]
+        while waiting:
+            over = [known[one] for one in _followed(waiting.pop()) if one in known]
+            fresh = [one for one in over if one.id != row.id and one not in seen]
+            seen += fresh
+            waiting += fresh
+        found[row.id] = seen
+    return found
+
+
+def _followed(row: RecordingRow) -> list[RecordingId]:
+    return [one for one in (row.attached_to, row.duplicate_of) if one is not None]
+
+
 def matters_of(uow: UnitOfWork, recording: RecordingRow) -> list[MatterRow]:
     """Every matter that has a say in how long this recording is kept, holds by description left aside."""
-    wanted = [recording.id, *([recording.attached_to] if recording.attached_to is not None else [])]
+    wanted = [recording.id, *(one.id for one in above(uow, recording))]
     return [row for some in _matters_of(uow, wanted).values() for _role, row in some]
 
 
@@ -176,13 +213,34 @@ def _item(row: RecordingRow, rules: RulesRow, links: _Links) -> Item:
     )
 
 
-def _with_owner(item: Item, rules: RulesRow, links: _Links) -> Item:
-    """A side file with what keeps its recording; what frees the recording frees no more than that."""
+def _with_source(item: Item, row: RecordingRow, over: RecordingRow, rules: RulesRow) -> Item:
+    """A side file is kept as long as its recording, a duplicate is classified where its bytes are kept."""
+    item = replace(
+        item, categories=(*item.categories, *(one for one in _categories(rules) if one not in item.categories))
+    )
+    judged = bool(rules.category) and rules.basis in _JUDGED_SINGLY
+    if row.duplicate_of is not None:
+        item = replace(item, device_mark=item.device_mark and not judged)
+    if row.attached_to is None:
+        return item
+    came = over.acquired_at if over.deadline_at is not None else None
+    trusted = over.started_source in TRUSTED_ENDS and over.ended_at is not None
+    return replace(
+        item,
+        accession=None if came is None or item.accession is None else max(came, item.accession),
+        ended_at=over.ended_at if trusted else item.ended_at,
+        end_source=over.started_source if trusted else item.end_source,
+        end_trusted=item.end_trusted or trusted,
+        device_mark=item.device_mark or (over.important and not judged),
+    )
+
+
+def _with_kin(item: Item, rules: RulesRow, links: _Links) -> Item:
+    """With what keeps a recording it follows, or a duplicate whose bytes it keeps; what frees these frees no more than that."""
     linked = _read_matters(links)
     releases = [one for one in (item.last_release, linked.last_release) if one is not None]
     return replace(
         item,
-        categories=(*item.categories, *(one for one in _categories(rules) if one not in item.categories)),
         flags=(*item.flags, *_flags(rules)),
         cases=(*item.cases, *linked.cases),
         procedures=(*item.procedures, *linked.procedures),

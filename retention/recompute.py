@@ -115,7 +115,8 @@ class Recompute:
         with self._catalogue.begin() as uow:
             wanted = uow.rules.stale(limit=BATCH)
             aside = [row.id for row in uow.recordings.attached_each(wanted)]
-            return len(wanted), refresh(uow, {*wanted, *aside}, schedules_of(uow), self._clock.now())
+            keepers = [row.duplicate_of for row in rows_of(uow, wanted) if row.duplicate_of is not None]
+            return len(wanted), refresh(uow, {*wanted, *aside, *keepers}, schedules_of(uow), self._clock.now())
 
     def _sweep(self) -> tuple[int, int] | None:
         with self._catalogue.read() as uow:

@@ -34,7 +34,10 @@ class PresenceAnswer(Answer):
 
 
 class AbsenceAnswer(Answer):
-    """What became of some bytes as of the published checkpoint; ``never-received``: no entry it covers names them."""
+    """What became of some bytes as of the published checkpoint; ``never-received``: no entry it covers names them.
+
+    ``held-otherwise``: no recording has them (any more), and a document or something made of footage does.
+    """
 
     sha256: str
     answer: str

@@ -55,6 +55,7 @@ ANSWERS: Final = {
     Answer.CLEARED: Mark(UNKNOWN, "stop", "Lawfully cleared"),
     Answer.GOING: Mark(BUSY, "clock", "Being cleared"),
     Answer.DUPLICATE: Mark(UNKNOWN, "copy", "Duplicate of a kept recording"),
+    Answer.OTHERWISE: Mark(WARN, "copy", "Kept, but not as a recording"),
     Answer.NEVER: Mark(UNKNOWN, "question", "Never received"),
     Answer.UNKNOWN: Mark(WARN, "question", "Not known: have it verified"),
 }

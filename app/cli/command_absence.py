@@ -25,7 +25,9 @@ def absence(sha256: str, home: str | None, *, as_json: bool, login: str) -> None
     if as_json:
         print_json(absence_json(found))
         return
-    if not found.found:
+    if found.answer is Answer.OTHERWISE:
+        click.echo(say("A document, or something made of footage, has the same bytes: they are kept for that."))
+    elif not found.found:
         click.echo(
             say("Never received: none of the {size} entries of the published log names it.", size=found.checkpoint_size)
         )

@@ -50,6 +50,7 @@ def presence_word(found: Presence) -> str:
         Answer.CLEARED: say("lawfully cleared"),
         Answer.GOING: say("being removed"),
         Answer.DUPLICATE: say("duplicate of {of}", of=found.of),
+        Answer.OTHERWISE: say("kept, but not as a recording"),
         Answer.NEVER: say("never received"),
         Answer.UNKNOWN: say("not known, run `liuhen verify`"),
     }[found.answer]
