@@ -116,7 +116,12 @@ DENIALS: Final = {
     "password-change-required": "Change your one-time password first.",
 }
 MODES: Final = {"manual": "by a person", "automatic": "automatically"}
-PARTS: Final = {"recording": "recording", "manifest": "manifest", "derivative": "viewing copy or picture", "document": "document"}
+PARTS: Final = {
+    "recording": "recording",
+    "manifest": "manifest",
+    "derivative": "viewing copy or picture",
+    "document": "document",
+}
 #: Measurements of the examination; their figures follow as written in the log.
 NOTES: Final = {
     "structure-beyond-end": "The file says it is longer than it is",

@@ -27,5 +27,6 @@ def discs(request: Request, services: ServicesDep, page: PageSession) -> HTMLRes
     forms = services.matters.forms
     return render(
         request, "discs.html", session=page, waiting=waiting, due=services.discs.due(page.actor), sets=sets,
-        discs=discs_, moment=from_text, set_form=forms.of(terms.DISC_SET), disc_form=forms.of(terms.DISC), more=len(waiting) == _ROWS,
+        discs=discs_, moment=from_text, set_form=forms.of(terms.DISC_SET), disc_form=forms.of(terms.DISC),
+        more=len(waiting) == _ROWS,
     )  # fmt: skip

@@ -271,16 +271,21 @@ def test_a_time_without_its_zone_is_refused_instead_of_guessed(visitor: Visitor)
 #: Names that programs of others are written against; they are added to and never renamed.
 OPERATIONS = {
     "absence", "clearingStatus",
-    "actOnMatter", "fileDocument", "listMatterKinds", "listMatters", "matterHistory", "matterRegister", "openDocument", "openMatter",
+    "actOnMatter", "fileDocument", "listMatterKinds", "listMatters", "matterHistory", "matterRegister",
+    "openDocument", "openMatter",
     "printMatter", "showMatter", "dossierPaper", "dossierTimeline", "listUnsorted", "showDossier",
-    "classificationChoices", "classificationWorklist", "classifyRecordings", "flagRecordings", "holdKeeps", "planClassification",
+    "classificationChoices", "classificationWorklist", "classifyRecordings", "flagRecordings", "holdKeeps",
+    "planClassification",
     "previewRecordList", "proposeRecordList", "retractClassification", "tryOutHold",
     "addAgent", "addUnit", "changeDevice", "changePassword", "deactivateAgent", "dockEvents", "grantRole", "health",
     "copyRecording", "discPaper", "exportCase", "discsWaiting", "lastVerification", "listAgents",
     "listDevices", "listDocks", "listFindings", "listOffloads", "listRecordings", "listUnits", "logIn", "logOut",
-    "openViewing", "publishedLog", "recordingDiscs", "recordingPicture", "recordingProof", "recordingRetention", "recordingTimeline",
-    "registerDevice", "requestViewingCopy", "resetPassword", "retentionDue", "retentionList", "retryDock", "revokeRole", "showRecording", "startVerification",
-    "statistics", "storage", "streamRecording", "transferAgent", "useRegister", "useRegisterFile", "verifyRecording", "whoAmI",
+    "openViewing", "publishedLog", "recordingDiscs", "recordingPicture", "recordingProof", "recordingRetention",
+    "recordingTimeline",
+    "registerDevice", "requestViewingCopy", "resetPassword", "retentionDue", "retentionList", "retryDock",
+    "revokeRole", "showRecording", "startVerification",
+    "statistics", "storage", "streamRecording", "transferAgent", "useRegister", "useRegisterFile",
+    "verifyRecording", "whoAmI",
 }  # fmt: skip
 
 

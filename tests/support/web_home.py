@@ -126,7 +126,7 @@ def web_home(
     root: Path, *, settings: ApiSettings | None = None, config: str = "", forms: Sequence[Form] = ()
 ) -> Iterator[WebHome]:
     """An empty home (of these settings, with these kinds of matters besides its own) and the web application over it."""
-    with mock.patch("app.wiring.all_forms", lambda: Forms([*all_forms(), *forms])):
+    with mock.patch("app.wiring.all_forms", return_value=Forms([*all_forms(), *forms])):
         yield from _web_home(root, settings, config)
 
 

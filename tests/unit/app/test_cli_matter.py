@@ -38,7 +38,7 @@ def person(station: Program) -> Callable[[str], str]:
 def test_r17_a_kind_is_used_from_its_form_alone(station: Program, person: Callable[[str], str], tmp_path: Path) -> None:
     paper = tmp_path / "来函.pdf"
     paper.write_bytes(PDF)
-    with mock.patch("app.wiring.all_forms", lambda: Forms([*all_forms(), DEMO])):
+    with mock.patch("app.wiring.all_forms", return_value=Forms([*all_forms(), DEMO])):
         asker, other = person("asker"), person("other")
         assert other.startswith("agt_")
 

@@ -255,7 +255,7 @@ def test_promise_5_bytes_of_which_a_copy_is_on_its_way_do_not_go_however_slow_th
             clock=home.clock,
             brake=brake,
             guards=(),
-        )  # fmt: skip
+        )
     )
     third = home.stores.named("third")
     real, refused = third.put, []

@@ -42,7 +42,7 @@ def remover(home: AssuredHome) -> Remover:
             clock=home.clock,
             brake=brake,
             guards=(),
-        )  # fmt: skip
+        )
     )
 
 

@@ -394,7 +394,7 @@ def test_promise_1_nobody_removes_the_bytes_while_their_recorder_is_cleared(
             clock=home.clock,
             brake=brake,
             guards=(),
-        )  # fmt: skip
+        )
     )
     real, refused = Releaser._require_same_bytes, []
 
