@@ -15,7 +15,7 @@ from evidence.errors import NotFoundError
 from evidence.ids import AgentId, MatterId, RecordingId, UnitId
 from evidence.model import Action
 from matters import delegations, use_grants
-from matters.form import Choice, Field, FieldKind, LinkRole
+from matters.form import PROPOSER, Choice, Field, FieldKind, LinkRole
 from matters.turn import NewLink, Turn
 from matters.values import OUT_OF_RANGE, FormError
 from people.units import UnitTree, unit_at
@@ -110,7 +110,8 @@ def _of_case(turn: Turn, case: MatterId) -> list[str]:
     if row.kind not in ("case", "working-material"):
         raise NotFoundError(f"{row.number} is no case")
     parts = {one.agent for one in turn.uow.matters.persons(case)} | {row.opened_by}
-    if turn.before is None and turn.agent not in parts:  # whoever checks the request adds them
+    asking = turn.before is None or turn.agent in turn.holders(PROPOSER)
+    if asking and turn.agent not in parts:  # whoever checks the request adds them
         return []
     return sorted({link.target for link in turn.uow.matters.links(case) if link.target.startswith("rec_")})
 

@@ -122,7 +122,7 @@ FORM: Final = Form(
         ),
         Act(
             name="return", word="It is back", before=("repair", "at-centre"), after="back", action=Action.DAMAGE_HANDLE,
-            guards=(_footage_safe,),
+            role="clerk", guards=(_footage_safe,),
             fields=(
                 Field(
                     name="result", word="Result", kind=FieldKind.CHOICE, required=True,
@@ -145,7 +145,7 @@ FORM: Final = Form(
         ),
         Act(
             name="close", word="Approve and close", before=("back",), after="closed", action=Action.EXCEPTION_REVIEW,
-            role=APPROVER, never=(PROPOSER, "holder"), frozen=True,
+            role=APPROVER, never=(PROPOSER, "holder", "clerk"), frozen=True,
             fields=(Field(name="liability", word="Liability", kind=FieldKind.WORDS, personal=True, required=True),),
         ),
         Act(

@@ -35,6 +35,8 @@ from matters.turn import Turn
 
 ISSUE, RETIREMENT, STOCK_TAKING = "device-issue", "device-retirement", "stock-taking"
 _ASSET: Final = re.compile(r"[0-9A-Za-z./_-]{1,40}")
+#: Part of who asked for the transfer that waits.
+_ASKER: Final = "asker"
 _RECORDER: Final = LinkRole(role="recorder", word="Recorder", targets=("dev",), least=1, most=1)
 
 
@@ -108,11 +110,18 @@ def _replace_holder(turn: Turn) -> None:
     new = AgentId(str(turn.before.row.facts["next_holder"])) if turn.before is not None else None
     if new is None:
         turn.refuse("no transfer was asked for")
+    if new == turn.agent:
+        turn.refuse("nobody consents to their own request", todo="Let the leader in charge decide.")
     turn.asked.no_longer += [("holder", agent) for agent in turn.holders("holder")]
     turn.asked.persons.append(("holder", new))
     turn.asked.facts.update(
         {"holder": new, "holder_unit": turn.value("next_unit"), "next_holder": None, "next_unit": None}
     )
+
+
+def _only_asker(turn: Turn) -> None:
+    """Each transfer has its own asker, who does not approve it."""
+    turn.asked.no_longer += [(_ASKER, agent) for agent in turn.holders(_ASKER)]
 
 
 def _nobody_holds(turn: Turn) -> None:
@@ -127,7 +136,7 @@ ISSUE_FORM: Final = Form(
         State(code="transfer", word="Transfer asked for", tone=Tone.WARN),
         State(code="returned", word="Returned", final=True),
     ),
-    persons={PROPOSER: "Issued by", APPROVER: "Approved by", "holder": "Holder"},
+    persons={PROPOSER: "Issued by", _ASKER: "Proposed by", APPROVER: "Approved by", "holder": "Holder"},
     documents={"authority": "Authority", "signed": "Signed receipt"},
     opening=Act(
         name="issue", word="Issue", after="issued", action=Action.DEVICE_ISSUE, role=PROPOSER,
@@ -143,7 +152,7 @@ ISSUE_FORM: Final = Form(
         Act(name="sign", word="Sign for it", before=("issued",), after="held", action=Action.DEVICE_CARRY, only=("holder",)),
         Act(
             name="ask-transfer", word="Ask for a transfer", before=("issued", "held"), after="transfer",
-            action=Action.DEVICE_ISSUE,
+            action=Action.DEVICE_ISSUE, role=_ASKER, guards=(_only_asker,),
             fields=(
                 Field(name="next_holder", word="New holder", kind=FieldKind.AGENT, required=True),
                 Field(name="next_unit", word="Department", kind=FieldKind.UNIT),
@@ -152,7 +161,7 @@ ISSUE_FORM: Final = Form(
         ),
         Act(
             name="approve-transfer", word="Approve the transfer", before=("transfer",), after="issued",
-            action=Action.EXCEPTION_REVIEW, role=APPROVER, never=("holder", PROPOSER), frozen=True,
+            action=Action.EXCEPTION_REVIEW, role=APPROVER, never=("holder", PROPOSER, _ASKER), frozen=True,
             guards=(_replace_holder,), effects=(_becomes_theirs,),
         ),
         Act(
@@ -306,7 +315,7 @@ STOCK_TAKING_FORM: Final = Form(
     ),
     acts=(
         Act(
-            name="count", word="Enter what was found", before=("counting",), action=Action.DEVICE_ISSUE,
+            name="count", word="Enter what was found", before=("counting",), action=Action.DEVICE_ISSUE, role=PROPOSER,
             links=(
                 LinkRole(role="found", word="Found", targets=("dev",)),
                 LinkRole(role="missing", word="Missing", targets=("dev",)),
@@ -314,6 +323,7 @@ STOCK_TAKING_FORM: Final = Form(
         ),
         Act(
             name="finish", word="Finish counting", before=("counting",), after="counted", action=Action.DEVICE_ISSUE,
+            role=PROPOSER,
             fields=(Field(name="remark", word="What follows", kind=FieldKind.WORDS, personal=True),), guards=(_everything_seen,),
         ),
         Act(

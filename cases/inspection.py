@@ -167,7 +167,7 @@ SAMPLING_FORM: Final = Form(
             guards=(_look,),
         ),
         Act(
-            name="raise", word="Raise a finding", before=("drawn", "looked-at"), action=Action.SAMPLING_RUN,
+            name="raise", word="Raise a finding", before=("drawn", "looked-at"), action=Action.SAMPLING_RUN, role=PROPOSER,
             fields=(
                 Field(name="finding_item", word="Recording", kind=FieldKind.RECORDING),
                 Field(name="finding_title", word="Finding", personal=True, required=True),
@@ -179,6 +179,7 @@ SAMPLING_FORM: Final = Form(
         ),
         Act(
             name="finish", word="Everything was looked at", before=("drawn",), after="looked-at", action=Action.SAMPLING_RUN,
+            role=PROPOSER,
             fields=(Field(name="summary", word="Summary", kind=FieldKind.WORDS, personal=True, required=True),),
             guards=(_all_looked_at,),
         ),

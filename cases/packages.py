@@ -38,7 +38,7 @@ from evidence.errors import (
     PolicyUnmetError,
     StateConflictError,
 )
-from evidence.ids import MatterId
+from evidence.ids import MatterId, RecordingId
 from evidence.model import Action, Actor, ObjectScope
 from matters.looking import MatterView
 from matters.turn import Asked, NewLink
@@ -175,9 +175,24 @@ class CasePackages:
             rows = uow.matters.find(wanted, limit=1000)
         for row in rows:
             same = row.facts.get("form") == order.form.value and row.words.get("place") == place
+            same = same and row.facts.get("purpose") == order.purpose and row.words.get("recipient") == order.recipient
             if same and row.opened_by == actor.agent:
+                self._require_still(actor, row)
                 return row
         return None
+
+    def _require_still(self, actor: Actor, row: MatterRow) -> None:
+        """Consent may be over since the package was ordered: every original is asked for again; no further use is counted."""
+        with self._parts.catalogue.read() as uow:
+            links = [link.target for link in uow.matters.links(row.id, role=package_form.FOOTAGE)]
+            rows = [uow.recordings.get(RecordingId(target)) for target in links]
+            scopes = self._parts.scopes(uow, rows, self._parts.clock.now().wall) if rows else []
+        decisions = self._parts.authoriser.decide_each(actor, Action.RECORDING_EXPORT, scopes)
+        for scope, decision in zip(scopes, decisions, strict=True):
+            if not decision.allowed:
+                self._parts.authoriser.deny(
+                    actor, Action.RECORDING_EXPORT, reason=decision.reason, scope=scope, detail=f"package {row.number}"
+                )
 
     def _ordered(self, actor: Actor, order: Order, view: MatterView, place: str) -> MatterRow:
         values = {

@@ -46,6 +46,8 @@ DOCUMENTS: Final = {
 }
 #: Who may know who complained: those who work on it, and nobody else, leaders included (R23).
 KNOWS_COMPLAINANT: Final = (REGISTRAR, HANDLER, INVESTIGATOR)
+#: Papers on which the complainant's name and address stand are read by the same persons.
+PAPERS_OF_COMPLAINANT: Final = {"complaint": KNOWS_COMPLAINANT, "delivery": KNOWS_COMPLAINANT}
 RECEIVED, ACCEPTED, DECIDED, TOLD, CORRECTING, REVIEWED, CLOSED, DECLINED, WITHDRAWN = (
     "received", "accepted", "decided", "told", "correcting", "under-review", "closed", "declined", "withdrawn",
 )  # fmt: skip

@@ -206,6 +206,7 @@ def _form(procedure: Procedure) -> Form:
             parts.recount(_OPEN, timed), *_ending(procedure, timed),
         ),
         see=Action.PROCEDURE_SEE, persons=PARTS, documents=DOCUMENTS, title="title", register=_REGISTER, deadline=deadline,
+        papers_seen_by=parts.PAPERS_OF_COMPLAINANT,
         kept_from=(RESPONDENT, RECUSED), computed=clock_fields(procedure.rules),
         group="Procedures",
     )  # fmt: skip
@@ -252,7 +253,7 @@ def _investigating(procedure: Procedure, timed: Timed) -> tuple[Act, ...]:
         parts.assign(before), parts.name_concerned(before), parts.recusal(before), parts.add(before, timed), *hearing,
         Act(
             name="report", word="Enter the result of the investigation", before=(ACCEPTED, REVIEWED),
-            action=Action.PROCEDURE_HANDLE, only=(HANDLER, INVESTIGATOR), never=(RESPONDENT, RECUSED),
+            action=Action.PROCEDURE_HANDLE, role=INVESTIGATOR, only=(HANDLER, INVESTIGATOR), never=(RESPONDENT, RECUSED),
             fields=(words("report", "What was found"), words("proposal", "What is proposed", required=False)),
             guards=(parts.unconcerned,),
         ),
@@ -270,7 +271,7 @@ def _deciding(procedure: Procedure, timed: Timed) -> tuple[Act, ...]:
             never=(RESPONDENT, RECUSED),
             fields=(
                 Field(name="told_on", word="Told on", kind=FieldKind.DATE, required=True),
-                words("told_whom", "Who was told, and how"),
+                words("told_whom", "Who was told, and how", seen_by=parts.KNOWS_COMPLAINANT),
             ),
             guards=(timed.tick,),
         ),
@@ -282,7 +283,7 @@ def _deciding(procedure: Procedure, timed: Timed) -> tuple[Act, ...]:
                     "answered", "How", ("named", "Told to the complainant"),
                     ("explained", "Explained within limits (anonymous)"), ("none", "Nobody to answer"),
                 ),
-                words("answer", "What was said", required=False),
+                words("answer", "What was said", required=False, seen_by=parts.KNOWS_COMPLAINANT),
             ),
         ),
         Act(

@@ -194,7 +194,7 @@ class MatterDesk:
         folded = self._read(matter)
         form = self._parts.forms.of(folded.row.kind)
         self._keep_out(actor, folded, form)
-        if not looking.has_part(folded, actor.agent):
+        if not looking.has_part(folded, actor.agent) or not self._parts.authoriser.offered(actor):
             scope = looking.scope_of(folded, actor.agent)
             self._parts.authoriser.require(actor, form.see, scope, detail=f"{form.kind} {folded.row.number}")
         return looking.view_of(folded, form, actor, self._parts.authoriser)
@@ -237,7 +237,9 @@ class MatterDesk:
 
     def known(self, actor: Actor, matters: Collection[MatterId]) -> dict[MatterId, MatterRow]:
         """Those of these matters that this person may know of; nothing is entered, fields they may not see are left out."""
-        told = {}
+        told: dict[MatterId, MatterRow] = {}
+        if not self._parts.authoriser.offered(actor):
+            return told
         with self._parts.catalogue.read() as uow:
             for matter in matters:
                 with contextlib.suppress(NotFoundError):
@@ -383,6 +385,8 @@ class MatterDesk:
         self, actor: Actor, wanted: MatterFilter
     ) -> Iterable[tuple[Collection[str], Visibility, Collection[str]]]:  # fmt: skip
         """Kinds by the right they are seen with and the parts that keep from them."""
+        if not self._parts.authoriser.offered(actor):  # who may do nothing at all has no part to look at either
+            return
         by_right: dict[tuple[Action, tuple[str, ...]], list[str]] = {}
         for form in self._parts.forms:
             if not wanted.kinds or form.kind in wanted.kinds:
@@ -408,7 +412,8 @@ class MatterDesk:
 
     def _require_seen(self, uow: UnitOfWork, matter: MatterId, seen: str) -> str:
         """What is decided on must be what was seen; StateConflictError when it changed since."""
-        present = looking.digest_of(folded_of(uow, uow.matters.lock(matter)))
+        folded = folded_of(uow, uow.matters.lock(matter))
+        present = looking.digest_of(folded, self._parts.forms.of(folded.row.kind))
         if present != seen:
             raise StateConflictError(
                 "what is decided on has changed since it was looked at", kept="Nothing was entered.",

@@ -104,12 +104,18 @@ def present_unit(uow: UnitOfWork, agent: AgentId, now: datetime) -> UnitId | Non
     return None
 
 
-def digest_of(folded: Folded) -> str:
-    """SHA-256 over the canonical form of everything there is to decide on."""
-    row = folded.row
+def digest_of(folded: Folded, form: Form) -> str:
+    """SHA-256 over the canonical form of everything there is to decide on.
+
+    Fields for few eyes are left out: a digest stands in the log in clear, and whoever knows all the rest could try names until it
+    fits. That one of them changed is told by the version.
+    """
+    masked = masked_fields(form, ())
+    hidden = hidden_parts(form, masked)
+    row = without(folded.row, masked)
     told = {
         "number": row.number, "kind": row.kind, "state": row.state, "version": row.version, "facts": dict(row.facts),
-        "words": dict(row.words), "persons": sorted([role, agent] for role, agent in folded.persons),
+        "words": dict(row.words), "persons": sorted([role, agent] for role, agent in folded.persons if role not in hidden),
         "links": [
             [one.role, one.target, one.key, dict(one.facts)] for _place, one in sorted(folded.links.items())
         ],
@@ -135,7 +141,7 @@ def view_of(folded: Folded, form: Form, actor: Actor, authoriser: Authoriser) ->
             one for one in folded.documents.values()
             if one.filed_by == actor.agent or may_read(form, one.role, parts_of(folded, actor.agent))
         ],
-        acts=acts, masked=masked, seen=digest_of(folded),
+        acts=acts, masked=masked, seen=digest_of(folded, form),
     )  # fmt: skip
 
 

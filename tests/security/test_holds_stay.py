@@ -1,4 +1,4 @@
-"""What an act links stays where rules say so: nobody lets a held recording go, or a procedure forget its footage, by taking links away."""
+"""Nobody lets a held recording go, or makes a procedure forget its footage, by taking links away."""
 
 from __future__ import annotations
 
@@ -63,8 +63,6 @@ def test_r23_what_a_procedure_linked_stays_linked_until_it_ends(home: AssuredHom
 
 def test_r13_footage_of_a_closed_case_is_not_taken_out_of_it() -> None:
     """Only reopening, which takes two persons, lets the list of a closed case shrink."""
-    from app.matter_forms import all_forms
-
     case = all_forms().of("case")
     for act in case.acts:
         if "closed" in act.before:
