@@ -28,7 +28,7 @@ from evidence.errors import (
     NotFoundError,
     StoreUnavailableError,
 )
-from evidence.ids import DerivativeId, EntryId
+from evidence.ids import DerivativeId, EntryId, RecordingId
 from evidence.model import Copy
 from evidence.ports import BlobStore
 from evidence.transfer import Progress
@@ -139,8 +139,10 @@ class _Check:
         elif self._still_known(blob, copy):
             detail = f"{_holders(blob)} {blob.sha256}: {reading.error}"
             kind = kind_of(reading.error)
-            if kind == "copy-missing" and copy.store == self._leaving:
-                kind = "being-removed"  # its store is being given up with its bytes; the entry comes right after
+            if kind == "copy-missing" and (copy.store == self._leaving or self._is_cleared(blob)):
+                kind = (
+                    "being-removed"  # its store is given up, or its recording cleared: the entry comes when all is gone
+                )
             self._add(_told(self._catalogue, blob, copy, kind, detail))
 
     def end(self) -> None:
@@ -151,6 +153,7 @@ class _Check:
         if found:
             with self._catalogue.read() as uow:
                 still = uow.blobs.get(self._blob.sha256) is not None
+            still = still and not self._is_cleared(self._blob)
             self._facts.findings += found if still else []
         self._blob = None
 
@@ -171,6 +174,17 @@ class _Check:
         with self._catalogue.read() as uow:
             now = uow.blobs.get(blob.sha256)
         return now is not None and any(one.store == copy.store for one in now.copies)
+
+    def _is_cleared(self, blob: BlobRow) -> bool:
+        """Whether nobody needs the bytes but recordings past the point of no return of a clearing.
+
+        A catalogue that was rebuilt in the middle of one knows no removal, and names copies that are gone already.
+        """
+        with self._catalogue.read() as uow:
+            owners = [uow.references.recording_of(one) for one in blob.holders]
+            return bool(owners) and all(
+                one and uow.rules.of(RecordingId(one)).disposing_at is not None for one in owners
+            )
 
     def _add(self, finding: Finding) -> None:
         self._facts.findings.append(finding)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,8 +13,6 @@ import pytest
 
 from access import DeniedError
 from assurance.brake import BY_PERSON
-from assurance.clearing import RecordingBytes
-from assurance.presence import AbsenceDesk
 from catalogue.matters import MatterRow
 from chain_of_custody.recorder import DOCUMENT_CONTEXT
 from evidence.canonical import dumps
@@ -29,13 +25,10 @@ from evidence.errors import (
     StateConflictError,
     StoreUnavailableError,
 )
-from evidence.lock_dates import LockPolicy, lock_until
 from matters.turn import NewLink
 from matters.values import FormError
 from retention.disposal_list import ITEM, LEFT
 from retention.disposal_proposals import propose
-from storage.stores import StoreSet
-from support import footage
 from support.assured_home import make_home
 from support.clearing import ClearingHome
 from support.recorders import gb_name
@@ -418,19 +411,6 @@ def test_r10_bytes_go_only_when_every_recording_that_rests_on_them_goes(here: Cl
     assert set(left_out(here, batch)) == {kept.id, twin.id}
 
 
-def test_r10_what_keeps_a_duplicate_keeps_its_bytes_and_is_told_of_them(here: ClearingHome) -> None:
-    kept, twin = twins(here)
-    here.classify(kept)
-    here.due()
-    here.flag(twin)
-    here.recompute()
-    with here.home.catalogue.read() as uow:
-        found = uow.rules.date_of(kept.id)
-        [facts] = uow.copy_locks.facts_of([kept.sha256]).values()
-    assert (found.state, found.due_at) == ("permanent", None)
-    assert any(one.endless for one in facts), "the locks of its bytes roll on"
-
-
 def test_r10_twins_that_are_both_due_are_cleared_together(here: ClearingHome) -> None:
     kept, twin = twins(here)
     here.classify(kept)
@@ -501,85 +481,6 @@ def test_promise_5_bytes_that_come_back_while_they_are_cleared_stay_for_the_new_
     assert here.cleared(row)
     assert here.in_stores(again) == ["primary", "second"], "the bytes are the new recording's now"
     sound(here)
-
-
-def test_r10_a_side_file_is_kept_as_long_as_its_recording(here: ClearingHome) -> None:
-    at = here.home.clock.now().wall - timedelta(hours=2)
-    name = gb_name(counter=777, stamp=f"{at:%Y%m%d%H%M%S}", mark="_IMP", extension="mp3")
-    sound = footage.voice_mp3().read_bytes()
-    rows = here.home.ingest({name: sound + b"+", f"{name[:-3]}txt": b"words"}, card="side")
-    owner, side = sorted(rows, key=lambda row: row.attached_to is not None)
-    assert (side.attached_to, owner.important) == (owner.id, True)
-    here.classify(side)
-    here.due()
-    with pytest.raises(PolicyUnmetError, match="no-date"):  # nobody has judged the mark of its recording
-        here.propose(side)
-    here.classify(owner)
-    with here.home.catalogue.begin() as uow:  # the recording itself came in a year after its side file
-        uow.recordings.update(owner.id, acquired_at=owner.acquired_at + timedelta(days=365))
-    here.recompute()
-    with here.home.catalogue.read() as uow:
-        assert uow.rules.date_of(side.id).due_at == uow.rules.date_of(owner.id).due_at > here.home.clock.now().wall
-    with pytest.raises(PolicyUnmetError, match="keep"):
-        here.propose(side)
-
-
-def test_r10_nothing_is_begun_while_a_store_with_a_copy_is_not_configured(here: ClearingHome) -> None:
-    [row] = here.footage()
-    here.due()
-    batch = here.approved(row)
-    here.later(days=31)
-    fewer = RecordingBytes(replace(here.removal, stores=StoreSet(here.home.stores.primary)))
-    here.make_duty(bytes=fewer).run()
-    assert not here.going(row)
-    assert "second" in here.waits(batch)[row.id]["why"]
-    here.run(3)
-    assert here.cleared(row)
-    sound(here)
-
-
-def test_r10_bytes_that_a_document_needs_stay_and_are_never_called_gone(here: ClearingHome) -> None:
-    """The picture of a recording was filed with a matter as a document: the recording is cleared, the document stays."""
-    [row] = here.home.ingest({"PHOTO1.jpg": footage.photo_jpg()}, card="photo")
-    here.classify(row)
-    here.due()
-    batch = here.approved(row)
-    hold = here.hold(since="2020-01-01T00:00:00Z", until="2020-01-02T00:00:00Z")
-    data = footage.photo_jpg().read_bytes()
-    document = here.papers.file(here.legal, hold.id, "authority", "photo.jpg", io.BytesIO(data))
-    here.later(days=31)
-    here.run(3)
-    assert here.cleared(row), here.waits(batch)
-    assert here.in_stores(row) == ["primary", "second"], "the document keeps its bytes"
-    assert here.papers.open(here.legal, document.id)[1].read() == data
-    with here.home.catalogue.read() as uow:
-        [found] = uow.matters.documents(batch.id, role="certificate-json")
-    [item] = json.loads(here.papers.open(here.auditor, found.id)[1].read())["payload"]["items"]
-    assert next(one for one in item["objects"] if one["what"] == "recording")["shared_in"] == ["primary", "second"]
-    asked = AbsenceDesk(here.home.catalogue, gate=here.home.gate).ask(here.auditor, row.sha256.hex)
-    assert (asked.answer, asked.found[0].answer) == ("held-otherwise", "lawfully-cleared")
-    assert AbsenceDesk(here.home.catalogue, gate=here.home.gate).ask(here.auditor, found.sha256.hex).answer == (
-        "held-otherwise"
-    ), "a document is in the log: nobody is told that it was never received"
-    sound(here)
-
-
-def test_promise_5_no_lock_is_moved_for_what_is_past_the_point_of_no_return(
-    here: ClearingHome, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    [row] = here.footage()
-    here.due()
-    here.approved(row)
-    here.later(days=31)
-    with monkeypatch.context() as patch:
-        patch.setattr(here.bytes, "remove", lambda *_a, **_k: (_ for _ in ()).throw(StoreUnavailableError("cut")))
-        here.run(2)
-    assert here.going(row)
-    here.recompute()
-    now = here.home.clock.now().wall
-    with here.home.catalogue.read() as uow:
-        [facts] = uow.copy_locks.facts_of([row.sha256]).values()
-    assert lock_until(facts, now, LockPolicy()).until is None
 
 
 # --- what refuses -----------------------------------------------------------------------------------------------------
