@@ -1,4 +1,4 @@
-"""What shares the fate of bytes (duplicates, side files, documents), and where copies lie: nothing goes early or is told wrongly."""
+"""What shares the fate of bytes (duplicates, side files, documents), and where copies lie: nothing goes early or is mistold."""
 
 from __future__ import annotations
 
