@@ -9,11 +9,12 @@ Source: RULES R13, R15; ISO 32000 7.5.2 (PDF), GB/T 33190 (OFD), [MS-CFB] (compo
 from __future__ import annotations
 
 import codecs
+import io
 import zipfile
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 from documents.glyphs import showable
 from evidence.errors import InvalidInputError, LimitExceededError
@@ -26,6 +27,8 @@ _HEAD_BYTES: Final = 4096
 _TAIL_BYTES: Final = 2048
 #: Names looked at in a container: real office files have some hundred.
 _MEMBERS_MAX: Final = 20_000
+#: Bytes of that list: a crafted one of hundreds of megabytes would take gigabytes of memory.
+_DIRECTORY_BYTES_MAX: Final = 4 << 20
 
 
 class Kind(Enum):
@@ -169,9 +172,31 @@ def kind_of(head: bytes, *, whole: bool = False) -> Kind:  # noqa: PLR0911 - one
     return Kind.TEXT if _is_text(head, whole=whole) else Kind.UNKNOWN
 
 
+class _Bounded(io.RawIOBase):
+    """A file of which nothing large is read at once: the reader of ZIP files takes a whole list of names into memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int = -1, /) -> bytes:
+        if size > _DIRECTORY_BYTES_MAX:
+            raise zipfile.BadZipFile("the list of names is too long for a document")
+        return self._file.read(size if size >= 0 else _DIRECTORY_BYTES_MAX)
+
+
 def _in_zip(file: BinaryIO) -> Kind:
     try:
-        with zipfile.ZipFile(file) as container:
+        with zipfile.ZipFile(cast("BinaryIO", _Bounded(file))) as container:
             names = {info.filename for info in container.infolist()[:_MEMBERS_MAX]}
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, OverflowError):
         return Kind.UNKNOWN

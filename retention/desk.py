@@ -26,6 +26,8 @@ from evidence.limits import PAGE_ROWS_MAX
 from evidence.model import Action, Actor, ObjectScope
 from evidence.ports import Authoriser
 from matters.form import Forms
+from matters.looking import has_part, is_kept_from
+from matters.writing import folded_of
 from retention.decide import Decision, Reason, Why, decide
 from retention.facts import items_of, matters_of, now_of, rows_of, schedules_of
 from retention.schedule import Schedule
@@ -187,10 +189,15 @@ class RetentionDesk:
         return frozenset(number for number, one in linked.items() if self._may_know(uow, actor, one))
 
     def _may_know(self, uow: UnitOfWork, actor: Actor, matter: MatterRow) -> bool:
-        if matter.opened_by == actor.agent or any(one.agent == actor.agent for one in uow.matters.persons(matter.id)):
-            return True
-        if matter.kind not in self._forms:
+        if matter.kind not in self._forms or not self._authoriser.offered(actor):
             return False
+        folded = folded_of(uow, matter)
+        if is_kept_from(
+            folded, self._forms.of(matter.kind), actor.agent
+        ):  # whom a complaint is about reads no number here
+            return False
+        if has_part(folded, actor.agent):
+            return True
         scope = ObjectScope(unit=matter.unit, officer=matter.opened_by)
         return self._authoriser.decide(actor, self._forms.of(matter.kind).see, scope).allowed
 

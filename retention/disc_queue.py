@@ -129,7 +129,12 @@ class DiscDesk:
             return standing_of(uow, recording)
 
     def due(self, actor: Actor) -> list[MatterRow]:
-        """Discs to be looked at or to come back; AccessDeniedError as :meth:`waiting`."""
+        """Discs to be looked at or to come back that this person may know of; AccessDeniedError as :meth:`waiting`."""
         self._authoriser.require(actor, Action.DISC_SEE, detail="due")
+        seen = self._authoriser.visibility(actor, Action.DISC_SEE)
         with self._catalogue.read() as uow:
-            return discs_due(uow, self._clock.now().wall)
+            return [
+                row for row in discs_due(uow, self._clock.now().wall)
+                if seen.everything or row.unit in seen.units
+                or actor.agent in {row.opened_by, *(one.agent for one in uow.matters.persons(row.id))}
+            ]  # fmt: skip

@@ -18,6 +18,7 @@ from matters import looking
 from matters.form import APPROVER, PROPOSER, Act, Form
 from matters.turn import NewLink
 from matters.writing import folded_of
+from retention.desk import RetentionDesk
 from support import footage
 from support.assured_home import AssuredHome, make_home
 from support.recorders import gb_name
@@ -184,3 +185,20 @@ def test_r17_an_asker_does_not_make_a_case_of_others_tell_its_recordings(home: A
     house.desk.act(stranger, row.id, "change-list", links=[link])
     shown = house.desk.view(stranger, row.id).links
     assert house.recording not in {one.target for one in shown}
+
+
+def test_r23_whom_a_complaint_is_about_does_not_read_its_number_where_his_recording_is_kept(home: AssuredHome) -> None:
+    legal, officer = home.agent("法制员", "legal_reviewer"), home.agent("甲", "officer", code="900123")
+    desk = home.desk()
+    [clip] = home.ingest({gb_name(officer="900123", extension="mp3"): footage.voice_mp3()}, describe=True)
+    assert clip.officer == officer.agent
+    row = desk.open(
+        legal, "complaint",
+        {"title": "投诉", "source": "complaint", "named": "none", "matter": "态度", "respondent": officer.agent},
+        links=[NewLink(role="footage", target=clip.id)],
+    )  # fmt: skip
+    retention = RetentionDesk(home.catalogue, authoriser=home.gate, clock=home.clock, forms=all_forms())
+    assert row.number in str(retention.show(legal, clip.id).decision)
+    told = str(retention.show(officer, clip.id).decision)
+    assert row.number not in told
+    assert "complaint" not in told

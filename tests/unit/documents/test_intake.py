@@ -93,3 +93,13 @@ def test_size_is_bounded_and_a_missing_file_is_our_error(tmp_path, monkeypatch):
 
 def test_text_cut_inside_a_character_is_still_text():
     assert kind_of("执法记录".encode()[:-1]) is Kind.TEXT
+
+
+def test_a_container_with_an_endless_list_of_names_is_refused_before_it_fills_the_memory(tmp_path):
+    path = tmp_path / "bomb.xlsx"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("[Content_Types].xml", "")
+        for place in range(9_000):
+            made.writestr(f"xl/{place:06d}{'a' * 500}", b"")
+    with pytest.raises(InvalidInputError):
+        examine(path, claimed_name="bomb.xlsx")
