@@ -30,6 +30,10 @@ from retention.schedule import DisposalMode, Schedules
 
 #: Kind of the matter that stops all clearing while it is open.
 STOP: Final = "clearing-stop"
+#: Days of its notice that the service saw go by, of a batch (with its identity): how many, and the last one.
+LIVED: Final = "clearing-days:"
+#: By a clock nobody disciplines a notice is over only after so many of them, however far that clock jumps.
+LIVED_DAYS_MIN: Final = 7
 #: Kind of the matter that lets the service clear by itself.
 DETERMINATION: Final = "clearing-determination"
 IN_FORCE: Final = "in-force"
@@ -59,12 +63,14 @@ class Judge:
         now: The time, and whether it is believed.
         schedules: Every version of the schedule.
         protects: What else protects.
+        synchronised: The clock is disciplined; one that is not may have jumped by days and is believed all the same.
     """
 
     uow: UnitOfWork
     now: Now
     schedules: Schedules
     protects: Sequence[Protects] = PROTECTS
+    synchronised: bool = True
 
     @classmethod
     def of(cls, uow: UnitOfWork, reading: TimeReading, protects: Sequence[Protects] = PROTECTS) -> Judge:
@@ -73,7 +79,13 @@ class Judge:
         Raises:
             InvalidInputError: A stored schedule cannot be read: nothing may be decided.
         """
-        return cls(uow=uow, now=now_of(uow, reading), schedules=schedules_of(uow), protects=protects)
+        return cls(
+            uow=uow,
+            now=now_of(uow, reading),
+            schedules=schedules_of(uow),
+            protects=protects,
+            synchronised=reading.trusted,
+        )
 
     def decision(self, row: RecordingRow) -> Decision:
         """What the rules say of a recording now."""
@@ -203,6 +215,19 @@ def determination_of(uow: UnitOfWork, batch: MatterRow, now: Now) -> MatterRow |
     return next((row for row in determinations(uow, now) if row.id == identity), None)
 
 
+def lived_days(uow: UnitOfWork, batch: MatterRow) -> int:
+    """On how many days of the bureau the service was there while this batch had its notice (no evidence: a count)."""
+    days, _, _last = (uow.settings.get(LIVED + batch.id) or "0 ").partition(" ")
+    return int(days) if days.isdigit() else 0
+
+
+def live_a_day(uow: UnitOfWork, batch: MatterRow, day: str) -> None:
+    """Count a day (ISO text) once; one that a clock set back shows again is no new one."""
+    _days, _, last = (uow.settings.get(LIVED + batch.id) or "0 ").partition(" ")
+    if day > last:
+        uow.settings.put(LIVED + batch.id, f"{lived_days(uow, batch) + 1} {day}")
+
+
 @dataclass(frozen=True, slots=True)
 class NotNow:
     """Why a batch does not go on now: a stable code, with a word of detail."""
@@ -225,6 +250,8 @@ def not_now(judge: Judge, batch: MatterRow) -> list[NotNow]:
     until = moment(text)
     if until is None or judge.now.at < until:
         found.append(NotNow("notice", text))
+    elif not judge.synchronised and (days := lived_days(uow, batch)) < LIVED_DAYS_MIN:
+        found.append(NotNow("notice-not-lived", f"{days}/{LIVED_DAYS_MIN}"))
     if batch.facts.get("mode") == DisposalMode.AUTOMATIC.value:
         if judge.schedules.current.mode is not DisposalMode.AUTOMATIC:
             found.append(NotNow("mode-is-review", judge.schedules.current.number))

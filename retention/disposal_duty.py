@@ -46,7 +46,7 @@ from matters.desk import MatterDesk
 from matters.recording_facts import say
 from matters.turn import Asked, NewLink
 from retention.disposal_batch import BY_DETERMINATION, categories_of, has_lapsed
-from retention.disposal_checks import DETERMINATION, IN_FORCE, PROTECTS, Judge, Protects, not_now
+from retention.disposal_checks import DETERMINATION, IN_FORCE, LIVED, PROTECTS, Judge, Protects, live_a_day, not_now
 from retention.disposal_forms import (
     BEGIN,
     CERTIFYING,
@@ -175,11 +175,22 @@ class Clearing:
                 ending.append(f"{row.number}: {ends}")
         if ending:
             self._parts.teller.tell(ENDING, ", ".join(sorted(ending)))
-        elif not rows:
+        else:  # renewed, or ended
             self._parts.teller.over(ENDING)
 
     # --- a batch ------------------------------------------------------------------------------------------------------
+    def _live(self, batch: MatterRow) -> None:
+        """Count that this day of its notice was seen."""
+        now = self._parts.clock.now()
+        day = local_date(now.wall).isoformat()
+        with self._parts.catalogue.read() as uow:  # an idle service takes no lock
+            if not now_of(uow, now).believed or (uow.settings.get(LIVED + batch.id) or "").endswith(day):
+                return
+        with self._parts.catalogue.begin() as uow:
+            live_a_day(uow, batch, day)
+
     def _begin(self, batch: MatterRow, done: ClearingDone) -> None:
+        self._live(batch)
         with self._parts.catalogue.read() as uow:
             judge = Judge.of(uow, self._parts.clock.now(), self._parts.protects)
             empty = not uow.matters.links(batch.id, role=ITEM)
@@ -194,6 +205,7 @@ class Clearing:
             done.begun += 1
 
     def _clear(self, batch: MatterRow, done: ClearingDone) -> None:
+        self._live(batch)  # after a rebuild the count begins anew
         with self._parts.catalogue.read() as uow:
             items = [RecordingId(one.target) for one in uow.matters.links(batch.id, role=ITEM)]
             groups = groups_of(uow, items)
@@ -341,6 +353,8 @@ class Clearing:
         with self._parts.catalogue.read() as uow:
             left = uow.matters.links(batch.id, role=LEFT)
         self._parts.desk.act_as_service(batch.id, CLOSE_PARTLY if left else CLOSE_CLEARED)
+        with self._parts.catalogue.begin() as uow:
+            uow.settings.drop(LIVED + batch.id)
         done.certified += 1
 
     def _record(self, uow: UnitOfWork, now: Any) -> Callable[[Event], EntryId]:

@@ -16,6 +16,7 @@ NOT_NOW: Final = {
     "clock-not-believed": "Our clock is not believed now: nothing is over by it",
     "stopped": "Clearing is stopped",
     "notice": "The notice runs until",
+    "notice-not-lived": "The clock is not synchronised, and the service saw too few days of the notice go by",
     "mode-is-review": "The schedule in force asks for persons",
     "no-determination": "No determination that holds names it",
 }

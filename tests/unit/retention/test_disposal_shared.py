@@ -16,6 +16,7 @@ from assurance.presence import AbsenceDesk
 from catalogue.records import RecordingRow
 from evidence.errors import PolicyUnmetError, StoreUnavailableError
 from evidence.lock_dates import LockPolicy, lock_until
+from retention.disposal_checks import LIVED, Judge, not_now
 from storage.stores import StoreSet
 from support import footage
 from support.assured_home import make_home
@@ -134,3 +135,32 @@ def test_promise_5_no_lock_is_moved_for_what_is_past_the_point_of_no_return(
     with here.home.catalogue.read() as uow:
         [facts] = uow.copy_locks.facts_of([row.sha256]).values()
     assert lock_until(facts, now, LockPolicy()).until is None
+
+
+def test_r10_a_clock_that_jumps_forward_shortens_no_notice_below_seven_days(here: ClearingHome) -> None:
+    """By less than a month an unsynchronised clock is believed; the service must have seen seven days of the notice go by."""
+    [row] = here.footage()
+    here.due()
+    batch = here.approved(row)
+    real = here.home.clock.now
+    here.home.clock.now = lambda: replace(real(), source="unsynchronised", uncertainty_ms=-1)
+    here.run()
+    here.later(days=31)  # in one leap
+    here.run(3)
+    with here.home.catalogue.read() as uow:
+        told = not_now(Judge.of(uow, here.home.clock.now()), here.batch(batch.id))
+    assert ([one.code for one in told], here.batch(batch.id).state) == (["notice-not-lived"], "notice")
+    for _ in range(4):
+        here.later(hours=25)
+        here.run(2)
+    assert not here.going(row)
+    for _ in range(2):
+        here.later(hours=25)
+        here.run(2)
+    assert here.going(row)
+    here.home.clock.now = real  # the stores of this home saw no time go by either
+    here.run(2)
+    assert here.cleared(row), here.waits(batch)
+    with here.home.catalogue.read() as uow:
+        assert uow.settings.get(LIVED + batch.id) is None
+    sound(here)
