@@ -372,6 +372,10 @@ class Reading:
         self._recently.seen(token, now_ms=now_ms)
         return viewing
 
+    def require_still(self, actor: Actor, recording: RecordingId) -> None:
+        """Pass who may still watch while a viewing runs; AccessDeniedError (entered) once its grant or role is over."""
+        self._gate.require(actor, Action.RECORDING_VIEW, self.scope(self._row(recording)), detail="viewing goes on")
+
     def picture(self, actor: Actor, recording: RecordingId, *, kind: str) -> Picture:
         """A poster, sheet or sheet index. Pictures show the footage: they need the right to watch and are entered.
 

@@ -9,17 +9,22 @@ Source: RFC 9110 section 14.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO, Final
 
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
 from evidence.digest import Digest
+from evidence.errors import AccessDeniedError
 from evidence.ports import BlobStore
 
 _RANGE: Final = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
 _CHUNK_BYTES: Final = 256 << 10
+#: A stream is authorised again after so many bytes or seconds, whichever comes first.
+_ASKED_BYTES: Final = 4 << 20
+_ASKED_S: Final = 5.0
 
 
 def _wanted(header: str | None, size_bytes: int) -> tuple[int, int] | str | None:
@@ -37,16 +42,33 @@ def _wanted(header: str | None, size_bytes: int) -> tuple[int, int] | str | None
     return (first, last) if first < size_bytes else "unsatisfiable"
 
 
-def _chunks(file: BinaryIO, length: int) -> Iterator[bytes]:
+def _chunks(file: BinaryIO, length: int, still: Callable[[], None] | None = None) -> Iterator[bytes]:
+    """The bytes; ``still`` is asked again on the way: when it refuses, the stream breaks off.
+
+    Browsers ask for "everything from here" and read it while they play: without that a player would be fed for hours after the
+    consent was revoked.
+    """
     with file:
-        left = length
+        left, asked_at, since = length, time.monotonic(), 0
         while left > 0 and (chunk := file.read(min(_CHUNK_BYTES, left))):
+            if still is not None and (since >= _ASKED_BYTES or time.monotonic() - asked_at >= _ASKED_S):
+                try:
+                    still()
+                except AccessDeniedError:  # entered by who refused
+                    return
+                asked_at, since = time.monotonic(), 0
             left -= len(chunk)
+            since += len(chunk)
             yield chunk
 
 
-def stream(request: Request, blobs: BlobStore, *, sha256: Digest, size_bytes: int, media_type: str) -> Response:
+def stream(
+    request: Request, blobs: BlobStore, *, sha256: Digest, size_bytes: int, media_type: str,
+    still: Callable[[], None] | None = None,
+) -> Response:  # fmt: skip
     """Answer with the blob's bytes: 200, 206 for a range, 416 outside of them.
+
+    ``still`` raises AccessDeniedError when the reader may not have more of them; it is asked while they are sent.
 
     Raises:
         BlobNotFoundError: No store has the bytes.
@@ -70,7 +92,10 @@ def stream(request: Request, blobs: BlobStore, *, sha256: Digest, size_bytes: in
         headers["content-range"] = f"bytes {first}-{last}/{size_bytes}"
     headers["content-length"] = str(length)
     return StreamingResponse(
-        _chunks(file, length), status_code=206 if wanted is not None else 200, media_type=media_type, headers=headers
+        _chunks(file, length, still),
+        status_code=206 if wanted is not None else 200,
+        media_type=media_type,
+        headers=headers,
     )
 
 

@@ -138,8 +138,12 @@ def media(
     viewing: Annotated[str, Query(max_length=2_048)] = "",
 ) -> Response:
     """The bytes a browser plays, with ranges. Without a valid viewing a new one is opened and entered."""
-    now = services.reading.resume_viewing(actor, RecordingId(recording), token=viewing)
-    return stream(request, services.blobs, sha256=now.sha256, size_bytes=now.size_bytes, media_type=now.media_type)
+    known = RecordingId(recording)
+    now = services.reading.resume_viewing(actor, known, token=viewing)
+    return stream(
+        request, services.blobs, sha256=now.sha256, size_bytes=now.size_bytes, media_type=now.media_type,
+        still=lambda: services.reading.require_still(actor, known),
+    )  # fmt: skip
 
 
 @router.get(

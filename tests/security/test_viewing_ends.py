@@ -1,0 +1,40 @@
+"""A viewing that runs is fed no further once its consent is over, also when a browser asked for everything at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from access import DeniedError
+from api import streaming
+from support.assured_home import make_home
+from support.use_house import House, make_house
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    home = make_home(tmp_path)
+    yield make_house(home)
+    home.close()
+
+
+def test_r17_a_stream_that_runs_breaks_off_when_its_grant_is_revoked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, officer = house.home.reading, house.people["officer"]
+    grant = house.granted()
+    viewing = reading.open_viewing(officer, house.recording)
+    monkeypatch.setattr(streaming, "_CHUNK_BYTES", 64)
+    monkeypatch.setattr(streaming, "_ASKED_BYTES", 128)
+    file = house.home.stores.primary.open(viewing.sha256)
+    told = streaming._chunks(file, viewing.size_bytes, lambda: reading.require_still(officer, house.recording))
+    assert sum(len(next(told)) for _ in range(5)) == 320, "while the grant is valid everything is sent"
+    house.desk.act(house.people["leader"], grant.id, "revoke", {"revoked_because": "案件移交"})
+    rest = sum(len(chunk) for chunk in told)
+    assert rest <= 128
+    assert rest + 320 < viewing.size_bytes
+    assert house.denials()[-1] == ("recording.view", "needs-grant")
+    with pytest.raises(DeniedError):
+        reading.resume_viewing(officer, house.recording, token=viewing.token)
