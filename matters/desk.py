@@ -29,12 +29,14 @@ from evidence.errors import (
 from evidence.events import AccessAllowed, Event, MatterActed
 from evidence.ids import AgentId, EntryId, MatterId, RecordingId, UnitId
 from evidence.limits import PAGE_ROWS_MAX, TEXT_CHARS_MAX
-from evidence.model import Action, Actor, ObjectScope, Visibility
+from evidence.model import Action, Actor, Decision, ObjectScope, Visibility
 from evidence.ports import Authoriser, CustodyRecorder
 from matters import looking
 from matters.fold import Folded, fold
 from matters.form import Act, FieldKind, Form, Forms
+from matters.linking import require_linkable
 from matters.looking import MatterView
+from matters.stand_ins import without_lent
 from matters.turn import Asked, NewLink, Turn
 from matters.values import FormError, checked
 from matters.writing import folded_of, write
@@ -146,6 +148,7 @@ class MatterDesk:
         decision = self._parts.authoriser.require(
             actor, wanted.action, scope, detail=f"{form.kind}.{act} {before.row.number}"
         )  # fmt: skip
+        self._keep_stand_in_out(actor, before, form, decision)
         why = looking.part_refusal(before, wanted, actor.agent, decision.on_behalf_of)
         if why:
             self._parts.authoriser.deny(
@@ -196,7 +199,8 @@ class MatterDesk:
         self._keep_out(actor, folded, form)
         if not looking.has_part(folded, actor.agent) or not self._parts.authoriser.offered(actor):
             scope = looking.scope_of(folded, actor.agent)
-            self._parts.authoriser.require(actor, form.see, scope, detail=f"{form.kind} {folded.row.number}")
+            decision = self._parts.authoriser.require(actor, form.see, scope, detail=f"{form.kind} {folded.row.number}")
+            self._keep_stand_in_out(actor, folded, form, decision)
         return looking.view_of(folded, form, actor, self._parts.authoriser)
 
     def history(self, actor: Actor, matter: MatterId) -> list[TimelineRow]:
@@ -215,9 +219,13 @@ class MatterDesk:
         told: list[MatterRow] = []
         while len(told) < limit:
             page = self._page(actor, wanted, after=after, limit=limit)
+            with self._parts.catalogue.read() as uow:
+                shown = without_lent(
+                    uow, self._parts.authoriser, actor, page, forms=self.forms, now=self._parts.clock.now().wall
+                )
             # What was found by words this person may not see was not found.
             told += [
-                row for row in page
+                row for row in shown
                 if not wanted.text or not self._parts.forms.of(row.kind).confidential or looking.tells(row, wanted.text)
             ]  # fmt: skip
             if len(page) < limit:
@@ -247,10 +255,10 @@ class MatterDesk:
                     form = self._parts.forms.of(folded.row.kind)
                     if looking.is_kept_from(folded, form, actor.agent):
                         continue
-                    scope = looking.scope_of(folded, actor.agent)
-                    if looking.has_part(folded, actor.agent) or self._parts.authoriser.decide(
-                        actor, form.see, scope
-                    ).allowed:  # fmt: skip
+                    decision = self._parts.authoriser.decide(actor, form.see, looking.scope_of(folded, actor.agent))
+                    by = decision.on_behalf_of
+                    lent = by is not None and looking.is_kept_from(folded, form, by)
+                    if looking.has_part(folded, actor.agent) or (decision.allowed and not lent):
                         masked = looking.masked_fields(form, looking.parts_of(folded, actor.agent))
                         told[matter] = looking.without(folded.row, masked)
         return told
@@ -294,6 +302,10 @@ class MatterDesk:
         if not kinds:
             return []
         rows = self._page(actor, MatterFilter(kinds=kinds, states=states, open=True), after=None, limit=scanned)
+        with self._parts.catalogue.read() as uow:
+            rows = without_lent(
+                uow, self._parts.authoriser, actor, rows, forms=self.forms, now=self._parts.clock.now().wall
+            )
         asked: dict[Action, list[tuple[int, Act, ObjectScope]]] = {}
         with self._parts.catalogue.read() as uow:
             for place, row in enumerate(rows):
@@ -400,6 +412,13 @@ class MatterDesk:
             detail = f"{form.kind} {folded.row.number}"
             self._parts.authoriser.deny(actor, form.see, reason=looking.CONCERNED, scope=scope, detail=detail)
 
+    def _keep_stand_in_out(self, actor: Actor, folded: Folded, form: Form, decision: Decision) -> None:
+        """What keeps somebody from a matter keeps whoever stands in for them from it, too."""
+        if decision.on_behalf_of is not None and looking.is_kept_from(folded, form, decision.on_behalf_of):
+            scope = looking.scope_of(folded, actor.agent)
+            detail = f"{form.kind} {folded.row.number}"
+            self._parts.authoriser.deny(actor, form.see, reason=looking.CONCERNED, scope=scope, detail=detail)
+
     # --- the inside ---------------------------------------------------------------------------------------------------
     def _read(self, matter: MatterId) -> Folded:
         with self._parts.catalogue.read() as uow:
@@ -425,8 +444,7 @@ class MatterDesk:
         self, actor: Actor, act: Act, values: Mapping[str, Any], links: Sequence[NewLink], unlinks: Sequence[NewLink]
     ) -> Asked:
         facts, words = checked(act.fields, values)
-        _require_roles(act, [*links, *unlinks])
-        _require_removable(act, unlinks)
+        require_linkable(act, links, unlinks)
         if len(links) + len(unlinks) > LINKS_MAX:
             raise InvalidInputError(f"at most {LINKS_MAX} things are linked in one act")
         asked = Asked(facts=facts, words=words, links=list(links), unlinks=list(unlinks))
@@ -541,24 +559,6 @@ def _note_stand_in(asked: Asked, principal: AgentId | None, before: Folded | Non
 
 def _link(link: NewLink, op: str) -> dict[str, str]:
     return {**link.facts, "op": op, "role": link.role, "to": link.target, "key": link.key}
-
-
-def _require_roles(act: Act, links: Sequence[NewLink]) -> None:
-    by_role = {one.role: one for one in act.links}
-    for link in links:
-        if link.role not in by_role or link.target.partition("_")[0] not in by_role[link.role].targets:
-            raise InvalidInputError(f"{act.name} links nothing as {link.role[:64]!r} to {link.target[:64]!r}")
-
-
-def _require_removable(act: Act, unlinks: Sequence[NewLink]) -> None:
-    """What a hold holds and a procedure looks at is not forgotten by taking a link away."""
-    staying = {one.role for one in act.links if one.stays}
-    for link in unlinks:
-        if link.role in staying:
-            raise InvalidInputError(
-                f"{act.name} takes nothing away that is linked as {link.role!r}", kept="Nothing was entered.",
-                todo="Use the act that ends it, with the second person it needs.",
-            )  # fmt: skip
 
 
 def _require_doable(before: Folded | None, act: Act, version: int | None) -> None:

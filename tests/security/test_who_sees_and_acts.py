@@ -202,3 +202,27 @@ def test_r23_whom_a_complaint_is_about_does_not_read_its_number_where_his_record
     told = str(retention.show(officer, clip.id).decision)
     assert row.number not in told
     assert "complaint" not in told
+
+
+def test_r23_a_stand_in_of_whom_a_complaint_is_about_neither_sees_nor_handles_it(home: AssuredHome) -> None:
+    house = make_house(home)
+    leader, colleague = house.people["leader"], house.people["colleague"]
+    legal = home.agent("法制员", "legal_reviewer", unit=house.units["first"])
+    values = {
+        "delegate": colleague.agent, "acts": ["procedure.see", "procedure.decide", "access.approve"], "begins": house.moment(),
+        "ends": house.moment(days=2), "reason": "出差",
+    }  # fmt: skip
+    proposed = house.desk.open(leader, "delegation", values)
+    seen = house.desk.view(house.people["security"], proposed.id).seen
+    house.desk.act(house.people["security"], proposed.id, "approve", seen=seen)
+    said = {"title": "投诉", "source": "complaint", "named": "none", "matter": "态度"}
+    about = house.desk.open(legal, "complaint", {**said, "respondent": leader.agent}, unit=house.units["first"])
+    other = house.desk.open(legal, "complaint", said, unit=house.units["first"])
+    assert house.desk.view(colleague, other.id).row.number == other.number, "what is lent works"
+    with pytest.raises(DeniedError, match="concerned"):
+        house.desk.view(colleague, about.id)
+    wanted = MatterFilter(kinds=("complaint",))
+    assert [row.id for row in house.desk.find(colleague, wanted)] == [other.id]
+    assert list(house.desk.known(colleague, [about.id, other.id])) == [other.id]
+    with pytest.raises(DeniedError, match="concerned"):
+        house.desk.act(colleague, about.id, "withdraw", {"withdrawn": "x"})
