@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -52,6 +52,8 @@ from storage.stores import StoreSet
 
 #: The holder of bytes that no row names: left by work that crashed.
 ORPHAN: Final = "orphan"
+#: What ends within this time after its point of no return was counted with it.
+_AT_ONCE: Final = timedelta(minutes=1)
 #: One thread at a time carries out the removal of some bytes: a slow one must not meet what was stored anew meanwhile.
 _CARRYING = tuple(threading.Lock() for _ in range(64))
 
@@ -387,6 +389,10 @@ class Remover:
             now = self._parts.clock.now()
             with self._parts.catalogue.begin() as uow:
                 uow.references.lock(sha256)
+                if (
+                    now.wall - going.begun_at > _AT_ONCE
+                ):  # an inventory may lie between: what leaves now is no loss to it
+                    uow.brakes.count_late(now.wall, objects=1)
                 self._say_released(uow, replace(going, key_sha256=key), now, removed=True)
                 uow.references.drop_removal(sha256)
                 uow.references.drop_stray(sha256)

@@ -84,6 +84,13 @@ class Brakes:
             )
         )
 
+    def count_late(self, at: datetime, *, objects: int) -> None:
+        """Objects that leave a store only now, though they were counted when that was decided: for who takes inventories."""
+        self.count(at, objects=0, size_bytes=0)
+        here = removal_hours.c
+        hour = at.replace(minute=0, second=0, microsecond=0)
+        self._db.execute(removal_hours.update().where(here.hour == hour).values(all_objects=here.all_objects + objects))
+
     def removed_since(self, since: datetime) -> Removed:
         """What went since then; the hour in which ``since`` lies counts whole."""
         here = removal_hours.c

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from assurance.clearing import RecordingBytes
+from assurance.copies import KeepingParts
+from assurance.inventory import DropPolicy, Inventory
 from assurance.presence import AbsenceDesk
 from catalogue.records import RecordingRow
 from evidence.errors import PolicyUnmetError, StoreUnavailableError
@@ -163,4 +165,35 @@ def test_r10_a_clock_that_jumps_forward_shortens_no_notice_below_seven_days(here
     assert here.cleared(row), here.waits(batch)
     with here.home.catalogue.read() as uow:
         assert uow.settings.get(LIVED + batch.id) is None
+    sound(here)
+
+
+def test_r10_what_leaves_a_store_long_after_the_point_of_no_return_is_no_loss_to_its_inventory(
+    here: ClearingHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store was away for days in the middle of a clearing: nobody is told that it lost objects, and no brake is pulled."""
+    home = here.home
+    rows = here.footage(4)
+    here.due()
+    here.approved(*rows)
+    here.later(days=31)
+    parts = KeepingParts(
+        catalogue=home.catalogue, recorder=home.recorder, clock=home.clock, stores=list(home.stores.all)
+    )
+    inventory = Inventory(parts, brake=here.brake, policy=DropPolicy(objects=2))
+    inventory.tick()
+
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailableError("its disk is not there")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(home.stores.named("second"), "delete", away)
+        here.run(2)
+        for _ in range(2):
+            here.later(hours=25)
+            assert [row.outcome for row in inventory.tick()] == ["good", "good"]
+    here.run(2)
+    assert all(here.cleared(row) for row in rows)
+    here.later(hours=25)
+    assert [row.outcome for row in inventory.tick()] == ["good", "good"]
     sound(here)
