@@ -198,7 +198,7 @@ CASE_FORM: Final = Form(
         ),
         Act(
             name="close", word="Close the case", before=_OPEN, after="closed", action=Action.CASE_CLOSE, role="closer",
-            never=(HANDLER,), frozen=True,
+            never=(HANDLER, OFFICER), frozen=True,
             fields=(
                 Field(name="closed_on", word="Day of closing", kind=FieldKind.DATE),
                 *parts.period_fields(),
@@ -239,7 +239,7 @@ CASE_FORM: Final = Form(
         ),
         Act(
             name="withdraw", word="Withdraw the case", before=_OPEN, after="withdrawn", action=Action.CASE_CLOSE,
-            never=(HANDLER,),
+            never=(HANDLER, OFFICER),
             fields=(
                 Field(name="withdrawn_why", word="Why", kind=FieldKind.WORDS, personal=True, required=True),
                 *parts.period_fields(),

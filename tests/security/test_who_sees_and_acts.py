@@ -226,3 +226,17 @@ def test_r23_a_stand_in_of_whom_a_complaint_is_about_neither_sees_nor_handles_it
     assert list(house.desk.known(colleague, [about.id, other.id])) == [other.id]
     with pytest.raises(DeniedError, match="concerned"):
         house.desk.act(colleague, about.id, "withdraw", {"withdrawn": "x"})
+
+
+def test_r16_who_handled_a_case_does_not_close_it_after_handing_it_over(home: AssuredHome) -> None:
+    handler, new = home.agent("甲", "unit_leader"), home.agent("乙", "officer")
+    second = home.agent("丙", "officer")
+    desk = home.desk()
+    case = desk.open(
+        handler, "case",
+        {"title": "某案", "cause": "占道", "procedure": "ordinary", "second_officer": second.agent, "no_party": True},
+    )  # fmt: skip
+    desk.act(handler, case.id, "hand-over", {"new_handler": new.agent, "handed_over": "调岗"})
+    for act in ("close", "withdraw"):
+        with pytest.raises(DeniedError, match="same-person"):
+            desk.act(handler, case.id, act, {"withdrawn_why": "x"}, seen=desk.view(handler, case.id).seen)
