@@ -63,7 +63,7 @@ from retention.disposal_list import BATCH, ITEM, LEFT, digest_of, group_of, grou
 from retention.disposal_orders import REMIND_DAYS, RUN_OUT
 from retention.disposal_ports import Bytes, Certifier, LookedFor, Teller
 from retention.disposal_proposals import Proposals
-from retention.facts import now_of
+from retention.facts import above, now_of
 
 _SLICE_S: Final = 45.0
 _BATCHES_MAX: Final = 1000
@@ -271,12 +271,14 @@ class Clearing:
         """Ask everything anew; leave out what may not go, and pass the point of no return where it may (and ``go`` says so)."""
         now = self._parts.clock.now()
         batch = uow.matters.lock(matter)
-        for one in sorted(group):
+        # With what they are side files of: whatever keeps that keeps them.
+        family = sorted({*group, *(over.id for one in group for over in above(uow, uow.recordings.get(one)))})
+        for one in family:
             uow.recordings.lock(one)
-        for one in sorted(group):
+        for one in family:
             uow.rules.lock(one)
         # Whoever links a recording marks its date stale: with those rows locked, too, every link that was there before is seen.
-        uow.rules.mark_stale(sorted(group))
+        uow.rules.mark_stale(family)
         if batch.kind != BATCH or batch.state != EXECUTING:
             return f"the batch stands at {batch.state}"
         judge = Judge.of(uow, now, self._parts.protects)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +43,14 @@ def twins(here: ClearingHome) -> tuple[RecordingRow, RecordingRow]:
     return kept, twin
 
 
+def with_side_file(here: ClearingHome, *, mark: str = "") -> tuple[RecordingRow, RecordingRow]:
+    at = here.home.clock.now().wall - timedelta(hours=2)
+    name = gb_name(counter=777, stamp=f"{at:%Y%m%d%H%M%S}", mark=mark, extension="mp3")
+    media = {name: footage.voice_mp3().read_bytes() + b"+", f"{name[:-3]}txt": b"words"}
+    owner, side = sorted(here.home.ingest(media, card="side"), key=lambda row: row.attached_to is not None)
+    return owner, side
+
+
 def sound(here: ClearingHome) -> None:
     here.home.seal()
     report = here.home.verify()
@@ -61,11 +71,7 @@ def test_r10_what_keeps_a_duplicate_keeps_its_bytes_and_is_told_of_them(here: Cl
 
 
 def test_r10_a_side_file_is_kept_as_long_as_its_recording(here: ClearingHome) -> None:
-    at = here.home.clock.now().wall - timedelta(hours=2)
-    name = gb_name(counter=777, stamp=f"{at:%Y%m%d%H%M%S}", mark="_IMP", extension="mp3")
-    sound = footage.voice_mp3().read_bytes()
-    rows = here.home.ingest({name: sound + b"+", f"{name[:-3]}txt": b"words"}, card="side")
-    owner, side = sorted(rows, key=lambda row: row.attached_to is not None)
+    owner, side = with_side_file(here, mark="_IMP")
     assert (side.attached_to, owner.important) == (owner.id, True)
     here.classify(side)
     here.due()
@@ -197,3 +203,39 @@ def test_r10_what_leaves_a_store_long_after_the_point_of_no_return_is_no_loss_to
     here.later(hours=25)
     assert [row.outcome for row in inventory.tick()] == ["good", "good"]
     sound(here)
+
+
+def test_r11_a_flag_on_a_recording_and_the_clearing_of_its_side_file_that_meet_never_both_win(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_home(tmp_path / "home", database=postgres_url)
+    here = ClearingHome(made)
+    owner, side = with_side_file(here)
+    here.classify(owner)
+    here.due()
+    here.approved(side)
+    here.later(days=31)
+    inside, go_on, order = threading.Event(), threading.Event(), []
+    real = here.bytes.require_allowed
+
+    def slowly(*given: Any, **named: Any) -> None:
+        inside.set()
+        go_on.wait(20)
+        order.append("clearing")
+        real(*given, **named)
+
+    def flag() -> None:
+        here.flag(owner)
+        order.append("flag")
+
+    monkeypatch.setattr(here.bytes, "require_allowed", slowly)
+    clearing, flagging = threading.Thread(target=here.run), threading.Thread(target=flag)
+    clearing.start()
+    assert inside.wait(20)
+    flagging.start()
+    flagging.join(1)
+    go_on.set()
+    for one in (clearing, flagging):
+        one.join(30)
+    assert order == ["clearing", "flag"], "the flag waits: what was decided without it was decided before it"
+    made.close()
