@@ -428,7 +428,13 @@ class Authoriser(Protocol):
         ...
 
     def allowed_each(
-        self, actor: Actor, action: Action, scopes: Sequence[tuple[ObjectScope, str]], *, detail: str = "", use: bool = False
+        self,
+        actor: Actor,
+        action: Action,
+        scopes: Sequence[tuple[ObjectScope, str]],
+        *,
+        detail: str = "",
+        use: bool = False,
     ) -> Sequence[Decision]:
         """Authorise an act on several recordings (each with its digest) and enter each, all or none, in one transaction.
 

@@ -129,7 +129,9 @@ def test_r11_what_a_cold_store_lacks(catalogue: Catalogue) -> None:
         third = uow.recordings.kept_with(digest(3))[0]
         uow.rules.change(third.id, long_term=True)
         lacking = uow.cold.lacking("cold", stored_before=after(days=2), limit=10)
-        assert {one.sha256 for one in lacking} == {digest(number) for number in (2, 3, 4, 5, 6)}, "what a person marked, too"
+        assert {one.sha256 for one in lacking} == {digest(number) for number in (2, 3, 4, 5, 6)}, (
+            "what a person marked, too"
+        )
 
 
 def test_r10_r11_what_was_decided_about_a_recording_is_what_its_locks_follow(catalogue: Catalogue) -> None:
