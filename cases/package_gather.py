@@ -32,7 +32,7 @@ from evidence.ids import AgentId, MatterId, RecordingId, UnitId
 from evidence.model import Actor, ObjectScope, RecordingKind, RecordingState
 from evidence.ports import Authoriser, BlobStore
 from matters.desk import MatterDesk
-from matters.form import FieldKind
+from matters.form import APPROVER, FieldKind
 from matters.looking import MatterView
 from media.ladder import ViewingPlan
 
@@ -208,7 +208,10 @@ class Gathering:
             row = uow.matters.get(matter)
             if row.state != treatment_form.APPROVED:
                 raise PolicyUnmetError(f"the approval of {row.number} was taken back", todo="Order the package anew.")
+            approved = max(one.since for one in uow.matters.persons(matter) if one.role == APPROVER)
             for document in uow.matters.documents(matter, role=treatment_form.TREATED):
+                if document.filed_at > approved:  # nobody looked at it
+                    continue
                 suffix = document.name.rpartition(".")[2][:8] if "." in document.name else "bin"
                 items.append(
                     Item(

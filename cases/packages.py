@@ -175,7 +175,6 @@ class CasePackages:
             rows = uow.matters.find(wanted, limit=1000)
         for row in rows:
             same = row.facts.get("form") == order.form.value and row.words.get("place") == place
-            same = same and row.facts.get("purpose") == order.purpose and row.words.get("recipient") == order.recipient
             if same and row.opened_by == actor.agent:
                 self._require_still(actor, row)
                 return row

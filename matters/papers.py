@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from catalogue.matters import DocumentRow
+from catalogue.matters import DocumentRow, MatterRow
 from documents.glyphs import showable
 from documents.intake import (
     DOCUMENT_BYTES_MAX,
@@ -34,7 +34,14 @@ from documents.intake import (
 from evidence.clock import TimeReading, to_text, unix_ms
 from evidence.digest import SHA256, Digest
 from evidence.durable import NO_SPACE, write_all
-from evidence.errors import InvalidInputError, LimitExceededError, NotFoundError, StoreError, StoreFullError
+from evidence.errors import (
+    InvalidInputError,
+    LimitExceededError,
+    NotFoundError,
+    StateConflictError,
+    StoreError,
+    StoreFullError,
+)
 from evidence.events import AccessAllowed, DocumentFiled
 from evidence.ids import DocumentId, MatterId
 from evidence.limits import SOURCE_NAME_BYTES_MAX, TEXT_CHARS_MAX
@@ -42,6 +49,7 @@ from evidence.model import Actor
 from evidence.ports import Authoriser, BlobStore, CustodyRecorder
 from matters.desk import MatterDesk
 from matters.fold import document_of
+from matters.form import APPROVER, Form
 from matters.looking import MatterView
 from matters.paper_copies import KeepParts, Kept, keep
 
@@ -118,6 +126,7 @@ class PaperDesk:
         if not view.acts:
             detail = f"file {role} {view.row.number}"
             self._parts.authoriser.deny(actor, view.form.see, reason=NOTHING_TO_DO, detail=detail)
+        _require_open(view.form, view.row, role)
         if len(view.documents) >= DOCUMENTS_MAX:
             raise LimitExceededError(
                 f"{view.row.number} has {DOCUMENTS_MAX} documents already", kept="Nothing was filed."
@@ -210,7 +219,9 @@ class PaperDesk:
     def _say(self, event: DocumentFiled, kept: Kept, now: TimeReading) -> DocumentRow:
         row = document_of(event)
         with self._parts.keeping.catalogue.begin() as uow:
-            uow.matters.lock(row.matter)
+            matter = uow.matters.lock(row.matter)
+            if event.actor:  # somebody may have consented while the bytes came in
+                _require_open(self._parts.desk.forms.of(matter.kind), matter, row.role)
             filed = uow.matters.documents(row.matter, role=row.role)
             standing = next((one for one in filed if one.sha256 == row.sha256), None)
             if standing is not None:  # filed by another click meanwhile
@@ -222,6 +233,16 @@ class PaperDesk:
             self._parts.recorder.record(uow.outbox, event, at=now)
             uow.after_commit(self._parts.woken)
         return row
+
+
+def _require_open(form: Form, row: MatterRow, role: str) -> None:
+    """What somebody consented to on the strength of a document takes no further one: nobody would have looked at it."""
+    looked_at = {name for act in form.acts if act.role == APPROVER for name in act.documents}
+    if row.approved_by is not None and role in looked_at:
+        raise StateConflictError(
+            f"{row.number} was approved with the documents it had", kept="Nothing was filed.",
+            todo="Open a new one, and have it approved.",
+        )  # fmt: skip
 
 
 def _event(

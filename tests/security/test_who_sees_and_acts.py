@@ -13,7 +13,7 @@ from access import DeniedError
 from app.matter_forms import all_forms
 from catalogue.matters import MatterFilter
 from evidence import canonical
-from evidence.errors import AccessDeniedError, NotFoundError, PolicyUnmetError
+from evidence.errors import AccessDeniedError, NotFoundError, PolicyUnmetError, StateConflictError
 from matters import looking
 from matters.form import APPROVER, PROPOSER, Act, Form
 from matters.turn import NewLink
@@ -27,6 +27,11 @@ from support.use_house import make_house
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 SECRET = "举报人某"
 FORMS = list(all_forms())
+
+
+def bytes_of(file: bytes | Path) -> bytes:
+    """What a made file holds."""
+    return file if isinstance(file, bytes) else file.read_bytes()
 
 
 @pytest.fixture
@@ -240,3 +245,22 @@ def test_r16_who_handled_a_case_does_not_close_it_after_handing_it_over(home: As
     for act in ("close", "withdraw"):
         with pytest.raises(DeniedError, match="same-person"):
             desk.act(handler, case.id, act, {"withdrawn_why": "x"}, seen=desk.view(handler, case.id).seen)
+
+
+def test_r21_no_further_copy_is_slipped_in_after_a_treated_one_was_approved(home: AssuredHome) -> None:
+    asker, leader = home.agent("甲", "unit_leader"), home.agent("乙", "unit_leader")
+    third = home.agent("丙", "unit_leader")
+    desk, papers = home.desk(), home.papers()
+    [clip] = home.ingest({"a.jpg": footage.photo_jpg()})
+    row = desk.open(
+        asker, "treatment", {"title": "宣传", "covered": ["faces"], "how": "打码", "occasion": "公众号"},
+        links=[NewLink(role="footage", target=clip.id)],
+    )  # fmt: skip
+    role, good = "treated-media", bytes_of(footage.photo_png())
+    papers.file(asker, row.id, role, "a.png", io.BytesIO(good))
+    desk.act(leader, row.id, "approve", seen=desk.view(leader, row.id).seen)
+    for anybody in (asker, leader, third):
+        with pytest.raises((StateConflictError, AccessDeniedError)):
+            papers.file(anybody, row.id, role, "b.jpg", io.BytesIO(bytes_of(footage.photo_jpg())))
+    assert len(desk.view(leader, row.id).documents) == 1
+    papers.file(third, row.id, "note", "说明.pdf", io.BytesIO(PDF))
