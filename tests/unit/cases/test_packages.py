@@ -377,3 +377,16 @@ def test_r21_an_approval_taken_back_stops_the_package(scene, home):
     scene.desk.act(scene.chief, treated.id, "revoke", {"why": "车牌仍可辨认"})
     with pytest.raises(PolicyUnmetError):
         scene.packages.export(scene.leader, scene.order("公开", PackageForm.PUBLICATION))
+
+
+def test_r17_a_download_that_was_cut_does_not_go_on_once_its_grant_was_revoked(scene, home):
+    scene.archive()
+    grant = scene.grant(scene.leader, scene.rows)
+    _, chunks = scene.packages.download(scene.leader, scene.order(name=None))
+    next(chunks)
+    chunks.close()
+    _, again = scene.packages.download(scene.leader, scene.order(name=None))
+    again.close()
+    scene.desk.act(scene.chief, grant.id, "revoke", {"revoked_because": "案件移交"})
+    with pytest.raises(AccessDeniedError):
+        scene.packages.download(scene.leader, scene.order(name=None))
