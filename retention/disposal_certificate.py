@@ -252,7 +252,7 @@ def printable(
     batch, items = payload["batch"], payload["items"]
     automatic = batch["mode"] == DisposalMode.AUTOMATIC.value
     blocks: list[Block] = [
-        Paragraph(words["opening"].format(number=batch["number"], items=len(items))),
+        Paragraph(_opening(batch, items, words)),
         Fields(
             rows=[
                 (words["mode"], words["automatic" if automatic else "review"]),
@@ -283,6 +283,15 @@ def printable(
         blocks=blocks, lang="en" if lang == "en" else "zh-CN", data={"certificate_sha256": sha256_of(signed).hex},
         attachments=(Attachment("certificate.json", signed, "application/json", words["attached"]),),
     )  # fmt: skip
+
+
+def _opening(batch: Mapping[str, Any], items: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> str:
+    """What is certified, and not more: bytes that something else needs were found, and stay."""
+    automatic = batch["mode"] == DisposalMode.AUTOMATIC.value
+    shared = any(found.get("shared_in") for one in items for found in one["objects"])
+    return words["opening_automatic" if automatic else "opening"].format(
+        number=batch["number"], items=len(items), result=words["result_shared" if shared else "result"]
+    )
 
 
 def _notice(batch: Mapping[str, Any], words: Mapping[str, str]) -> str:
@@ -345,7 +354,9 @@ def _found(item: Mapping[str, Any], words: Mapping[str, str]) -> str:
     stores = sorted({store for one in item["objects"] for store in one.get("absent_in", [])})
     shared = sum(1 for one in item["objects"] if one.get("shared_in"))
     told = words["absent"].format(objects=len(item["objects"]) - shared, stores="、".join(stores))
-    return told + (words["shared"].format(objects=shared) if shared else "")
+    original = any(one.get("shared_in") and one["what"] == "recording" for one in item["objects"])
+    told += words["shared"].format(objects=shared) if shared else ""
+    return told + (words["shared_original"] if original else "")
 
 
 def _left(payload: Mapping[str, Any], words: Mapping[str, str]) -> list[Block]:

@@ -9,7 +9,11 @@ _ZH: Final = {
     "title": "清除证明",
     "opening": "兹证明：清除批次 {number} 所列 {items} 份音像记录，经依规认定无保存价值、批准并公示期满后，"
     "已从全部存储中清除；"
-    "清除后已在各存储逐一查找，均未找到。每一份的清除均记入保管链日志，可凭条目号独立验证。",
+    "清除后已在各存储逐一查找，{result}。每一份的清除均记入保管链日志，可凭条目号独立验证。",
+    "opening_automatic": "兹证明：清除批次 {number} 所列 {items} 份音像记录，依下述清除认定并公示期满后，"
+    "由系统自动从全部存储中清除；清除后已在各存储逐一查找，{result}。每一份的清除均记入保管链日志，可凭条目号独立验证。",
+    "result": "均未找到",
+    "result_shared": "除表中注明者外均未找到；注明者的相同字节另有记录或材料需要，仍予保留",
     "mode": "清除方式",
     "review": "人工审查批准",
     "automatic": "依清除认定自动清除",
@@ -45,7 +49,8 @@ _ZH: Final = {
     "entry": "条目号",
     "found": "查找结果",
     "absent": "{objects} 个对象在 {stores} 均未找到",
-    "shared": "；{objects} 个对象的字节另有记录需要，仍保留",
+    "shared": "；{objects} 个对象的相同字节另有记录或材料需要，仍保留",
+    "shared_original": "；其中包括原件的字节",
     "duplicate": "重复件，无自有字节",
     "looked": "查找对象包括原件、衍生件（封面、缩略图、浏览副本）与清单文件；查找结果写入各记录的清除条目。",
     "not_cleared": "列入后未清除的记录",
@@ -91,9 +96,13 @@ _EN: Final = {
     "title": "Certificate of clearing",
     "opening": "The {items} recordings listed in clearing batch {number}, determined to have no preservation value, "
     "approved, and "
-    "after the notice, were cleared from every store; each store was searched afterwards and none was "
-    "found. The clearing of each is "
+    "after the notice, were cleared from every store; each store was searched afterwards and {result}. The clearing of each is "
     "an entry of the custody log and can be verified by its index.",
+    "opening_automatic": "The {items} recordings listed in clearing batch {number} were cleared from every store by the service, "
+    "by the determination below and after the notice; each store was searched afterwards and {result}. The clearing of each is an "
+    "entry of the custody log and can be verified by its index.",
+    "result": "none was found",
+    "result_shared": "none was found but what the table says: the same bytes are needed by something else and stay",
     "mode": "Mode",
     "review": "reviewed and approved by persons",
     "automatic": "automatic, by determination",
@@ -131,7 +140,8 @@ _EN: Final = {
     "entry": "Entry",
     "found": "Search",
     "absent": "{objects} objects absent in {stores}",
-    "shared": "; bytes of {objects} objects are needed by other recordings and stay",
+    "shared": "; the same bytes of {objects} objects are needed by other recordings or documents and stay",
+    "shared_original": "; those of the original among them",
     "duplicate": "duplicate, no bytes of its own",
     "looked": "Searched for: the original, its derivatives (poster, contact sheet, viewing copies) and its "
     "manifest. The result stands in "

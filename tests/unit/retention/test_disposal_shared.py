@@ -18,8 +18,10 @@ from assurance.copies import KeepingParts
 from assurance.inventory import DropPolicy, Inventory
 from assurance.presence import AbsenceDesk
 from catalogue.records import RecordingRow
+from documents import Checkpoint, Table
 from evidence.errors import PolicyUnmetError, StoreUnavailableError
 from evidence.lock_dates import LockPolicy, lock_until
+from retention.disposal_certificate import printable
 from retention.disposal_checks import LIVED, Judge, not_now
 from storage.stores import StoreSet
 from support import footage
@@ -117,7 +119,12 @@ def test_r10_bytes_that_a_document_needs_stay_and_are_never_called_gone(here: Cl
     assert here.papers.open(here.legal, document.id)[1].read() == data
     with here.home.catalogue.read() as uow:
         [found] = uow.matters.documents(batch.id, role="certificate-json")
-    [item] = json.loads(here.papers.open(here.auditor, found.id)[1].read())["payload"]["items"]
+    payload = json.loads(here.papers.open(here.auditor, found.id)[1].read())["payload"]
+    [item] = payload["items"]
+    told = printable(payload, b"{}", checkpoint=Checkpoint(origin="o", size=1, root="r"), at=here.home.clock.now().wall)
+    opening, table = told.blocks[0].text, next(one for one in told.blocks if isinstance(one, Table))
+    assert ("均未找到。" in opening, "仍予保留" in opening) == (False, True), "it certifies no more than was found"
+    assert "原件" in table.rows[0][-1]
     assert next(one for one in item["objects"] if one["what"] == "recording")["shared_in"] == ["primary", "second"]
     asked = AbsenceDesk(here.home.catalogue, gate=here.home.gate).ask(here.auditor, row.sha256.hex)
     assert (asked.answer, asked.found[0].answer) == ("held-otherwise", "lawfully-cleared")
