@@ -14,7 +14,9 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -33,12 +35,27 @@ DATA_BYTES_MAX: Final = 8 << 20
 FILES_BYTES_MAX: Final = 256 << 20
 _LIMITS: Final = sandbox.SandboxLimits(timeout_s=120, memory_bytes=6 << 30, cpu_s=240, file_bytes=1 << 30)
 _REFUSED: Final = 3
+#: So many documents are set at once: each may take gigabytes, and whoever may print must not be able to stop the intake.
+_AT_ONCE: Final = threading.BoundedSemaphore(2)
+_WAIT_S: Final = 60.0
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of random name is made in it
 
 
 def _in_memory() -> str | None:
     """A place that is memory; None for the usual one."""
     return str(_MEMORY) if os.access(_MEMORY, os.W_OK | os.X_OK) else None
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not _AT_ONCE.acquire(timeout=_WAIT_S):
+        raise LimitExceededError(
+            "too many documents are being printed at once", kept="Nothing was printed.", todo="Try again in a minute."
+        )
+    try:
+        yield
+    finally:
+        _AT_ONCE.release()
 
 
 def _write(folder: Path, name: str, data: bytes) -> None:
@@ -90,7 +107,8 @@ def typeset(
         _write(folder, "input.json", text)
         _write(folder, "job.json", json.dumps(job).encode("utf-8"))
         try:
-            result = sandbox.run([sys.executable, "-I", str(_PROGRAM), str(folder)], limits=_LIMITS, check=False)
+            with _turn():
+                result = sandbox.run([sys.executable, "-I", str(_PROGRAM), str(folder)], limits=_LIMITS, check=False)
         except SandboxError as error:
             raise LimitExceededError(
                 f"the document could not be set: {error.what}", kept="Nothing was printed."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, Final, Literal
@@ -17,6 +18,7 @@ from documents.registers import Register, csv_chunks, to_pdf, to_xlsx
 from documents.values import Value
 from documents.words import Language
 from evidence.clock import from_text
+from evidence.errors import LimitExceededError
 from evidence.model import Actor
 from matters.form import Column, FieldKind, Form
 from matters.looking import MatterView
@@ -29,6 +31,8 @@ MEDIA_TYPES: Final[dict[str, str]] = {
 }
 #: More is refused: a register is printed and downloaded for a period.
 REGISTER_ROWS_MAX: Final = 100_000
+_WORKBOOKS: Final = threading.BoundedSemaphore(2)
+_WAIT_S: Final = 60.0
 #: Where a form declares no columns.
 _PLAIN: Final = (
     Column(word="Number", name="number"), Column(word="State", name="state"), Column(word="Unit", name="unit"),
@@ -171,4 +175,13 @@ def written(register: Register, form: Format) -> Iterable[bytes]:
     """
     if form == "csv":
         return csv_chunks(register)
-    return [to_xlsx(register) if form == "xlsx" else to_pdf(register)]
+    if form == "pdf":
+        return [to_pdf(register)]
+    if not _WORKBOOKS.acquire(timeout=_WAIT_S):  # a hundred thousand rows take memory: not forty times at once
+        raise LimitExceededError(
+            "too many workbooks are being written at once", kept="Nothing was written.", todo="Try again in a minute."
+        )
+    try:
+        return [to_xlsx(register)]
+    finally:
+        _WORKBOOKS.release()

@@ -24,6 +24,7 @@ from documents import (
     Table,
     print_document,
 )
+from documents import typeset as typesetting
 from documents.glyphs import showable
 from documents.printing import TABLE_ROWS_MAX
 from documents.words import WORDS
@@ -193,3 +194,12 @@ def test_missing_fonts_name_the_package():
 
 def test_the_documents_own_words_exist_in_both_languages():
     assert WORDS["zh-CN"].keys() == WORDS["en"].keys()
+
+
+def test_whoever_may_print_cannot_set_more_documents_at_once_than_the_station_bears(monkeypatch):
+    monkeypatch.setattr(typesetting, "_AT_ONCE", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(typesetting, "_WAIT_S", 0.05)
+    with typesetting._turn(), pytest.raises(LimitExceededError, match="at once"), typesetting._turn():
+        pass
+    with typesetting._turn():
+        pass
