@@ -12,7 +12,9 @@ from __future__ import annotations
 import asyncio
 import io
 import queue
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, TypeVar, cast
 
@@ -32,6 +34,11 @@ _FIELD_BYTES_MAX: Final = 16 << 10
 _FIELDS_MAX: Final = 16
 _PIECES: Final = 16
 _FILE: Final = "file"
+#: Who sends nothing for so long, or is not done after so long, holds a place that others wait for: the upload breaks off.
+_SILENCE_S: Final = 60.0
+_WHOLE_S: Final = 2 * 3600.0
+#: Uploads are read by threads of their own: slow ones never take those of the pages.
+_READERS: Final = ThreadPoolExecutor(max_workers=16, thread_name_prefix="upload")
 
 #: Takes the fields, the file's name and its bytes.
 Taker = Callable[[Mapping[str, str], str, BinaryIO], T]
@@ -145,12 +152,11 @@ async def take_upload(request: Request, take: Taker[T]) -> T:
         raise InvalidInputError("an upload is a form with a file", kept="Nothing was filed.")
     form = _Form()
     parser = MultipartParser(boundary, cast("Any", form.callbacks()))
-    body = request.stream()
     left = UPLOAD_BYTES_MAX
     stream: _Stream | None = None
-    taking: asyncio.Task[T] | None = None
+    taking: asyncio.Future[T] | None = None
     try:
-        async for chunk in body:
+        async for chunk in _pieces(request):
             left -= len(chunk)
             if left < 0:
                 raise LimitExceededError(
@@ -160,8 +166,8 @@ async def take_upload(request: Request, take: Taker[T]) -> T:
             if form.file_name is not None and taking is None:
                 stream = _Stream()
                 told = dict(form.fields)
-                taking = asyncio.create_task(
-                    asyncio.to_thread(take, told, form.file_name, cast("BinaryIO", io.BufferedReader(stream)))
+                taking = asyncio.get_running_loop().run_in_executor(
+                    _READERS, take, told, form.file_name, cast("BinaryIO", io.BufferedReader(stream))
                 )
             for piece in form.pieces:
                 await _hand_on(stream, taking, piece)
@@ -177,7 +183,19 @@ async def take_upload(request: Request, take: Taker[T]) -> T:
         await _given_up(stream, taking)
 
 
-async def _hand_on(stream: _Stream | None, taking: asyncio.Task[T] | None, piece: bytes | None) -> None:
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes; InvalidInputError when its sender falls silent or takes for ever."""
+    body, until = request.stream(), time.monotonic() + _WHOLE_S
+    while True:
+        try:
+            yield await asyncio.wait_for(anext(body), min(_SILENCE_S, until - time.monotonic()))
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise InvalidInputError("the upload broke off", kept="Nothing was filed.", todo="Send it again.") from error
+
+
+async def _hand_on(stream: _Stream | None, taking: asyncio.Future[T] | None, piece: bytes | None) -> None:
     """Hand a piece to the reader; when it has ended (refused), the rest of the body is read and dropped.
 
     Without that a browser would see a broken connection instead of the reason.
@@ -191,7 +209,7 @@ async def _hand_on(stream: _Stream | None, taking: asyncio.Task[T] | None, piece
             return
 
 
-async def _given_up(stream: _Stream | None, taking: asyncio.Task[T] | None) -> None:
+async def _given_up(stream: _Stream | None, taking: asyncio.Future[T] | None) -> None:
     if stream is None or taking is None or taking.done():
         return
     stream.broken = True
