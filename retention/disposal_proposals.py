@@ -30,7 +30,7 @@ from matters.looking import present_unit
 from matters.turn import Asked, NewLink
 from retention.disposal_batch import BY_DETERMINATION, list_group
 from retention.disposal_checks import PROTECTS, Judge, Protects, determinations, named_in, stopped_by
-from retention.disposal_forms import APPROVE_BY_DETERMINATION
+from retention.disposal_forms import APPROVE_BY_DETERMINATION, RESTORED
 from retention.disposal_list import BATCH, ITEM, ITEMS_MAX, LEFT, group_of
 from retention.facts import rows_of
 from retention.schedule import DisposalMode
@@ -154,10 +154,12 @@ def _worth_a_look(row: RecordingRow, rules: RulesRow) -> bool:
 
 
 def _was_taken_out(uow: UnitOfWork, group: Sequence[RecordingId], *, since: datetime) -> bool:
-    """Whether a person took it out of a batch lately."""
+    """Whether a person took it out of a batch lately, or kept the whole batch after all."""
     grounds = {"needed", "complaint", "case", "unsure", "other"}
     for recording in group:
         for batch in uow.matters.linked_to(recording, kinds=(BATCH,)):
+            if batch.state == RESTORED and batch.closed_at is not None and batch.closed_at > since:
+                return True
             for link in uow.matters.links(batch.id, role=LEFT):
                 if link.target == recording and link.since > since and link.facts.get("why") in grounds:
                     return True

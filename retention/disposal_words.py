@@ -99,8 +99,8 @@ _EN: Final = {
     "after the notice, were cleared from every store; each store was searched afterwards and {result}. The clearing of each is "
     "an entry of the custody log and can be verified by its index.",
     "opening_automatic": "The {items} recordings listed in clearing batch {number} were cleared from every store by the service, "
-    "by the determination below and after the notice; each store was searched afterwards and {result}. The clearing of each is an "
-    "entry of the custody log and can be verified by its index.",
+    "by the determination below and after the notice; each store was searched afterwards and {result}. The clearing of each is "
+    "an entry of the custody log and can be verified by its index.",
     "result": "none was found",
     "result_shared": "none was found but what the table says: the same bytes are needed by something else and stay",
     "mode": "Mode",

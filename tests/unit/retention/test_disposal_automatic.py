@@ -142,3 +142,20 @@ def test_r10_a_determination_is_reminded_of_renewed_and_ends_by_itself(here: Cle
     here.later(days=120)
     here.run()
     assert here.batch(second.id).state == "ended"
+
+
+def test_r10_what_a_person_kept_with_the_whole_batch_is_not_listed_again_the_next_day(here: ClearingHome) -> None:
+    [row] = here.footage()
+    here.determine(begins=day(here), ends=day(here, 364))
+    here.due()
+    here.run()
+    [batch] = here.batches("notice")
+    here.desk.act(here.leader, batch.id, "restore", {"reason": "当事人可能申诉"})
+    here.later(days=8)
+    here.run()
+    here.later(days=70)
+    here.run(3)
+    assert ([one.number for one in here.batches()], here.going(row)) == ([batch.number], False)
+    here.later(days=20)
+    here.run()
+    assert len(here.batches("notice")) == 1, "after three months it is asked again"
