@@ -342,12 +342,11 @@ class Reading:
                 todo="Have a viewing copy made.",
             )
         now_ms = unix_ms(self._now())
+        scope = self.scope(row)
+        by = self._gate.allowed(actor, Action.RECORDING_VIEW, scope, detail=choice.kind, sha256=_hex(row), use=True)
         viewing = viewings.Viewing(
-            recording=recording, agent=actor.agent, kind=choice.kind, sha256=choice.sha256,
+            recording=recording, agent=actor.agent, kind=choice.kind, sha256=choice.sha256, grant=by.grant or "",
             size_bytes=choice.size_bytes, media_type=choice.media_type, opened_ms=now_ms,
-        )  # fmt: skip
-        self._gate.allowed(
-            actor, Action.RECORDING_VIEW, self.scope(row), detail=choice.kind, sha256=_hex(row), use=True
         )  # fmt: skip
         token = viewings.issue(viewing, key=self._viewing_key())
         self._recently.seen(token, now_ms=now_ms)
@@ -368,7 +367,9 @@ class Reading:
             or not self._recently.awake(token, now_ms=now_ms, since_ms=viewing.opened_ms)
         ):
             return self.open_viewing(actor, recording)
-        self._gate.require(actor, Action.RECORDING_VIEW, self.scope(self._row(recording)))
+        by = self._gate.require(actor, Action.RECORDING_VIEW, self.scope(self._row(recording)))
+        if (by.grant or "") != viewing.grant:  # another consent, or the first since it was archived: a use of its own
+            return self.open_viewing(actor, recording)
         self._recently.seen(token, now_ms=now_ms)
         return viewing
 
@@ -463,7 +464,7 @@ class Reading:
         self, actor: Actor, action: Action, scope: ObjectScope, *, what: str, sha256: str = "", use: bool = False
     ) -> None:
         """Authorise a look and enter it, once per idle time and place; ``use``: it shows the whole of the footage."""
-        key = f"{actor.agent} {actor.via} {actor.address} {scope.recording or ''} {what}"
+        key = f"{actor.agent} {actor.via} {actor.address} {scope.recording or ''} {scope.archived} {what}"
         now_ms = unix_ms(self._now())
         if self._recently.awake(key, now_ms=now_ms):
             self._gate.require(actor, action, scope, detail=what)

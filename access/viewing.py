@@ -32,7 +32,7 @@ _TOKEN_CHARS_MAX: Final = 2_048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewing:
-    """What one viewing may stream: a blob, its type and size, and the token that names the viewing."""
+    """What one viewing may stream: a blob, its type and size, the grant it is a use of, and the token that names the viewing."""
 
     recording: RecordingId
     agent: AgentId
@@ -41,6 +41,7 @@ class Viewing:
     size_bytes: int
     media_type: str
     opened_ms: int
+    grant: str = ""
     token: str = ""
 
 
@@ -49,6 +50,7 @@ def issue(viewing: Viewing, *, key: bytes) -> str:
     body = canonical.dumps(
         {
             "agent": viewing.agent,
+            "grant": viewing.grant,
             "kind": viewing.kind,
             "media_type": viewing.media_type,
             "opened_ms": viewing.opened_ms,
@@ -81,6 +83,7 @@ def read(untrusted: str, *, key: bytes) -> Viewing | None:
             size_bytes=facts["size_bytes"],
             media_type=facts["media_type"],
             opened_ms=facts["opened_ms"],
+            grant=facts["grant"],
             token=untrusted,
         )
     except (EvidenceError, KeyError, TypeError):  # another version's token with our key

@@ -9,8 +9,11 @@ import pytest
 
 from access import DeniedError
 from api import streaming
+from matters.turn import NewLink
+from support import footage
 from support.assured_home import make_home
-from support.use_house import House, make_house
+from support.recorders import gb_name
+from support.use_house import HOUR_MS, House, make_house
 
 
 @pytest.fixture
@@ -38,3 +41,20 @@ def test_r17_a_stream_that_runs_breaks_off_when_its_grant_is_revoked(
     assert house.denials()[-1] == ("recording.view", "needs-grant")
     with pytest.raises(DeniedError):
         reading.resume_viewing(officer, house.recording, token=viewing.token)
+
+
+def test_r17_a_viewing_from_before_archiving_goes_on_only_as_a_use_of_the_grant(house: House) -> None:
+    home, reading, officer = house.home, house.home.reading, house.people["officer"]
+    media = {gb_name(officer="900123", extension="wav", counter=7): footage.voice_wav()}
+    [row] = home.ingest(media, card="second", describe=True)
+    home.clock.unix_ms += 24 * HOUR_MS - 600_000
+    viewing = reading.open_viewing(officer, row.id)
+    assert house.uses() == []
+    home.clock.unix_ms += 900_000
+    with pytest.raises(DeniedError):
+        reading.resume_viewing(officer, row.id, token=viewing.token)
+    grant = house.granted(links=[NewLink(role="footage", target=row.id)])
+    more = reading.resume_viewing(officer, row.id, token=viewing.token)
+    assert house.uses() == [("recording.view", grant.id, 1)]
+    reading.resume_viewing(officer, row.id, token=more.token)
+    assert house.uses() == [("recording.view", grant.id, 1)]
