@@ -431,7 +431,9 @@ class LocalStore(BlobFiles):
             self._locks.release(sha256, reference)
 
     def delete(self, sha256: Digest, *, now: datetime) -> None:
-        """Remove the blob and verify its absence; its lock records stay. Durable on return.
+        """Remove the blob, and damaged files of it that were set aside, and verify its absence; its lock records stay.
+
+        Durable on return. The damaged files go first: while the blob stands a removal that was cut off is asked for again.
 
         Raises:
             BlobLockedError: A hold stands, or the date has not passed by ``now`` and by the store's own clock.
@@ -444,6 +446,7 @@ class LocalStore(BlobFiles):
                 self._mark.require_believed()
             if state.forbids_removal(min(now, self._clock.now().wall)):
                 raise BlobLockedError(f"{sha256} is under retention or hold in store {self._properties.name}")
+            self._drop_aside(sha256)
             with (
                 os_errors("remove a blob"),
                 self._tree.folder(layout.blob_folder(sha256)) as folder,
@@ -469,6 +472,27 @@ class LocalStore(BlobFiles):
                 raise StoreError(f"{sha256} is still there after its removal")
 
     # --- inside -----------------------------------------------------------------------------------------------------
+    def _drop_aside(self, sha256: Digest) -> None:
+        """Remove the damaged files of a blob: they show what it showed."""
+        with os_errors("remove the damaged files of a blob"), self._tree.made_folder(["damaged"]) as folder:
+            with os.scandir(folder) as found:
+                names = [one.name for one in found if one.name.startswith(f"{sha256.hex}.")]
+            for name in names:
+                fd = None
+                with contextlib.suppress(OSError):
+                    fd = os.open(name, _READ, dir_fd=folder)
+                try:
+                    if fd is not None and not protection.make_mutable(fd):
+                        raise StoreError(
+                            f"the immutable flag of a damaged file of {sha256} cannot be taken off by this process",
+                            kept="The blob is unchanged.", todo="Give the service CAP_LINUX_IMMUTABLE.",
+                        )  # fmt: skip
+                    os.unlink(name, dir_fd=folder)
+                finally:
+                    if fd is not None:
+                        os.close(fd)
+            fsync_file(folder)
+
     def _guard(self, sha256: Digest) -> threading.Lock:
         return self._guards[int(sha256.hex[:2], 16) % _GUARDS]
 

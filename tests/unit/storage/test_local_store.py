@@ -552,6 +552,23 @@ def test_a_damaged_blob_is_replaced_and_kept_for_examination_under_its_locks(har
     assert len(list((hard_store.root / "damaged").iterdir())) == 2
 
 
+def test_r10_damaged_files_of_a_blob_go_with_it_and_those_of_others_stay(hard_store):
+    """They show what it showed: who was told that it is gone must not find it under another name."""
+    put(hard_store)
+    (hard_store.root / "damaged" / f"{'0' * 64}.0").write_bytes(b"another blob's")
+    for _ in range(2):
+        damage(hard_store)
+        hard_store.repair(io.BytesIO(DATA), sha256=DIGEST, size_bytes=len(DATA))
+    assert len(list((hard_store.root / "damaged").iterdir())) == 3
+    hard_store.set_hold(DIGEST, reference="hold-1")
+    with pytest.raises(BlobLockedError):
+        hard_store.delete(DIGEST, now=ManualClock().wall)
+    assert len(list((hard_store.root / "damaged").iterdir())) == 3, "a hold keeps them, too"
+    hard_store.release_hold(DIGEST, reference="hold-1")
+    hard_store.delete(DIGEST, now=ManualClock().wall)
+    assert [path.name for path in (hard_store.root / "damaged").iterdir()] == [f"{'0' * 64}.0"]
+
+
 def test_a_sound_blob_is_not_repaired_and_a_missing_one_is_put_back(store):
     put(store)
     assert not store.repair(io.BytesIO(DATA), sha256=DIGEST, size_bytes=len(DATA)).created
