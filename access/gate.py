@@ -169,6 +169,16 @@ class Gate:
             self.deny(actor, action, reason=decision.reason, scope=scope, detail=detail)
         return [decision for decision, _number in numbers]
 
+    def goes_on(self, actor: Actor, action: Action, scope: ObjectScope, grant: str) -> bool:
+        """As :meth:`require`; whether it is allowed as it was: without any grant (empty), or because this one is still valid."""
+        decision = self.require(actor, action, scope)
+        if decision.grant is None or not grant or scope.recording is None:
+            return (decision.grant or "") == grant
+        now = self._clock.now().wall
+        with self._catalogue.read() as uow:
+            found = use_grants.valid_for(uow, actor.agent, [scope.recording], use_grants.latest(uow, now))
+        return any(one.id == grant and action in one.rights for one in found.get(scope.recording, ()))
+
     def grant_of(self, actor: Actor, action: Action, scope: ObjectScope) -> UseGrant | None:
         """The grant under which the actor may do this now, for the notice on the screen; None where none is needed."""
         decision = self.decide(actor, action, scope)

@@ -367,9 +367,8 @@ class Reading:
             or not self._recently.awake(token, now_ms=now_ms, since_ms=viewing.opened_ms)
         ):
             return self.open_viewing(actor, recording)
-        by = self._gate.require(actor, Action.RECORDING_VIEW, self.scope(self._row(recording)))
-        if (by.grant or "") != viewing.grant:  # another consent, or the first since it was archived: a use of its own
-            return self.open_viewing(actor, recording)
+        if not self._gate.goes_on(actor, Action.RECORDING_VIEW, self.scope(self._row(recording)), viewing.grant):
+            return self.open_viewing(actor, recording)  # the first since it was archived, or another consent: a use
         self._recently.seen(token, now_ms=now_ms)
         return viewing
 

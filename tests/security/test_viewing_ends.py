@@ -58,3 +58,17 @@ def test_r17_a_viewing_from_before_archiving_goes_on_only_as_a_use_of_the_grant(
     assert house.uses() == [("recording.view", grant.id, 1)]
     reading.resume_viewing(officer, row.id, token=more.token)
     assert house.uses() == [("recording.view", grant.id, 1)]
+
+
+def test_r17_a_viewing_under_one_of_two_grants_is_one_use_of_that_one(house: House) -> None:
+    reading, officer = house.home.reading, house.people["officer"]
+    longer = house.granted(days=9, uses_most=1)
+    first = reading.open_viewing(officer, house.recording)
+    shorter = house.granted(days=2)
+    second = reading.open_viewing(officer, house.recording)
+    for viewing in (first, second) * 3:
+        assert reading.resume_viewing(officer, house.recording, token=viewing.token) == viewing
+    assert house.uses() == [("recording.view", longer.id, 1), ("recording.view", shorter.id, 1)]
+    house.desk.act(house.people["leader"], longer.id, "revoke", {"revoked_because": "案件移交"})
+    assert reading.resume_viewing(officer, house.recording, token=first.token).grant == shorter.id
+    assert house.uses()[-1] == ("recording.view", shorter.id, 2)
