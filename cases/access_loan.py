@@ -76,7 +76,7 @@ LOAN: Final = Form(
         State(code="asked", word="Asked for", tone=Tone.WARN),
         State(code="approved", word="Approved", tone=Tone.WARN),
         State(code=LENT, word="Lent", tone=Tone.WARN),
-        State(code="returned", word="Returned", tone=Tone.GOOD, final=True),
+        State(code="returned", word="Handed back", tone=Tone.GOOD, final=True),
         State(code="lost", word="Lost", tone=Tone.BAD, final=True),
         State(code="refused", word="Refused", tone=Tone.BAD, final=True),
         State(code="withdrawn", word="Withdrawn", final=True),

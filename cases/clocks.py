@@ -140,8 +140,10 @@ def extended(turn: Turn, rules: Sequence[ClockRule], table: WorkingDays) -> None
     total = clock["extended"] + more
     if rule.extend_most == 0 or 0 <= rule.extend_most < total:
         turn.refuse(
-            f"this deadline may be extended by {max(rule.extend_most, 0)} in all, not by {total}",
+            "this deadline may be extended by {most} in all, not by {total}",
             todo="Ask for less, or finish in time.",
+            most=max(rule.extend_most, 0),
+            total=total,
         )
     turn.asked.facts[rule.fact] = _counted({**clock, "extended": total}, table)
 

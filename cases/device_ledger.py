@@ -64,8 +64,9 @@ def _asset_number(turn: Turn) -> None:
         of = {link.target for link in turn.uow.matters.links(row.id, role="recorder")}
         if str(device) not in of:
             turn.refuse(
-                f"the asset number {number} belongs to another recorder ({row.number})", todo="Give it another."
-            )
+                "the asset number {asset} belongs to another recorder ({number})", todo="Give it another.",
+                asset=number, number=row.number,
+            )  # fmt: skip
     turn.asked.facts["asset_number"] = number
 
 
@@ -81,7 +82,11 @@ def _issues(turn: Turn) -> list[MatterRow]:
 def _not_issued(turn: Turn) -> None:
     held = turn.uow.matters.find(MatterFilter(kinds=(ISSUE,), open=True, target=str(device_of(turn))), limit=1)
     if held:
-        turn.refuse(f"this recorder is issued already: {held[0].number}", todo="Transfer it, or take it back first.")
+        turn.refuse(
+            "this recorder is issued already: {number}",
+            todo="Transfer it, or take it back first.",
+            number=held[0].number,
+        )
 
 
 def _becomes_theirs(turn: Turn) -> None:
@@ -132,9 +137,9 @@ ISSUE_FORM: Final = Form(
     kind=ISSUE, word="Long-term issue", words="Long-term issues", number=plain_number("PF"),
     states=(
         State(code="issued", word="Issued, to be signed for", tone=Tone.WARN),
-        State(code="held", word="Held", tone=Tone.GOOD),
+        State(code="held", word="Issued and signed for", tone=Tone.GOOD),
         State(code="transfer", word="Transfer asked for", tone=Tone.WARN),
-        State(code="returned", word="Returned", final=True),
+        State(code="returned", word="Handed back", final=True),
     ),
     persons={PROPOSER: "Issued by", _ASKER: "Proposed by", APPROVER: "Approved by", "holder": "Holder"},
     documents={"authority": "Authority", "signed": "Signed receipt"},
@@ -184,7 +189,7 @@ ISSUE_FORM: Final = Form(
         Column(word="Recorder", name="links:recorder"), Column(word="Holder", name="person:holder"),
         Column(word="Department", name="holder_unit"), Column(word="Issued", name="opened_at"),
         Column(word="Issued by", name=f"person:{PROPOSER}"), Column(word="State", name="state"),
-        Column(word="Returned", name="closed_at"), Column(word="Accessories and condition", name="accessories"),
+        Column(word="Handed back", name="closed_at"), Column(word="Accessories and condition", name="accessories"),
     ),
 )  # fmt: skip
 
@@ -195,12 +200,12 @@ def _nothing_outstanding(turn: Turn) -> None:
     device = device_of(turn)
     left = turn.uow.recordings.unsealed_of(device)
     if left:
-        turn.refuse(f"{left} recordings of it are not handed in yet", todo="Dock it until everything is sealed.")
+        turn.refuse("{n} recordings of it are not handed in yet", todo="Dock it until everything is sealed.", n=left)
     held = turn.uow.matters.find(
         MatterFilter(kinds=(ISSUE, "shift", "damage-ticket"), open=True, target=str(device)), limit=1
     )  # fmt: skip
     if held:
-        turn.refuse(f"something about it is open: {held[0].number}", todo="Close that first.")
+        turn.refuse("something about it is open: {number}", todo="Close that first.", number=held[0].number)
 
 
 def _retire(turn: Turn) -> None:
@@ -291,9 +296,9 @@ def _everything_seen(turn: Turn) -> None:
     both, left = found & missing, expected - found - missing
     if both or left:
         turn.refuse(
-            f"{len(left)} recorders were not looked for, {len(both)} are both found and missing",
-            todo="Enter each as found or missing.",
-        )
+            "{n} recorders were not looked for, {m} are both found and missing",
+            todo="Enter each as found or missing.", n=len(left), m=len(both),
+        )  # fmt: skip
     turn.asked.facts.update({"found": len(found), "missing": len(missing), "surplus": len(found - expected)})
 
 

@@ -26,7 +26,7 @@ _KINDS: Final = (
     Choice(code="summary", word="Summary penalty"),
     Choice(code="measure", word="Coercive measure"),
     Choice(code="licence", word="Licence"),
-    Choice(code="inspection", word="Inspection"),
+    Choice(code="inspection", word="Administrative inspection"),
     Choice(code="other", word="Other enforcement"),
 )
 _SOURCES: Final = (
@@ -137,7 +137,7 @@ def _edit_acts(noun: str, *, before: tuple[str, ...]) -> tuple[Act, ...]:
         ),
         Act(
             name="link", word="Put footage in or take it out", before=before, action=Action.CASE_EDIT,
-            links=parts.footage_links(), guards=(parts.footage_linked,),
+            links=parts.footage_links(), guards=(parts.footage_linked,), effects=(parts.footage_stood_here,),
             fields=(Field(name="link_why", word="Why", kind=FieldKind.WORDS, personal=True),),
         ),
         Act(

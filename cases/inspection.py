@@ -115,7 +115,7 @@ def _look(turn: Turn) -> None:
 def _all_looked_at(turn: Turn) -> None:
     left = [link.target for link in turn.links("sample") if not link.facts]
     if left:
-        turn.refuse(f"{len(left)} recordings of the sample were not looked at yet", todo="Look at each.")
+        turn.refuse("{n} recordings of the sample were not looked at yet", todo="Look at each.", n=len(left))
 
 
 def _raise(turn: Turn) -> None:

@@ -168,7 +168,7 @@ def at_least(role: str, number: int) -> Guard:
     def guard(turn: Turn) -> None:
         held = {*turn.holders(role), *(agent for of, agent in turn.asked.persons if of == role)}
         if len(held) < number:
-            turn.refuse(f"{number} investigators are needed, {len(held)} are named", todo="Name them first.")
+            turn.refuse("{n} investigators are needed, {m} are named", todo="Name them first.", n=number, m=len(held))
 
     return guard
 
@@ -197,7 +197,7 @@ def still_future(name: str) -> Guard:
     def guard(turn: Turn) -> None:
         given = turn.asked.facts.get(name)
         if given is not None and given < local_date(turn.now.wall).isoformat():
-            turn.refuse(f"{given} has passed", todo="Give a day to come.")
+            turn.refuse("{day} has passed", todo="Give a day to come.", day=given)
 
     return guard
 

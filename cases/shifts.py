@@ -98,7 +98,7 @@ def _check(turn: Turn) -> None:
         turn.refuse("this recorder is not in use", todo="Register it first.")
     out = turn.uow.matters.find(MatterFilter(kinds=(KIND,), open=True, target=str(device)), limit=1)
     if out:
-        turn.refuse(f"this recorder is out already: {out[0].number}", todo="Enter its return first.")
+        turn.refuse("this recorder is out already: {number}", todo="Enter its return first.", number=out[0].number)
     read = readiness(turn.uow, device, turn.now.wall)
     facts = {
         "against": list(read.against), "docked_at": to_text(read.docked_at) if read.docked_at is not None else None,
@@ -115,8 +115,9 @@ def _check(turn: Turn) -> None:
     left = [code for code in read.against if not (code in seen and turn.value(seen[code]))]
     if left and not turn.value("despite"):
         turn.refuse(
-            f"the recorder is not ready for issue: {', '.join(left)}",
+            "the recorder is not ready for issue: {lacks}",
             todo="Dock, charge and set it, tick what you saw yourself, or enter why it is handed out all the same.",
+            lacks=[one.word for one in NOT_READY if one.code in left],
         )
 
 
@@ -132,7 +133,7 @@ FORM: Final = Form(
     states=(
         State(code=DRAWN, word="Handed out, to be signed for", tone=Tone.WARN),
         State(code="signed", word="On duty", tone=Tone.GOOD),
-        State(code="returned", word="Returned", tone=Tone.GOOD, final=True),
+        State(code="returned", word="Handed back", tone=Tone.GOOD, final=True),
         State(code="refused", word="Not taken", final=True),
         State(code="lost", word="Not returned", tone=Tone.BAD, final=True),
     ),
@@ -166,7 +167,9 @@ FORM: Final = Form(
             fields=(
                 Field(
                     name="condition", word="Condition", kind=FieldKind.CHOICE, required=True,
-                    choices=(Choice(code="sound", word="Sound"), Choice(code="damaged", word="Damaged: a ticket follows")),
+                    choices=(
+                        Choice(code="sound", word="In good order"), Choice(code="damaged", word="Damaged: a ticket follows"),
+                    ),
                 ),
                 Field(name="condition_words", word="Remark", kind=FieldKind.WORDS, personal=True),
             ),
@@ -192,7 +195,7 @@ FORM: Final = Form(
         Column(word="Battery (%)", name="battery_percent"), Column(word="Room (%)", name="free_percent"),
         Column(word="Clock offset (ms)", name="clock_offset_ms"), Column(word="Against it", name="against"),
         Column(word="Why it is handed out although it is not ready", name="despite"), Column(word="State", name="state"),
-        Column(word="Returned", name="closed_at"), Column(word="Taken back by", name="person:taker"),
+        Column(word="Handed back", name="closed_at"), Column(word="Taken back by", name="person:taker"),
         Column(word="Condition", name="condition"),
     ),
 )  # fmt: skip

@@ -55,12 +55,13 @@ class ActRefusedError(PolicyUnmetError):
     Attributes:
         message: Why, with ``{name}`` fields.
         advice: What to do, likewise; may be empty.
-        values: What the fields stand for.
+        values: What the fields stand for; a list is one of message identities.
     """
 
     def __init__(self, message: str, advice: str, values: Mapping[str, object]) -> None:
         def told(text: str) -> str:
-            return text.format(**values) if values else text
+            plain = {name: ", ".join(one) if isinstance(one, list) else one for name, one in values.items()}
+            return text.format(**plain) if values else text
 
         super().__init__(told(message), kept="Nothing was entered.", todo=told(advice))
         self.message = message

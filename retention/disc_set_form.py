@@ -60,22 +60,22 @@ def _must_be_footage_for_discs(turn: Turn) -> None:
     for recording in wanted:
         row, said = turn.uow.recordings.get(recording), rules[recording]
         if row.state not in (RecordingState.STORED, RecordingState.RELEASED) or not row.sealed:
-            turn.refuse(f"{recording} is not sealed yet", todo="Wait until it is stored and sealed.")
+            turn.refuse("{name} is not sealed yet", todo="Wait until it is stored and sealed.", name=recording)
         if said.disposing_at is not None:
-            turn.refuse(f"{recording} is being cleared or was")
+            turn.refuse("{name} is being cleared or was", name=recording)
         date = turn.uow.rules.date_of(recording)
         standing = date.state if date is not None else ""
         if not (
             of_case or said.long_term or said.complaint or said.obstruction or said.sensitive or standing == "permanent"
         ):
             turn.refuse(
-                f"{recording} is not for long-term preservation",
-                todo="Set its class or flag first (R11), or name the case the set belongs to.",
-            )
+                "{name} is not for long-term preservation",
+                todo="Set its class or flag first (R11), or name the case the set belongs to.", name=recording,
+            )  # fmt: skip
         for other in others.get(recording, ()):
             closed = other.state in (terms.WITHDRAWN, terms.MIGRATED)
             if other.id not in replaced | {turn.matter} and not closed:
-                turn.refuse(f"{recording} is in the disc set {other.number} already")
+                turn.refuse("{name} is in the disc set {number} already", name=recording, number=other.number)
 
 
 def _must_fit(turn: Turn) -> None:
@@ -101,7 +101,7 @@ def _must_replace_a_set(turn: Turn) -> None:
     for link in turn.links(terms.REPLACES):
         other = turn.uow.matters.get(MatterId(link.target))
         if other.kind != terms.DISC_SET or other.state not in (terms.VERIFIED, terms.REGISTERED, terms.WANTING):
-            turn.refuse(f"{other.number} is no disc set that can be replaced")
+            turn.refuse("{number} is no disc set that can be replaced", number=other.number)
 
 
 def _old_set_is_migrated(turn: Turn) -> None:

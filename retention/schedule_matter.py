@@ -281,7 +281,7 @@ def _must_name_a_version(turn: Turn) -> None:
     version = int(turn.value("version") or 0)
     stand = turn.uow.matters.find(MatterFilter(kinds=(SCHEDULE,), states=IN_FORCE), limit=10_000)
     if version not in {int(row.facts.get("version", 0)) for row in stand}:
-        turn.refuse(f"no version {version} of the schedule came into force", todo="Name one that did.")
+        turn.refuse("no version {version} of the schedule came into force", todo="Name one that did.", version=version)
     named = sorted(link.target for link in turn.links(FREED))
     turn.asked.facts["terms_sha256"] = _sha256_of({"version": version, "recordings": named})
 

@@ -26,7 +26,22 @@ from matters.form import Field, FieldKind, Form
 from matters.looking import MatterView
 
 #: Facts that the engine itself adds to what was typed in.
-ENGINE_FACTS: Final = {"seen_sha256": "Digest of what was seen", ON_BEHALF_OF: "On behalf of"}
+ENGINE_FACTS: Final = {
+    "seen_sha256": "Digest of what was seen", ON_BEHALF_OF: "On behalf of", "described": "Described by time, place or person",
+    "within": "Reach", "entered_at": "Entered at", "principal": "Absent leader", "order": "Place in the order",
+    "by": "Brought in by", "duplicate": "The original of a duplicate", "case": "Case", "disc": "Disc",
+}  # fmt: skip
+#: Periods of a schedule or a list, as :meth:`retention.periods.RetentionClass.text` writes them; months are told by number.
+PERIODS: Final = {
+    "long-term": "long-term preservation", "case-archive": "as the case file", "until-reviewed": "until reviewed",
+}  # fmt: skip
+#: Values of such facts, which are codes.
+FACT_VALUES: Final = {
+    ("within", "all"): "All units",
+    ("by", "description"): "by the description",
+    ("by", "duplicate"): "as what keeps the bytes of a duplicate",
+    ("by", "name"): "named one by one",
+}
 #: Personal words about a link stand beside the fields under this prefix.
 LINK_WORDS: Final = "link:"
 
@@ -142,12 +157,16 @@ class Shower:
     def _rows(self, one: Field, rows: Sequence[Any]) -> list[list[str]]:
         keys = [key for key, _title in self._columns(one, rows)]
         return [
-            [self._cell(one, row.get(key, "")) if isinstance(row, dict) else str(row) for key in keys] for row in rows
+            [self._cell(one, key, row.get(key, "")) if isinstance(row, dict) else str(row) for key in keys]
+            for row in rows
         ]
 
-    def _cell(self, one: Field, value: object) -> str:
-        """A cell: the word of a choice of the field, a moment, or the name of what it identifies."""
+    def _cell(self, one: Field, column: str, value: object) -> str:
+        """A cell: the word of a choice of the field, a period, a moment, or the name of what it identifies."""
         text = str(value)
+        if column == "keeps":
+            count = text.removeprefix("months:")
+            return self.say(PERIODS.get(text, text)) if count == text else self.say("{count} months", count=count)
         for choice in one.choices:
             if choice.code == text:
                 return self.say(choice.word)
@@ -157,8 +176,12 @@ class Shower:
         """One field with its label."""
         one = form.fields().get(name)
         label = self.say(one.word) if one is not None else self.say(ENGINE_FACTS.get(name, name.replace("_", " ")))
-        if name == ON_BEHALF_OF:  # whom the actor stood in for
-            return Shown(name=name, label=label, text=self.names.name(str(value or "")))
+        if one is None and name in ENGINE_FACTS and not isinstance(value, bool):
+            told = value if isinstance(value, list) else [value]
+            return Shown(
+                name=name, label=label, text="、".join(self._fact(name, part) for part in told if part),
+                mono=name == "seen_sha256",
+            )  # fmt: skip
         table = one is not None and one.kind is FieldKind.TABLE and isinstance(value, list)
         return Shown(
             name=name, label=label, text=self.text(one, value),
@@ -201,12 +224,21 @@ class Shower:
     def link_text(self, form: Form, row: MatterRow, link: LinkRow) -> str:
         """What was written about a link, and its public facts."""
         words = row.words.get(f"{LINK_WORDS}{link.role}:{link.target}:{link.key}")
-        facts = [f"{self._fact_word(form, name)}: {text}" for name, text in link.facts.items() if text]
+        facts = [
+            f"{self._fact_word(form, name)}: {self._fact(name, text)}" for name, text in link.facts.items() if text
+        ]
         return " · ".join([*([link.key] if link.key else []), *facts, *([str(words)] if words else [])])
 
     def _fact_word(self, form: Form, name: str) -> str:
         one = form.fields().get(name)
-        return self.say(one.word) if one is not None else name
+        return self.say(one.word) if one is not None else self.say(ENGINE_FACTS.get(name, name))
+
+    def _fact(self, name: str, value: object) -> str:
+        """The value of a fact that no form declares: the word of a code, a moment, or the name of what it identifies."""
+        text = str(value)
+        if (name, text) in FACT_VALUES:
+            return self.say(FACT_VALUES[name, text])
+        return _moment(text) if _MOMENT.fullmatch(text) else self.names.name(text)
 
     # --- history ------------------------------------------------------------------------------------------------------
     def history(self, form: Form, timeline: Sequence[TimelineRow]) -> list[HistoryLine]:

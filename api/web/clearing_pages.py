@@ -11,11 +11,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from api.dependencies import ServicesDep, once_of
 from api.security import csrf as forgery
 from api.web import clearing_words as words
+from api.web.custody_words import EVENTS
 from api.web.matter_parts import MATTER_PARTS, MatterContext, MatterPart
 from api.web.once import Told
 from api.web.rendering import render
 from api.web.retention_words import STANDINGS, reason_line
 from api.web.session import PageSession
+from api.web.words import DONE
 from evidence.clock import from_text
 from evidence.errors import InvalidInputError, NotFoundError, PolicyUnmetError
 from evidence.ids import MatterId, RecordingId, UnitId
@@ -80,12 +82,13 @@ def poster(matter: str, recording: str, services: ServicesDep, page: PageSession
 def clearing(request: Request, services: ServicesDep, page: PageSession) -> HTMLResponse:
     """Who clears, whether it is stopped, what holds, and what waits for whom."""
     found = services.clearing.status(page.actor)
+    told = once_of(request).take(page.csrf)
     offered = services.gate.offered(page.actor)
     states = [(one, found.batches.get(one.code, 0)) for one in BATCH_FORM.states]
     return render(
         request, "clearing.html", session=page, stands=found, modes=words.MODES, states=states,
         may_propose=Action.DISPOSAL_PROPOSE in offered, may_stop=Action.DISPOSAL_STOP in offered,
-        may_ask=Action.ABSENCE_ASK in offered,
+        may_ask=Action.ABSENCE_ASK in offered, message=DONE[told.message] if told else "",
         units=services.reading.units(page.actor, Action.DISPOSAL_PROPOSE) if Action.DISPOSAL_PROPOSE in offered else [],
     )  # fmt: skip
 
@@ -118,5 +121,6 @@ def absence(request: Request, services: ServicesDep, page: PageSession) -> HTMLR
             wrong = True
     return render(
         request, "absence.html", session=page, asked=asked, found=found, wrong=wrong, answers=words.ANSWERS,
+        events=EVENTS,
         status=422 if wrong else 200,
     )  # fmt: skip

@@ -51,7 +51,7 @@ LEFT: Final = {
     "clock-not-believed": "Our clock is not believed now: nothing is over by it",
 }
 ANSWERS: Final = {
-    Answer.HELD: Mark(GOOD, "check", "Held"),
+    Answer.HELD: Mark(GOOD, "check", "In store"),
     Answer.INCOMING: Mark(BUSY, "arrow-down", "Being brought in"),
     Answer.CLEARED: Mark(UNKNOWN, "stop", "Lawfully cleared"),
     Answer.GOING: Mark(BUSY, "clock", "Being cleared"),

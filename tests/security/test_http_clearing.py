@@ -69,6 +69,10 @@ def test_the_reviewer_sees_pictures_and_reasons_and_takes_marked_items_out(web: 
     assert visitor.get("/clearing").status_code == 200
     answer = visitor.post("/clearing/propose", data={"csrf": visitor.csrf, "unit": unit})
     assert (answer.status_code, answer.headers["location"]) == (303, "/clearing"), "nothing is due yet"
+    assert "该部门没有可列入的到期资料" in visitor.get("/clearing").text, (
+        "who asked is told so, there and not on another page"
+    )
+    assert "该部门没有可列入的到期资料" not in visitor.get("/clearing").text, "once"
     with web.house.catalogue.begin() as uow:  # as if it had come in two years ago
         for row in rows:
             uow.recordings.update(

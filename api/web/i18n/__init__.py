@@ -25,9 +25,17 @@ def chinese() -> Mapping[str, str]:
 
 
 def translate(message: str, language: str, **values: object) -> str:
-    """The message in that language with ``{name}`` fields filled in; an unknown message stays English."""
+    """The message in that language with ``{name}`` fields filled in; an unknown message stays English.
+
+    A list among the values is one of messages: they are told in that language, one after the other.
+    """
     text = chinese().get(message, message) if language == "zh-CN" else message
-    return text.format(**values) if values else text
+    between = "、" if language == "zh-CN" else ", "
+    told = {
+        name: between.join(translate(str(one), language) for one in value) if isinstance(value, list) else value
+        for name, value in values.items()
+    }
+    return text.format(**told) if values else text
 
 
 def choose_language(*candidates: str | None) -> str:

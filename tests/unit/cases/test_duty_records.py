@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from access import DeniedError
+from cases.shifts import NOT_READY
 from catalogue.records import OffloadRow
 from evidence.clock import from_text, to_text, unix_ms, utc_from_ms
 from evidence.errors import PolicyUnmetError
@@ -183,7 +184,8 @@ def test_r02_what_is_not_ready_is_refused_unless_a_reason_is_entered(station: St
         last = replace(uow.offloads.last_of(device), **told)
         columns = {name: getattr(last, name) for name in told}
         uow.offloads.update(last.id, **columns)
-    with pytest.raises(PolicyUnmetError, match=against[0]):
+    words = {one.code: one.word for one in NOT_READY}
+    with pytest.raises(PolicyUnmetError, match=words[against[0]]):
         draw(station, device)
     row = draw(station, device, despite="备用机不足")
     assert row.facts["against"] == against
