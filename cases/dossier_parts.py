@@ -200,7 +200,9 @@ def footage_linked(turn: Turn) -> None:
         if kept is not None and kept not in known:
             known.add(kept)
             links.append(NewLink(role=FOOTAGE, target=kept, facts={"duplicate": link.target}))
-    lock_rules(turn, [link.target for link in links])
+    lock_rules(
+        turn, [link.target for link in links] + [one.target for one in turn.asked.unlinks if one.role == FOOTAGE]
+    )
     for link in links:
         if turn.uow.rules.of(RecordingId(link.target)).disposing_at is not None:
             raise StateConflictError(
@@ -278,6 +280,21 @@ def archive_footage(turn: Turn) -> None:
     for recording in lock_rules(turn, [row.target for row in turn.links(FOOTAGE)]):
         rules = turn.uow.rules.of(recording)
         if rules.archived_at is not None or rules.disposing_at is not None:
+            continue
+        row = turn.uow.recordings.get(recording)
+        event = RecordingArchived(
+            actor=turn.agent or "", recording=recording, sha256=row.sha256.hex if row.sha256 is not None else "",
+            reason=reason, at=to_text(turn.now.wall), matter=turn.matter,
+        )  # fmt: skip
+        recording_facts.say(turn.uow, turn.record, event)
+
+
+def footage_stood_here(turn: Turn) -> None:
+    """Effect of taking archived footage out: its timeline says that it stood in a case, so nothing clears it unseen (R10)."""
+    reason = "case" if turn.form.kind == CASE else "working-material"
+    for recording in sorted({RecordingId(one.target) for one in turn.asked.unlinks if one.role == FOOTAGE}):
+        rules = turn.uow.rules.of(recording)
+        if rules.archived_at is None or rules.disposing_at is not None:
             continue
         row = turn.uow.recordings.get(recording)
         event = RecordingArchived(

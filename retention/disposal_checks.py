@@ -21,6 +21,8 @@ from evidence.calendar import local_date
 from evidence.clock import TimeReading
 from evidence.digest import SHA256, Digest
 from evidence.errors import EvidenceError
+from evidence.events import RecordingArchived
+from evidence.ids import RecordingId
 from evidence.model import RecordingState
 from retention.decide import Decision, Now, Standing, decide
 from retention.disposal_list import moment
@@ -159,7 +161,7 @@ class Judge:
             return "marked"
         if any(one.case_number for one in family):
             return "case-number"
-        if any(one.archived_reason in _FILED for one in said):
+        if any(was_filed(self.uow, one.id) for one in family):
             return "linked-case"
         for matter in self._linked(row):
             meaning = MEANINGS.get(matter.kind, Meaning.PROCEDURE)
@@ -170,6 +172,14 @@ class Judge:
     def _linked(self, row: RecordingRow) -> list[MatterRow]:
         """Matters that concern it, what it is a side file of, or a case of either."""
         return matters_of(self.uow, row)
+
+
+def was_filed(uow: UnitOfWork, recording: RecordingId) -> bool:
+    """Whether its timeline says that it stood in a case, if in none any more."""
+    return any(
+        one.event_type == RecordingArchived.TYPE and one.public.get("reason") in _FILED
+        for one in uow.timeline(recording)
+    )
 
 
 def _flagged(rules: RulesRow) -> bool:

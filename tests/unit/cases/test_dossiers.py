@@ -12,11 +12,12 @@ from cases import dossier_parts
 from cases.dossier_parts import clock_text, milliseconds
 from evidence.clock import to_text
 from evidence.errors import PolicyUnmetError, StateConflictError
-from evidence.events import RecordingDisposing
+from evidence.events import RecordingArchived, RecordingDisposing
 from evidence.ids import RecordingId
 from matters import recording_facts
 from matters.turn import NewLink
 from matters.values import FormError
+from retention.disposal_checks import was_filed
 from support import footage
 from support.assured_home import AssuredHome
 from support.recorders import gb_name
@@ -193,6 +194,22 @@ def test_a_clip_lies_inside_of_a_recording_of_the_case(home, people, recordings)
         desk.act(people[0], case.id, "link", unlinks=[NewLink(role="footage", target=video.id)])
     desk.act(people[0], case.id, "unclip", unlinks=[NewLink(role="clip", target=video.id, key="c1")])
     assert [one.key for one in desk.view(people[0], case.id).links if one.role == "clip"] == ["c2"]
+    assert home.verify().findings == ()
+
+
+def test_r10_footage_that_was_taken_out_of_a_case_is_left_to_persons_by_clearing_that_runs_by_itself(
+    home, people, recordings
+) -> None:
+    first, second, _third = recordings
+    at = to_text(home.clock.now().wall)
+    with home.catalogue.begin() as uow:  # a day after it came in, as everything is
+        event = RecordingArchived(recording=first.id, sha256=first.sha256.hex, reason="time", at=at)
+        recording_facts.say(uow, lambda one: home.recorder.record(uow.outbox, one, at=home.clock.now()), event)
+    case = opened(home, people, first, second)
+    home.desk().act(people[0], case.id, "link", unlinks=[NewLink(role="footage", target=first.id)])
+    with home.catalogue.read() as uow:
+        assert uow.rules.of(first.id).archived_reason == "time", "the first moment counts for its use"
+        assert (was_filed(uow, first.id), was_filed(uow, second.id)) == (True, False)
     assert home.verify().findings == ()
 
 
