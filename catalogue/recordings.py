@@ -247,7 +247,8 @@ class Recordings:
     ) -> list[tuple[RecordingId, AgentId | None]]:
         """Kept video and sound recorded in a span of time, with their officers; of one department where it is named."""
         here = recordings.c
-        statement = sa.select(here.id, here.officer).where(
+        joined = recordings.outerjoin(recording_rules, recording_rules.c.recording == here.id)
+        statement = sa.select(here.id, here.officer).select_from(joined).where(
             here.sort_at >= begins, here.sort_at < ends, here.state.in_(_DATED_STATES),
             here.kind.in_((RecordingKind.VIDEO, RecordingKind.AUDIO)), _not_cleared(),
         )  # fmt: skip
