@@ -30,7 +30,10 @@ ENGINE_FACTS: Final = {
     "seen_sha256": "Digest of what was seen", ON_BEHALF_OF: "On behalf of", "described": "Described by time, place or person",
     "within": "Reach", "entered_at": "Entered at", "principal": "Absent leader", "order": "Place in the order",
     "by": "Brought in by", "duplicate": "The original of a duplicate", "case": "Case", "disc": "Disc",
+    "schedule": "Schedule in force", "due": "Due since", "sha256": "SHA-256", "size": "Bytes",
 }  # fmt: skip
+#: Facts of links for machines: the list of a clearing batch tells its reasons itself.
+CODED: Final = frozenset({"why"})
 #: Periods of a schedule or a list, as :meth:`retention.periods.RetentionClass.text` writes them; months are told by number.
 PERIODS: Final = {
     "long-term": "long-term preservation", "case-archive": "as the case file", "until-reviewed": "until reviewed",
@@ -225,7 +228,9 @@ class Shower:
         """What was written about a link, and its public facts."""
         words = row.words.get(f"{LINK_WORDS}{link.role}:{link.target}:{link.key}")
         facts = [
-            f"{self._fact_word(form, name)}: {self._fact(name, text)}" for name, text in link.facts.items() if text
+            f"{self._fact_word(form, name)}: {self._fact(name, text)}"
+            for name, text in link.facts.items()
+            if text and name not in CODED
         ]
         return " · ".join([*([link.key] if link.key else []), *facts, *([str(words)] if words else [])])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
@@ -17,6 +18,7 @@ from api.web.once import Told
 from api.web.rendering import render
 from api.web.retention_words import STANDINGS, reason_line
 from api.web.session import PageSession
+from api.web.units import local_time
 from api.web.words import DONE
 from evidence.clock import from_text
 from evidence.errors import InvalidInputError, NotFoundError, PolicyUnmetError
@@ -29,6 +31,7 @@ from retention.disposal_list import BATCH
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 #: Acts that take marked items out of the list, in the order in which they are offered.
 _TAKING: Final = ("take-out", "keep")
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 # --- the list of a batch ----------------------------------------------------------------------------------------------
@@ -41,7 +44,7 @@ def _batch_part(context: MatterContext) -> Mapping[str, Any]:
     taking = next((offered[name] for name in _TAKING if name in offered), None)
     return {
         "review": found, "lines": [_line(item, context.language) for item in found.items],
-        "reasons": [(words.NOT_NOW.get(one.code, one.code), one.detail) for one in found.not_now],
+        "reasons": [(words.NOT_NOW.get(one.code, one.code), _when(one.detail)) for one in found.not_now],
         "left_words": words.LEFT, "taking": taking,
         "grounds": next((one.choices for one in taking.fields if one.name == "ground"), ()) if taking else (),
         "version": context.view.row.version, "matter": context.view.row.id,
@@ -75,6 +78,11 @@ def poster(matter: str, recording: str, services: ServicesDep, page: PageSession
     with services.blobs.open(sha256) as stream:
         data = stream.read()
     return Response(data, media_type=media_type, headers={"cache-control": "private, no-store"})
+
+
+def _when(detail: str) -> str:
+    """What is said beside a reason: a moment in our time zone, other texts as they stand."""
+    return local_time(from_text(detail), seconds=False) if _MOMENT.fullmatch(detail) else detail
 
 
 # --- how clearing stands ----------------------------------------------------------------------------------------------
