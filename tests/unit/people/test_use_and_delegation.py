@@ -75,6 +75,7 @@ def test_r17_a_grant_opens_the_page_and_nothing_else() -> None:
         (None, None, None), (None, FIRST, FIRST), (BUREAU, FIRST, FIRST), (FIRST, BUREAU, FIRST), (FIRST, FIRST, FIRST),
         (TEAM, FIRST, TEAM), (FIRST, None, FIRST), (FIRST, SECOND, "nothing"), (SECOND, TEAM, "nothing"),
     ],
+    ids=lambda _unit: "unit",  # identities are random: the tests would have other names in every process
 )  # fmt: skip
 def test_r17_a_delegation_is_never_wider_than_either_the_role_or_the_department_it_names(held, asked, left) -> None:
     found = narrowed((Narrowed(role=roles.UNIT_LEADER, unit=held),), asked, TREE, at=AT)
