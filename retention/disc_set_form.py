@@ -157,7 +157,7 @@ DISC_SET_FORM: Final = Form(
         name="open", word="Plan a disc set", after=terms.PLANNED, action=Action.DISC_MAKE, role=terms.PRODUCER,
         fields=(
             Field(name="title", word="Case or activity", personal=True, required=True),
-            Field(name="case_number", word="Its number", personal=True, required=True),
+            Field(name="case_number", word="Number of the case or activity", personal=True, required=True),
             Field(name="medium", word="Kind of disc", kind=FieldKind.CHOICE, choices=_MEDIA, required=True),
             Field(name="copies", word="Copies", kind=FieldKind.NUMBER, least=2, most=3, hint="Two at the least (R12)."),
             Field(name="ground", word="Ground of long-term preservation", kind=FieldKind.WORDS, personal=True),
@@ -210,7 +210,7 @@ DISC_SET_FORM: Final = Form(
     made=(terms.BUNDLE, terms.RECORD),
     register=(
         Column(word="Number", name="number"), Column(word="State", name="state"),
-        Column(word="Case or activity", name="title"), Column(word="Its number", name="case_number"),
+        Column(word="Case or activity", name="title"), Column(word="Number of the case or activity", name="case_number"),
         Column(word="Producing unit", name="unit_name"), Column(word="Producer", name="producer"),
         Column(word="Production time", name="produced_at"), Column(word="Kind of disc", name="medium"),
         Column(word="Discs", name="discs"), Column(word="Recordings", name="files"), Column(word="Bytes", name="bytes"),

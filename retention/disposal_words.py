@@ -44,7 +44,7 @@ _ZH: Final = {
     "size": "字节数",
     "recorded": "录制开始",
     "category": "分类",
-    "kept": "保管期限表",
+    "kept": "保存期限表",
     "at": "清除时间",
     "entry": "条目号",
     "found": "查找结果",

@@ -34,6 +34,11 @@ ENGINE_FACTS: Final = {
 }  # fmt: skip
 #: Facts of links for machines: the list of a clearing batch tells its reasons itself.
 CODED: Final = frozenset({"why"})
+#: Columns of tables that the service itself enters.
+COLUMNS: Final = {
+    "disc": "Disc", "record_sha256": "Digest of the image record", "sectors": "Sectors", "sha256": "SHA-256",
+    "volume": "Name of the volume", "drive": "Drive", "kind": "Kind",
+}  # fmt: skip
 #: Periods of a schedule or a list, as :meth:`retention.periods.RetentionClass.text` writes them; months are told by number.
 PERIODS: Final = {
     "long-term": "long-term preservation", "case-archive": "as the case file", "until-reviewed": "until reviewed",
@@ -154,7 +159,7 @@ class Shower:
         known = {column.code: self.say(column.word) for column in one.columns}
         for row in rows:
             for key in row if isinstance(row, dict) else ():
-                known.setdefault(str(key), str(key))
+                known.setdefault(str(key), self.say(COLUMNS.get(str(key), str(key))))
         return list(known.items())
 
     def _rows(self, one: Field, rows: Sequence[Any]) -> list[list[str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from api.matters.names import Names
-from api.matters.showing import ENGINE_FACTS, FACT_VALUES, Shower
+from api.matters.showing import COLUMNS, ENGINE_FACTS, FACT_VALUES, Shower
 from api.web import clearing_pages, clearing_words
 from api.web.i18n import translate
 from app.matter_forms import all_forms
@@ -63,7 +63,7 @@ def test_what_no_form_declares_has_a_word_all_the_same() -> None:
     assert sorted(_facts_of_links() - declared - set(ENGINE_FACTS)) == []
     for name in ("described", "within", "principal", "entered_at", "schedule", "due", "size"):
         assert name in declared | set(ENGINE_FACTS)
-    for word in (*ENGINE_FACTS.values(), *FACT_VALUES.values()):
+    for word in (*ENGINE_FACTS.values(), *FACT_VALUES.values(), *COLUMNS.values()):
         assert word == "SHA-256" or _CHINESE.search(translate(word, "zh-CN")), word
 
 
