@@ -79,7 +79,7 @@ class RecordingBytes:
         with self._parts.catalogue.read() as uow:
             objects = [
                 (sha256, holder) for sha256, holder in _objects(uow, uow.recordings.get(recording))
-                if not _is_shared(uow, sha256, holder)
+                if not _is_shared(uow, sha256, recording)
             ]  # fmt: skip
         until: datetime | None = None
         why = ""
@@ -197,10 +197,10 @@ def _objects(uow: UnitOfWork, row: RecordingRow) -> list[tuple[Digest, str]]:
     return [(sha256, holder) for sha256, holder in objects if uow.references.holds_bytes(sha256, holder)]
 
 
-def _is_shared(uow: UnitOfWork, sha256: Digest, holder: str) -> bool:
-    """Whether somebody else holds these bytes."""
+def _is_shared(uow: UnitOfWork, sha256: Digest, recording: RecordingId) -> bool:
+    """Whether anything that is not of this recording holds these bytes (two pictures of one recording may be the same)."""
     blob = uow.blobs.get(sha256)
-    return blob is not None and any(one != holder for one in blob.holders)
+    return blob is not None and any(uow.references.recording_of(one) != recording for one in blob.holders)
 
 
 def _left(uow: UnitOfWork, row: RecordingRow) -> list[tuple[Digest, str]]:
