@@ -284,7 +284,7 @@ def test_a_body_is_read_only_up_to_its_bound(web: WebHome) -> None:
         said.append(message)
 
     guard = BodyLimit(app, refuse=lambda _request: Response(status_code=413))
-    asyncio.run(guard({"type": "http", "method": "POST", "headers": []}, receive, send))
+    asyncio.run(guard({"type": "http", "method": "POST", "path": "/login", "headers": []}, receive, send))
     assert said[0]["status"] == 413
     assert taken == BODY_BYTES_MAX // 16_384 + 1
 
