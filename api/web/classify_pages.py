@@ -72,6 +72,7 @@ def _classify_part(context: RecordingContext) -> Mapping[str, Any] | None:
         "flags": [one.word for one in flags.FLAGS if one.code in flags.standing(view.rules)],
         "may_classify": may(Action.RECORDING_CLASSIFY), "may_flag": may(Action.RECORDING_FLAG),
         "may_lift": services.matters.may_open(context.actor, flags.FLAG_LIFT) and bool(flags.standing(view.rules)),
+        "for_good": classify_words.for_good(choices),
         "categories": classify_words.category_options(choices, context.language), "items": classify_words.item_options(choices),
         "grounds": [(one, flags.GROUNDS[one.code]) for one in flags.FLAGS], "names": services.directory.names(),
         "history": classify_words.history(view.timeline, choices, context.language),
@@ -170,7 +171,7 @@ def _many_page(
     titles = {one.category: one.title for one in choices.categories}
     return render(
         request, "classify.html", session=page, plan=plan, asked=asked, outcome=outcome, titles=titles,
-        back="/recordings", left_words=classify_words.LEFT,
+        back="/recordings", left_words=classify_words.LEFT, for_good=classify_words.for_good(choices),
         categories=classify_words.category_options(choices, language), items=classify_words.item_options(choices),
     )  # fmt: skip
 

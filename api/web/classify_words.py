@@ -12,6 +12,7 @@ from catalogue.rules import RulesRow
 from evidence.events import RecordingClassified, RecordingFlagged
 from retention import flags
 from retention.classification import Choices, is_unclassified
+from retention.periods import LONG_TERM
 from retention.record_list import Duty
 
 UNCLASSIFIED: Final = Mark(WARN, "question", "Unclassified")
@@ -87,6 +88,11 @@ def history(timeline: list[TimelineRow], choices: Choices, language: str) -> lis
 def category_options(choices: Choices, language: str) -> list[tuple[str, str]]:
     """Code and words of every category that can be chosen."""
     return [(one.category, f"{one.title} · {keeping_text(one.keeps.text(), language)}") for one in choices.categories]
+
+
+def for_good(choices: Choices) -> set[str]:
+    """Codes of the categories that make footage long-term for good: whoever chooses one is told before."""
+    return {one.category for one in choices.categories if one.keeps == LONG_TERM}
 
 
 def item_options(choices: Choices) -> list[tuple[str, str]]:

@@ -36,6 +36,7 @@ def bring_in(web: WebHome) -> None:
     rows = [
         {"category": "street", "title": "街面", "keeps": "6个月"},
         {"category": "penalty", "title": "处罚", "keeps": "2年"},
+        {"category": "major", "title": "重大事件", "keeps": "永久"},
     ]
     desk = web.house.matters
     given = {"title": "办法", "authority": "局发1号", "in_force_from": "2020-01-01", "rows": rows}
@@ -75,6 +76,15 @@ def test_r11_an_officer_classifies_and_flags_on_the_page_and_nobody_lifts_it_alo
     assert without.status_code == 403
     assert visitor.get("/recordings?flagged=true").text.count(f"/recordings/{talk.id}") >= 1
     assert f'href="/recordings/{talk.id}"' not in visitor.get("/recordings?unclassified=true").text
+
+
+def test_r11_who_makes_footage_long_term_by_its_category_is_told_before(filled: tuple[WebHome, Actor]) -> None:
+    web, _officer = filled
+    visitor = web.visitor(web.person("负责人二", "unit_leader"))
+    chosen = ("recording", web.recordings["other"].id)
+    told = "归入长期保存类别后，以后改分类也仍为长期保存"
+    assert told in visitor.get("/classify", params=[("category", "major"), chosen]).text
+    assert told not in visitor.get("/classify", params=[("category", "penalty"), chosen]).text
 
 
 def test_r10_many_are_classified_as_the_page_showed_them(filled: tuple[WebHome, Actor]) -> None:
