@@ -25,6 +25,7 @@ from cases.procedure_parts import (
     COMPLAINANT,
     CORRECTING,
     DECIDED,
+    DECIDER,
     DECLINED,
     DOCUMENTS,
     HANDLER,
@@ -329,7 +330,7 @@ def _reviewing(timed: Timed) -> tuple[Act, ...]:
         ),
         Act(
             name="decide-review", word="Decide the review", before=(REVIEWED,), after=TOLD, action=Action.PROCEDURE_DECIDE,
-            never=(RESPONDENT, RECUSED, INVESTIGATOR), frozen=True,
+            never=(RESPONDENT, RECUSED, INVESTIGATOR, DECIDER), frozen=True,
             fields=(
                 choices("review_outcome", "Decision", ("upheld", "The decision stands"), ("changed", "The decision is changed")),
                 words("review_decision", "Reasons of the decision"),

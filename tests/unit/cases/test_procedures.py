@@ -221,7 +221,10 @@ def test_r25_thirty_days_two_investigators_and_an_appraisal_is_not_counted(home:
         office.act(row, "close")
     seen = office.desk.view(office.leader, row.id).seen
     given = {"review_outcome": "upheld", "review_decision": "维持"}
-    assert office.desk.act(office.leader, row.id, "decide-review", given, seen=seen).state == "told"
+    with pytest.raises(DeniedError, match="same-person"):  # who decided does not look at their own decision
+        office.desk.act(office.leader, row.id, "decide-review", given, seen=seen)
+    second = home.agent("局领导乙", "unit_leader", unit=office.unit)
+    assert office.desk.act(second, row.id, "decide-review", given, seen=seen).state == "told"
     assert office.act(row, "close").state == "closed"
 
 
