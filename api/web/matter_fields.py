@@ -237,9 +237,10 @@ class FormMaker:
         )  # fmt: skip
 
     def _start(self, act: Act, one: Field) -> Any:
-        """What stands in a fresh form: what is there now, where the act changes fields and not the state."""
+        """What stands in a fresh form: what is there now, where the act changes fields and not the state, or makes a draft."""
         opened_with = {other.name for other in self.form.opening.fields}
-        return self.present.get(one.name) if not act.after and one.name in opened_with else None
+        changes = not act.after or act.after in act.before
+        return self.present.get(one.name) if changes and one.name in opened_with else None
 
     def _typed_text(self, one: Field, value: Any) -> Any:
         if one.kind is FieldKind.MOMENT and isinstance(value, str) and value:
