@@ -194,7 +194,7 @@ def _of_matters(uow: UnitOfWork, span: _Span) -> Iterator[UseLine]:
             yield line
         for grant, entry in inside:
             yield replace(
-                line, at=entry.at, grant=grant.number, use=int(entry.public["use"]),
+                line, at=entry.at, grant=grant.number, use=int(entry.public.get("use", 0)),
                 used=_CODES.get(str(entry.public["action"]), ""), rights=tuple(grant.facts[use_grants.RIGHTS]),
                 requester=AgentId(entry.actor) if entry.actor else line.requester,
                 ends=from_text(grant.facts[use_grants.ENDS]), recording=span.recording(uow, entry.public["recording"]),

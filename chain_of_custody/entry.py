@@ -1,6 +1,7 @@
 """Custody entries: an event becomes an in-toto Statement in a signed DSSE envelope, and back, strictly.
 
-The format is final from the first entry ever written (schema 1): later work adds event types, nothing else. Both the
+The format is final from the first entry ever written (schema 1): later work adds event types, and public
+fields that stand in an entry only when they say something (``evidence.event.later``). Both the
 envelope and the payload are canonical JSON, so an entry has exactly one byte form. SM3 never stands in ``subject``: other
 people's verifiers refuse digests they do not know; it is an event field.
 
@@ -26,6 +27,7 @@ from chain_of_custody.keys import SigningKey, VerifyingKey, b64decode_strict
 from evidence import canonical
 from evidence.clock import TimeReading, from_text, to_text
 from evidence.errors import EntryInvalidError, InvalidInputError, LimitExceededError
+from evidence.event import field_names
 from evidence.events import EVENT_TYPES, Event, parse_event
 from evidence.ids import EntryId, RecordingId
 from evidence.limits import ENTRY_BYTES_MAX
@@ -288,7 +290,12 @@ def _check_data(event_type: object, data: object) -> None:
     if not isinstance(event_type, str) or event_type not in EVENT_TYPES:
         raise EntryInvalidError(f"unknown event type {str(event_type)[:64]!r}")
     fields = _public_fields(event_type)
-    for name, value in _members(data, set(fields), event_type).items():
+    later = field_names(EVENT_TYPES[event_type]).later
+    # What a type gained later stands there only when it says something: entries of before read as they did.
+    absent = later.keys() - data.keys() if isinstance(data, dict) else set()
+    for name, value in _members(data, set(fields) - absent, event_type).items():
+        if name in later and value == later[name]:
+            raise EntryInvalidError(f"{event_type}.{name} says nothing")
         expected = _FIELD_TYPES.get(fields[name])
         if expected is None:
             container = dict if fields[name].startswith("dict") else list

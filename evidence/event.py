@@ -15,6 +15,14 @@ def personal(default: object = None) -> Any:
     return field(default=default, metadata={"personal": True})
 
 
+def later(default: Json) -> Any:
+    """Declare a public field that its type gained after entries of it existed.
+
+    It stands in a leaf only when it says something, so entries of before read as they did, and each entry has one spelling.
+    """
+    return field(default=default, metadata={"later": True})
+
+
 def _is_text_object(value: Json) -> bool:
     return type(value) is dict and all(isinstance(text, str) for text in value.values())
 
@@ -38,6 +46,7 @@ class _FieldNames(NamedTuple):
     public: tuple[str, ...]
     personal: tuple[str, ...]
     kinds: dict[str, Callable[[Json], bool]]
+    later: dict[str, Json]
 
 
 _FIELD_NAMES: dict[type[Event], _FieldNames] = {}
@@ -52,6 +61,7 @@ def field_names(event_type: type[Event]) -> _FieldNames:
             tuple(f.name for f in fields if not f.metadata.get("personal")),
             tuple(f.name for f in fields if f.metadata.get("personal")),
             {f.name: _KINDS[str(f.type)] for f in fields},
+            {f.name: f.default for f in fields if f.metadata.get("later")},
         )
     return known
 
@@ -73,7 +83,9 @@ class Event:
 
     def public(self) -> dict[str, Json]:
         """Fields that stand in the leaf in clear."""
-        return {name: getattr(self, name) for name in field_names(type(self)).public}
+        names = field_names(type(self))
+        values = {name: getattr(self, name) for name in names.public}
+        return {name: value for name, value in values.items() if name not in names.later or value != names.later[name]}
 
     def personal_values(self) -> dict[str, Json]:
         """Fields that become disclosures (absent values are left out)."""

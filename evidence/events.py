@@ -5,7 +5,8 @@ disclosure, kept apart and erasable). Personal fields are marked with :func:`per
 nothing by themselves, so they are public. All values are JSON without floats; times are texts of ``evidence.clock.to_text``.
 
 To add an event type: add a class here, a golden entry in tests/golden, and, if it states a fact about evidence, a case in
-``assurance.rebuild``. Types and fields are only ever added (docs/formats/custody-entry.md).
+``assurance.rebuild``. Types and fields are only ever added, a public field as
+:func:`later` (docs/formats/custody-entry.md).
 
 Source: RFC 9901 (selective disclosure); RULES R13.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evidence.errors import EntryInvalidError
-from evidence.event import Event, Json, field_names, personal
+from evidence.event import Event, Json, field_names, later, personal
 from evidence.events_of_keeping import (
     BackupMade,
     BackupRestored,
@@ -400,9 +401,9 @@ class AccessAllowed(Event):
     action: str
     via: str
     at: str
-    matter: str = ""
-    use: int = 0
-    on_behalf_of: str = ""
+    matter: str = later("")
+    use: int = later(0)
+    on_behalf_of: str = later("")
     address: str | None = personal()
     detail: str | None = personal()
 

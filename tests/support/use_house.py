@@ -61,7 +61,9 @@ class House:
 
     def uses(self) -> list[tuple[str, str, int]]:
         return [
-            (one["action"], one["matter"], one["use"]) for one in self.home.entries("access.allowed") if one["matter"]
+            (one["action"], one["matter"], one.get("use", 0))
+            for one in self.home.entries("access.allowed")
+            if one.get("matter")
         ]
 
     def denials(self) -> list[tuple[str, str]]:

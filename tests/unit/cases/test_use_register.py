@@ -47,7 +47,7 @@ def test_r19_every_use_and_every_refusal_is_a_line_and_no_line_is_made_up(house:
     unused = house.ask(days=9)
     house.desk.act(house.people["leader"], unused.id, "refuse", {"refusal": "理由不足"})
     told = lines(house)
-    entered = [one for one in house.home.entries("access.allowed") if one["use"]]
+    entered = [one for one in house.home.entries("access.allowed") if one.get("use")]
     assert [(one.used, one.use) for one in told if one.use] == [("view", 1), ("view", 2), ("view", 3), ("copy", 4)]
     assert len([one for one in told if one.use]) == len(entered)
     refused = [one for one in told if one.refused]
