@@ -98,8 +98,8 @@ LOAN: Final = Form(
             Field(name="copies", word="Number of copies", kind=FieldKind.NUMBER, most=1_000),
         ),
         links=(
-            LinkRole(role="item", word="Dossier", targets=("mat",), least=1),
-            LinkRole(role="disc", word="Discs that go with it", targets=("mat",)),
+            LinkRole(role="item", word="Dossier", targets=("mat",), kinds=("case", "working-material"), least=1),
+            LinkRole(role="disc", word="Discs that go with it", targets=("mat",), kinds=("disc", "disc-set")),
         ),
         guards=(period_is_sound,),
     ),

@@ -66,7 +66,7 @@ def footage_links(*, least: int = 0) -> tuple[LinkRole, LinkRole]:
     """Recordings one by one, or all of a case."""
     return (
         LinkRole(role=FOOTAGE, word="Footage", targets=("rec",), needs=Action.RECORDING_LIST, least=least),
-        LinkRole(role=CASE, word="All footage of the case", targets=("mat",)),
+        LinkRole(role=CASE, word="All footage of the case", targets=("mat",), kinds=("case", "working-material")),
     )
 
 

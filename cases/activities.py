@@ -158,7 +158,7 @@ FORM: Final = Form(
             *_FIELDS, Field(name="officer", word="Officer", kind=FieldKind.AGENT, required=True, part="officer"),
             Field(name="second", word="Second officer", kind=FieldKind.AGENT, part="officer"),
         ),
-        links=(LinkRole(role="case", word="Case", targets=("mat",)),), guards=_GUARDS,
+        links=(LinkRole(role="case", word="Case", targets=("mat",), kinds=("case", "working-material")),), guards=_GUARDS,
     ),
     acts=(
         Act(

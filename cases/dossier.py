@@ -194,6 +194,7 @@ CASE_FORM: Final = Form(
         *_edit_acts(CASE, before=_OPEN),
         Act(
             name="archive", word="Archive the footage", before=_OPEN, action=Action.CASE_EDIT,
+            hint="From then on whoever wants to watch or copy it needs an approved request, who recorded it included.",
             guards=(rules_locked,), effects=(parts.archive_footage,),
         ),
         Act(

@@ -74,7 +74,7 @@ _FIELDS: Final = (
     Field(name="witness", word="Witness", personal=True),
 )
 _LINKS: Final = (
-    LinkRole(role="case", word="Case", targets=("mat",)),
+    LinkRole(role="case", word="Case", targets=("mat",), kinds=("case", "working-material")),
     LinkRole(role="recorder", word="Recorder", targets=("dev",), most=1),
     LinkRole(role="footage", word="Footage before and after", targets=("rec",)),
 )  # fmt: skip

@@ -192,7 +192,10 @@ FORM: Final = Form(
     documents={SCAN: "Scan of the signed record", "photo": "Photograph of the signing"},
     opening=Act(
         name="draft", word="Make a fixation record", after="draft", action=Action.CASE_EDIT, role=MAKER, fields=_FIELDS,
-        links=(LinkRole(role=CASE, word="Case", targets=("mat",), least=1, most=1), _FOOTAGE_LINK),
+        links=(
+            LinkRole(role=CASE, word="Case", targets=("mat",), kinds=("case", "working-material"), least=1, most=1),
+            _FOOTAGE_LINK,
+        ),
         guards=(of_one_case, officers_differ, witness_told, contents_numbered),
     ),
     acts=(

@@ -239,7 +239,7 @@ FINDING_FORM: Final = Form(
         ),
         links=(
             LinkRole(role="footage", word="Footage", targets=("rec",)),
-            LinkRole(role="sampling", word="Inspection", targets=("mat",)),
+            LinkRole(role="sampling", word="Inspection", targets=("mat",), kinds=("sampling", "activity")),
         ),
     ),
     acts=(

@@ -71,9 +71,9 @@ FORM: Final = Form(
             Field(name="place", word="Written to", personal=True, required=True, most=1000),
         ),
         links=(
-            LinkRole(role=CASE, word="Case", targets=("mat",), least=1, most=1),
+            LinkRole(role=CASE, word="Case", targets=("mat",), kinds=("case", "working-material"), least=1, most=1),
             LinkRole(role=FOOTAGE, word="Footage"),
-            LinkRole(role=TREATMENT, word="Treated copies", targets=("mat",)),
+            LinkRole(role=TREATMENT, word="Treated copies", targets=("mat",), kinds=("treatment",)),
         ),
     ),
     acts=(

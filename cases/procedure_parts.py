@@ -76,7 +76,7 @@ def choices(name: str, word: str, *given: tuple[str, str], required: bool = True
 #: What a procedure looks at is kept until it ends: nobody who works on it lets it go before.
 LINKS: Final = (
     LinkRole(role="footage", word="Footage", targets=("rec",), stays=True),
-    LinkRole(role="case", word="Case", targets=("mat",), stays=True),
+    LinkRole(role="case", word="Case", targets=("mat",), kinds=("case", "working-material"), stays=True),
 )
 COMPLAINANT: Final = (
     choices("named", "Complainant", ("named", "Gave a name"), ("anonymous", "Anonymous"), ("none", "No complainant")),

@@ -87,7 +87,7 @@ FORM: Final = Form(
         ),
         links=(
             LinkRole(role=FOOTAGE, word="Footage", needs=Action.RECORDING_SHOW, least=1, most=1),
-            LinkRole(role="case", word="Case", targets=("mat",), most=1),
+            LinkRole(role="case", word="Case", targets=("mat",), kinds=("case", "working-material"), most=1),
         ),
     ),
     acts=(

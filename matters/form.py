@@ -120,6 +120,7 @@ class LinkRole:
         role: Name of the link.
         word: What the screen calls it.
         targets: Prefixes of identities: ``rec``, ``dev``, ``agt``, ``unt``, ``mat``.
+        kinds: Kinds of matters it takes; empty for any.
         needs: What the actor must be allowed to do with a linked recording.
         least: The act is refused with fewer.
         most: The act is refused with more; 0 without bound.
@@ -129,6 +130,7 @@ class LinkRole:
     role: str
     word: str
     targets: Sequence[str] = ("rec",)
+    kinds: Sequence[str] = ()
     needs: Action = Action.RECORDING_LIST
     least: int = 0
     most: int = 0
@@ -180,6 +182,7 @@ class Act:
         guards: Further conditions.
         effects: What else follows.
         hidden: Not offered to persons: the service or another act does it.
+        hint: What follows from it, told before it is done.
     """
 
     name: str
@@ -197,6 +200,7 @@ class Act:
     guards: Sequence[Guard] = ()
     effects: Sequence[Effect] = ()
     hidden: bool = False
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

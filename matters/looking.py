@@ -22,7 +22,7 @@ from evidence.ports import Authoriser
 from matters.fold import Folded
 from matters.form import APPROVER, PROPOSER, Act, FieldKind, Form, Forms
 from matters.turn import NewLink
-from matters.values import NOT_FOUND, FormError
+from matters.values import NOT_FOUND, NOT_THAT_KIND, FormError
 
 #: Reason codes of refusals: one person cannot do both; only somebody with a certain part in the matter may.
 SAME_PERSON: Final = "same-person"
@@ -242,6 +242,11 @@ def require_known(uow: UnitOfWork, act: Act, facts: Mapping[str, Any], links: Se
     for link in links:
         if not _exists(uow, kinds[link.target.partition("_")[0]], link.target):
             raise NotFoundError(f"there is nothing of the identity {link.target[:64]}")
+    by_role = {one.role: one for one in act.links}
+    for link in links:
+        taken = by_role[link.role].kinds if link.role in by_role else ()
+        if taken and link.target.startswith("mat_") and uow.matters.get(MatterId(link.target)).kind not in taken:
+            raise FormError({link.role: NOT_THAT_KIND})
 
 
 def _exists(uow: UnitOfWork, kind: FieldKind, value: str) -> bool:

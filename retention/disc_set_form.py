@@ -168,8 +168,8 @@ DISC_SET_FORM: Final = Form(
         ),
         links=(
             LinkRole(role=terms.FOOTAGE, word="Recordings", needs=Action.RECORDING_SHOW, least=1),
-            LinkRole(role=terms.OF_CASE, word="Case", targets=("mat",), most=1),
-            LinkRole(role=terms.REPLACES, word="Takes the place of", targets=("mat",), most=1),
+            LinkRole(role=terms.OF_CASE, word="Case", targets=("mat",), kinds=("case", "working-material", "activity"), most=1),
+            LinkRole(role=terms.REPLACES, word="Takes the place of", targets=("mat",), kinds=("disc-set",), most=1),
         ),
         guards=(_must_replace_a_set, _must_be_footage_for_discs, _must_fit),
     ),

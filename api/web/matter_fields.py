@@ -275,7 +275,7 @@ class FormMaker:
         find = sent.get(f"find.{role.role}", "") if sent is not None else ""
         picked = list(dict.fromkeys(sent.getlist(f"link.{role.role}"))) if sent is not None else []
         away = set(sent.getlist(f"unlink.{role.role}")) if sent is not None else set()
-        found = matter_pick.matches(self.services, self.actor, self.shower, role.targets, find)
+        found = matter_pick.matches(self.services, self.actor, self.shower, role.targets, find, kinds=role.kinds)
         known = {one.id: one for one in found}
         notes = {one: sent.get(f"note.{role.role}.{one}", "") if sent is not None else "" for one in picked}
         present = [one for one in self.links if one.role == role.role and not role.stays]

@@ -28,7 +28,9 @@ class Match:
     detail: str = ""
 
 
-def matches(services: Services, actor: Actor, shower: Shower, targets: Sequence[str], text: str) -> list[Match]:
+def matches(
+    services: Services, actor: Actor, shower: Shower, targets: Sequence[str], text: str, *, kinds: Sequence[str] = ()
+) -> list[Match]:
     """What a text finds among the kinds of things that may be named.
 
     Args:
@@ -37,12 +39,16 @@ def matches(services: Services, actor: Actor, shower: Shower, targets: Sequence[
         shower: Tells names of matters.
         targets: Prefixes of identities: ``rec``, ``dev``, ``agt``, ``unt``, ``mat``.
         text: What was typed; an identity finds the thing itself.
+        kinds: Of matters only these; empty for all.
     """
     wanted = text.strip()[:200]
     found: list[Match] = []
     if wanted:
         for target in targets:
-            found += _FINDERS[target](services, actor, shower, wanted)
+            if target == "mat":
+                found += _matters(services, actor, shower, wanted, kinds)
+            else:
+                found += _FINDERS[target](services, actor, shower, wanted)
     return found[:FOUND_MAX]
 
 
@@ -64,11 +70,15 @@ def _recordings(services: Services, actor: Actor, _shower: Shower, text: str) ->
     ]  # fmt: skip
 
 
-def _matters(services: Services, actor: Actor, shower: Shower, text: str) -> list[Match]:
+def _matters(
+    services: Services, actor: Actor, shower: Shower, text: str, kinds: Sequence[str] = ()
+) -> list[Match]:  # fmt: skip
     try:
-        rows = list(services.matters.known(actor, [MatterId(text)]).values())
+        rows = [
+            one for one in services.matters.known(actor, [MatterId(text)]).values() if not kinds or one.kind in kinds
+        ]
     except InvalidInputError:
-        rows = services.matters.find(actor, MatterFilter(text=text), limit=FOUND_MAX)
+        rows = services.matters.find(actor, MatterFilter(text=text, kinds=kinds), limit=FOUND_MAX)
     found = []
     for row in rows:
         form = services.matters.forms.of(row.kind)

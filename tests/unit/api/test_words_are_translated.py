@@ -155,7 +155,7 @@ def in_forms() -> Iterator[str]:
         yield from form.documents.values()
         yield from (column.word for column in form.register)
         for act in (form.opening, *form.acts):
-            yield act.word
+            yield from (act.word, act.hint)
             yield from (link.word for link in act.links)
         for one in (*(one for act in (form.opening, *form.acts) for one in act.fields), *form.computed):
             yield from (one.word, one.hint)

@@ -459,7 +459,7 @@ def test_r18_whoever_prepares_or_supervises_a_viewing_does_not_consent_to_it(hou
 
 # --- borrowing --------------------------------------------------------------------------------------------------------
 def test_r19_a_dossier_is_lent_for_a_purpose_and_a_period_and_comes_back(house: House) -> None:
-    dossier = house.ask()  # any matter stands for the dossier here
+    dossier = house.desk.open(house.people["officer"], "working-material", {"title": "巡查资料"})
     values = {
         "subject": "借阅案卷",
         "purpose": "litigation",

@@ -264,6 +264,22 @@ def test_footage_the_actor_may_not_know_of_is_not_linked(home: AssuredHome, unit
     assert home.entries("matter.acted") == []
 
 
+def test_a_link_to_a_matter_takes_only_the_kinds_it_names(home: AssuredHome, unit) -> None:
+    role = LinkRole(role="case", word="Case", targets=("mat",), kinds=("request",))
+    form = Form(
+        kind="linked", word="Linked", words="Linked", number=plain_number("L"), see=Action.REGISTER_SEE,
+        states=(State(code="open", word="Open"),),
+        opening=Act(name="open", word="Open", after="open", action=Action.ACCESS_ASK, links=(role,)),
+    )  # fmt: skip
+    desk = home.desk(REQUEST, NOTE, form)
+    leader = home.agent("甲", "unit_leader", unit=unit)
+    asked = desk.open(leader, "request", {"title": "调看"})
+    first = desk.open(leader, "linked", {}, links=[NewLink(role="case", target=asked.id)])
+    with pytest.raises(FormError) as refused:
+        desk.open(leader, "linked", {}, links=[NewLink(role="case", target=first.id)])
+    assert refused.value.fields == {"case": "not-that-kind"}
+
+
 def test_many_links_take_several_entries_and_are_all_there(home: AssuredHome, unit) -> None:
     link_many = REQUEST.opening.links[0]
     form = Form(
