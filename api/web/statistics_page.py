@@ -50,9 +50,9 @@ def register(
     request: Request, services: ServicesDep, page: PageSession, form: str, first: Day = "", last: Day = ""
 ) -> Response:
     """The whole table as CSV, XLSX or a printable document."""
+    report = services.statistics.report(page.actor, first=_day(first), last=_day(last))
     if form not in _WRITERS:
         raise InvalidInputError(f"there is no register as {form[:8]!r}", todo="Choose csv, xlsx or pdf.")
-    report = services.statistics.report(page.actor, first=_day(first), last=_day(last))
     language: Language = "en" if language_of(request) == "en" else "zh-CN"
     made = register_of(
         report, services.directory.unit_names(), language,
