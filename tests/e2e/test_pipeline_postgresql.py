@@ -10,6 +10,7 @@ import pytest
 
 from app.home import Home
 from app.settings import load
+from app.wiring import opened
 from assurance.facts import evidence_facts
 from assurance.rebuild import rebuild
 from catalogue import Catalogue
@@ -71,6 +72,7 @@ def test_offload_seal_describe_search_verify_and_rebuild_on_postgresql(
         assert not list((tmp_path / "home").glob("*.db")), "SQLite was used beside PostgreSQL"
         report = whole_home.verify(house)
         assert (report.verdict, report.recordings) == ("good", len(media))
+    with opened(home) as house:  # the service has ended: nothing is entered while the log is read
         house.archive.sync(house.catalogue)
         before = evidence_facts(house.catalogue)
         for url in (f"sqlite:///{tmp_path}/again.db", postgres_server.fresh_url()):

@@ -168,13 +168,15 @@ def test_a_disk_that_loses_bits_or_sectors_below_its_file_system_is_repaired(tmp
                 os.truncate(image, at)  # a loop device answers EIO beyond the end of its image
             assert row.sha256 is not None
             here.house.healing.hint(row.sha256)
-            (done,) = here.house.healing.run()
+            # Whatever else lay beyond the missing sectors is found by the same look.
+            (done,) = [one for one in here.house.healing.run() if one.sha256 == row.sha256]
             assert [one.outcome for one in done.looks] == [
                 "good",
                 "good",
                 "bad" if fault == "bit rot" else "unreadable",
             ]
-            assert (done.repaired, here.kinds()) == (["third"], {("copy-repaired", "third")})
+            assert done.repaired == ["third"]
+            assert here.kinds() == {("copy-repaired", "third")}
             here.seal()
             report = here.verify()
             assert report.verdict == "good"

@@ -1,6 +1,6 @@
 """Error correction: only where it leaves a valid disc that fits; mended to the same bytes.
 
-The code fills at least a CD and mending one takes minutes, so the last test runs only when ``LIUHEN_SLOW_DISCS`` is set.
+The code fills at least a CD and mending one takes minutes, so the last test runs only by hand (``pytest -m slow``).
 """
 
 import hashlib
@@ -63,7 +63,7 @@ def test_whether_a_copy_is_mended_tell_its_bytes_and_no_exit_status(tmp_path, mo
             mend(copy, sha256=wanted)
 
 
-@pytest.mark.skipif("LIUHEN_SLOW_DISCS" not in os.environ, reason="mending takes minutes; set LIUHEN_SLOW_DISCS")
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_scratched_copy_is_mended_from_itself(tmp_path):
     _, manifest, paths = make_set(tmp_path / "in", [3_000_000, 100])
