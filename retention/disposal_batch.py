@@ -265,8 +265,3 @@ def count_up(turn: Turn) -> None:
     turn.asked.facts["cleared"] = cleared
     turn.asked.facts["cleared_bytes"] = size_bytes
     turn.asked.facts["left_out"] = len(turn.links(LEFT))
-
-
-def items_of_batch(uow: UnitOfWork, matter: MatterId) -> list[RecordingId]:
-    """Recordings that are in the list now."""
-    return [RecordingId(one.target) for one in uow.matters.links(matter, role=ITEM)]

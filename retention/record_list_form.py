@@ -8,7 +8,7 @@ Source: RULES R3, R11; docs/formats/record-list.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -281,8 +281,3 @@ FORM: Final = Form(
     ),
     group="Retention",
 )  # fmt: skip
-
-
-def duties_of(items: Sequence[ListItem]) -> Mapping[str, ListItem]:
-    """Entries by code, for whoever expects recordings of an activity (R3)."""
-    return {one.code: one for one in items}

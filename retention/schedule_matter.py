@@ -19,7 +19,7 @@ from evidence.calendar import start_of
 from evidence.canonical import dumps
 from evidence.clock import from_text, to_text
 from evidence.digest import sha256_of
-from evidence.errors import EvidenceError, InvalidInputError
+from evidence.errors import InvalidInputError
 from evidence.model import Action
 from evidence.time_line import Belief, judge
 from matters.form import (
@@ -321,12 +321,3 @@ RESCHEDULE_FORM: Final = Form(
     register=(*_REGISTER[:2], Column(word="Version of the schedule", name="version"), *_REGISTER[2:]),
     group="Retention",
 )  # fmt: skip
-
-
-def is_readable(row: MatterRow) -> bool:
-    """Whether a stored matter of the kind still is a schedule."""
-    try:
-        schedule_of(row)
-    except EvidenceError:
-        return False
-    return True

@@ -92,7 +92,7 @@ def export(
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
 @home_option
 @json_option
-def check(folder: Path, *, home: str | None, as_json: bool) -> None:  # noqa: ARG001 - needs none
+def check(folder: Path, *, home: str | None, as_json: bool) -> None:  # noqa: ARG001 - every command takes --home; this one reads none
     """Read every file of a package and compare it with the package's lists. Needs no home."""
     from documents.bagit import bag_info, check_bag
 

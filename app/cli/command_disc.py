@@ -51,7 +51,7 @@ _drive_option = click.option("--drive", required=True, metavar="DRIVE", help="/d
 @disc.command()
 @home_option
 @json_option
-def drives(home: str | None, *, as_json: bool) -> None:  # noqa: ARG001 - needs none
+def drives(home: str | None, *, as_json: bool) -> None:  # noqa: ARG001 - every command takes --home; this one reads none
     """List the burners of this machine and what is in them."""
     from evidence.errors import DiscError
 
@@ -232,7 +232,7 @@ def verify(disc_: str, drive: str, home: str | None, *, as_json: bool, login: st
 @click.argument("drive", metavar="DRIVE")
 @home_option
 @json_option
-def check(drive: str, home: str | None, *, as_json: bool) -> None:  # noqa: ARG001 - needs none
+def check(drive: str, home: str | None, *, as_json: bool) -> None:  # noqa: ARG001 - every command takes --home; this one reads none
     """Judge a disc or image from nothing but itself: needs no home. Status 1 when it is damaged."""
     from discs.check import check_by_itself
 

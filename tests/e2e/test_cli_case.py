@@ -32,17 +32,10 @@ def station(tmp_path_factory):
     program.close()
 
 
-def person(station, login, role):
-    made = station.json("user", "create", login, "--login", login, "--role", role)
-    once = {"LIUHEN_PASSWORD": made["one_time_password"], "LIUHEN_NEW_PASSWORD": "nine green lamps"}
-    station.run("user", "passwd", login, env=once)
-    return {"LIUHEN_PASSWORD": "nine green lamps"}
-
-
 @pytest.fixture(scope="module")
 def case(station):
-    leader = person(station, "leader", "unit_leader")
-    person(station, "officer", "officer")
+    leader = station.person("leader", "unit_leader")
+    station.person("officer", "officer")
     house = build(Home(station.home), Home(station.home).require())
     try:
         with house.catalogue.read() as uow:

@@ -23,15 +23,8 @@ def station(tmp_path_factory):
     program.close()
 
 
-def person(station: Program, login: str, role: str) -> dict[str, str]:
-    made = station.json("user", "create", login, "--login", login, "--role", role)
-    once = {"LIUHEN_PASSWORD": made["one_time_password"], "LIUHEN_NEW_PASSWORD": "nine green lamps"}
-    station.run("user", "passwd", login, env=once)
-    return {"LIUHEN_PASSWORD": "nine green lamps"}
-
-
 def test_r10_until_when_why_what_is_due_and_what_a_schedule_would_change(station, tmp_path):
-    manager = person(station, "manager", "retention_manager")
+    manager = station.person("manager", "retention_manager")
     [recording] = station.json("recordings", "list", "--as", "manager", env=manager)
     told = station.json("retention", "show", recording["id"], "--as", "manager", env=manager)
     assert (told["standing"], told["unclassified"], told["schedule"]) == ("keep", True, "default")
@@ -77,7 +70,7 @@ def test_r10_until_when_why_what_is_due_and_what_a_schedule_would_change(station
     again = station.error("retention", "dry-run", number, "-o", listed, "--as", "manager", env=manager, status=2)
     assert again["code"] == "invalid-input"
     assert station.json("retention", "dry-run", number, "--enter", "--as", "manager", env=manager)["entered"]
-    officer = person(station, "officer", "officer")
+    officer = station.person("officer", "officer")
     assert station.error("retention", "due", "--as", "officer", env=officer, status=10)["code"] == "access-denied"
     assert (
         station.error("retention", "show", "rec_1", "--as", "manager", env=manager, status=2)["code"] == "invalid-input"

@@ -23,15 +23,8 @@ def station(tmp_path_factory):
     program.close()
 
 
-def person(station: Program, login: str, role: str) -> dict[str, str]:
-    made = station.json("user", "create", login, "--login", login, "--role", role)
-    once = {"LIUHEN_PASSWORD": made["one_time_password"], "LIUHEN_NEW_PASSWORD": "nine green lamps"}
-    station.run("user", "passwd", login, env=once)
-    return {"LIUHEN_PASSWORD": "nine green lamps"}
-
-
 def test_r17_a_copy_is_written_once_as_it_was_sealed_and_a_refusal_is_in_the_register(station, tmp_path):
-    reviewer, operator = person(station, "reviewer", "legal_reviewer"), person(station, "operator", "station_operator")
+    reviewer, operator = station.person("reviewer", "legal_reviewer"), station.person("operator", "station_operator")
     [recording] = station.json("recordings", "list", "--as", "reviewer", env=reviewer)
     copy = ("recordings", "copy", recording["id"], "--to")
     target = tmp_path / "copy.mp3"

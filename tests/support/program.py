@@ -94,6 +94,14 @@ class Program:
             root.handlers, root.level = handlers, level
         return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
+    def person(self, login: str, role: str) -> dict[str, str]:
+        """A new person with one role and their own password; the environment in which ``--as LOGIN`` is them."""
+        made = self.json("user", "create", login, "--login", login, "--role", role)
+        mine = {"LIUHEN_PASSWORD": "nine green lamps"}
+        once = {"LIUHEN_PASSWORD": made["one_time_password"], "LIUHEN_NEW_PASSWORD": mine["LIUHEN_PASSWORD"]}
+        self.run("user", "passwd", login, env=once)
+        return mine
+
     def json(self, *arguments: str | Path, status: int | None = 0, env: dict[str, str] | None = None) -> Any:
         """The JSON value a command prints."""
         return json.loads(self.run(*arguments, "--json", status=status, env=env).stdout)
